@@ -1,1 +1,9 @@
 //! The deciding half of Podium.
+
+pub mod objective;
+pub mod problem;
+pub mod random;
+pub mod report;
+pub mod search;
+pub mod space;
+pub mod value;
