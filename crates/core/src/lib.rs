@@ -1,5 +1,6 @@
 //! The deciding half of Podium.
 
+pub mod expression;
 pub mod objective;
 pub mod problem;
 pub mod random;
