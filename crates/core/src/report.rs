@@ -38,8 +38,24 @@ pub struct CombinedMetric {
 ///
 /// # Errors
 /// Says what is wrong with the message.
-pub fn parse_termination_message(_message: &str) -> Result<Report, ReportError> {
-    Ok(Report::default())
+pub fn parse_termination_message(message: &str) -> Result<Report, ReportError> {
+    #[derive(serde::Deserialize)]
+    struct Written {
+        metrics: BTreeMap<String, f64>,
+    }
+    let written: Written = serde_json::from_str(message).map_err(|error| ReportError {
+        message: format!(
+            "the termination message must be one JSON object with numbers under `metrics`, such as {{\"metrics\": {{\"auc\": 0.93}}}}: {error}"
+        ),
+    })?;
+    let metrics = written
+        .metrics
+        .into_iter()
+        .map(|(name, value)| (name, vec![value]));
+    Ok(Report {
+        metrics: metrics.collect(),
+        weights: BTreeMap::new(),
+    })
 }
 
 impl Report {
@@ -48,6 +64,14 @@ impl Report {
     /// # Errors
     /// Names the metric whose value or weight cannot be used.
     pub fn combine(&self) -> Result<Vec<CombinedMetric>, ReportError> {
-        Ok(Vec::new())
+        let combined = self.metrics.iter().flat_map(|(name, values)| {
+            values.iter().map(move |value| CombinedMetric {
+                name: name.clone(),
+                value: *value,
+                weight: 1.0,
+                parts: 1,
+            })
+        });
+        Ok(combined.collect())
     }
 }

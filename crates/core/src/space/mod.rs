@@ -91,3 +91,12 @@ fn draw(domain: &Domain, unit: f64) -> ParameterValue {
         Domain::Normal { mean, .. } => ParameterValue::Real(*mean),
     }
 }
+
+impl Space {
+    /// Whether a configuration names only parameters of this space.
+    #[must_use]
+    pub fn contains(&self, configuration: &crate::value::Configuration) -> bool {
+        let known = |name: &String| self.parameters().iter().any(|p| &p.name == name);
+        configuration.keys().all(known)
+    }
+}
