@@ -1,6 +1,7 @@
 //! The deciding half of Podium.
 
 pub mod expression;
+pub(crate) mod normal;
 pub mod objective;
 pub mod problem;
 pub mod random;
