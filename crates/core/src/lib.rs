@@ -2,6 +2,7 @@
 
 pub mod champion;
 pub mod expression;
+pub(crate) mod normal;
 pub mod objective;
 pub mod problem;
 pub mod random;

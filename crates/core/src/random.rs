@@ -3,6 +3,8 @@
 use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::{SplitMix64, Xoshiro256PlusPlus};
 
+use crate::normal::position_above;
+
 /// A stream of draws named by a seed and a list of keys; equal names give equal draws on every machine.
 #[derive(Clone, Debug)]
 pub struct Stream(Xoshiro256PlusPlus);
@@ -21,6 +23,13 @@ impl Stream {
     pub fn uniform(&mut self) -> f64 {
         const UNIT: f64 = 1.0 / (1_u64 << 53) as f64;
         (self.0.next_u64() >> 11) as f64 * UNIT
+    }
+
+    /// A draw from the standard normal distribution.
+    pub fn normal(&mut self) -> f64 {
+        // Half a unit away from 0, where the position would be infinite.
+        const HALF_UNIT: f64 = 0.5 / (1_u64 << 53) as f64;
+        position_above(self.uniform() + HALF_UNIT)
     }
 
     /// A draw from `0..bound`; 0 when `bound` is 0.
@@ -53,5 +62,17 @@ mod tests {
         let mean = draws.iter().sum::<f64>() / draws.len() as f64;
         assert!(draws.iter().all(|draw| (0.0..1.0).contains(draw)));
         assert!((mean - 0.5).abs() < 0.01, "mean {mean}");
+    }
+
+    #[test]
+    fn normal_draws_have_mean_0_and_deviation_1() {
+        let mut stream = Stream::new(7, &[]);
+        let draws: Vec<f64> = (0..10_000).map(|_| stream.normal()).collect();
+        let mean = draws.iter().sum::<f64>() / 10_000.0;
+        let square = draws.iter().map(|draw| draw * draw).sum::<f64>() / 10_000.0;
+        assert!(
+            mean.abs() < 0.04 && (square - 1.0).abs() < 0.05,
+            "mean {mean}, mean square {square}"
+        );
     }
 }

@@ -2,10 +2,21 @@
 //!
 //! A suggestion is a pure function of the space, the seed, the finished trials and the pending ones.
 
+mod grid;
+mod history;
+mod hyperopt;
+mod novelty;
+mod parzen;
+mod random;
+mod sobol;
+
 use serde::{Deserialize, Serialize};
 
+use self::history::Known;
+pub use self::history::{Finished, History, Outcome, Pending};
+pub use self::hyperopt::HyperoptSettings;
 use crate::random::Stream;
-use crate::space::Space;
+use crate::space::{Space, SpaceError};
 use crate::value::Configuration;
 
 /// Whether a larger or a smaller objective is better.
@@ -15,33 +26,6 @@ pub enum Direction {
     Maximize,
     /// Smaller is better.
     Minimize,
-}
-
-/// Settings of [`Algorithm::Hyperopt`]; the defaults are those of hyperopt 0.3.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct HyperoptSettings {
-    /// Random trials before the model takes over (`n_startup_jobs`).
-    pub startup_trials: u32,
-    /// The best `gamma` times the square root of n trials count as good.
-    pub gamma: f64,
-    /// Draws among which the best is taken, per parameter (`n_EI_candidates`).
-    pub candidates: u32,
-    /// Weight of the prior against one observation.
-    pub prior_weight: f64,
-    /// Number of latest observations with full weight; older ones fade linearly.
-    pub linear_forgetting: u32,
-}
-
-impl Default for HyperoptSettings {
-    fn default() -> Self {
-        Self {
-            startup_trials: 20,
-            gamma: 0.25,
-            candidates: 24,
-            prior_weight: 1.0,
-            linear_forgetting: 25,
-        }
-    }
 }
 
 /// How configurations are chosen.
@@ -58,48 +42,6 @@ pub enum Algorithm {
     Grid,
     /// A scrambled Sobol sequence.
     Sobol,
-}
-
-/// What came of a trial.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Outcome {
-    /// It ended with this objective.
-    Value(f64),
-    /// It failed for a reason of its own.
-    Failed,
-    /// It ended, but violates a constraint of the objective.
-    Infeasible,
-}
-
-/// A trial that is over.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Finished {
-    /// Number of the trial within its search.
-    pub index: u32,
-    /// What it was given.
-    pub configuration: Configuration,
-    /// What came of it.
-    pub outcome: Outcome,
-}
-
-/// A trial that is suggested, queued or running.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Pending {
-    /// Number of the trial within its search.
-    pub index: u32,
-    /// What it was given.
-    pub configuration: Configuration,
-}
-
-/// All that is known about a search. The order of either list does not matter.
-#[derive(Clone, Debug, PartialEq)]
-pub struct History {
-    /// Which objective is better.
-    pub direction: Direction,
-    /// Trials that are over.
-    pub finished: Vec<Finished>,
-    /// Trials that are not.
-    pub pending: Vec<Pending>,
 }
 
 /// An answer to [`suggest`].
@@ -119,12 +61,65 @@ pub enum Suggestion {
     },
 }
 
-/// The next configuration to try.
+/// The next configuration to try; never one that a known trial has.
+///
+/// The same arguments give the same suggestion, on any machine and in whatever order trials are listed.
 #[must_use]
-pub fn suggest(space: &Space, _algorithm: &Algorithm, seed: u64, history: &History) -> Suggestion {
-    let known = (history.finished.len() + history.pending.len()) as u64;
-    Suggestion::Next {
-        configuration: space.draw(&mut Stream::new(seed, &[known])),
-        origin: "Random",
+pub fn suggest(space: &Space, algorithm: &Algorithm, seed: u64, history: &History) -> Suggestion {
+    let known = Known::new(space, history);
+    let mut stream = Stream::new(seed, &[known.next_index()]);
+    match algorithm.resolve() {
+        Algorithm::Grid => grid::suggest(space, &known),
+        Algorithm::Sobol => sobol::suggest(space, &known, seed, &mut stream),
+        Algorithm::Random => random::suggest(space, &known, &mut stream),
+        Algorithm::Hyperopt(settings) => hyperopt::suggest(space, &known, &settings, &mut stream),
+        Algorithm::Auto => {
+            hyperopt::suggest(space, &known, &HyperoptSettings::default(), &mut stream)
+        }
     }
 }
+
+/// A configuration with the `given` values, the other parameters drawn from the space; for trials that the user asks for.
+///
+/// It ends as exhausted when no new configuration has these values: they were tried already, break a constraint, or belong to
+/// branches that exclude each other.
+#[must_use]
+pub fn complete(space: &Space, given: &Configuration, seed: u64, history: &History) -> Suggestion {
+    let known = Known::new(space, history);
+    let mut stream = Stream::new(seed, &[known.next_index(), GIVEN]);
+    random::complete(space, &known, given, &mut stream)
+}
+
+/// Tells the stream of a given configuration from that of a suggested one.
+const GIVEN: u64 = 1;
+
+impl Algorithm {
+    /// The algorithm that `Auto` stands for; others stand for themselves.
+    #[must_use]
+    pub fn resolve(&self) -> Self {
+        match self {
+            Self::Auto => Self::Hyperopt(HyperoptSettings::default()),
+            other => *other,
+        }
+    }
+
+    /// Checks the settings, and whether the algorithm can search `space` at all.
+    ///
+    /// # Errors
+    /// Every problem found, with its path relative to `spec`, such as `algorithm.hyperopt.gamma` or `parameters[2].real`.
+    pub fn check(&self, space: &Space) -> Result<(), Vec<SpaceError>> {
+        let problems = match self {
+            Self::Grid => grid::problems(space),
+            Self::Hyperopt(settings) => settings.problems(),
+            Self::Auto | Self::Random | Self::Sobol => Vec::new(),
+        };
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(problems)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,7 @@
 //! What one parameter may be.
 
+use std::fmt::Display;
+
 use serde::{Deserialize, Serialize};
 
 /// On which scale a number is searched.
@@ -62,4 +64,43 @@ pub enum Domain {
         /// On which scale the prior is normal.
         scale: Scale,
     },
+}
+
+impl Domain {
+    /// The field of a parameter that holds this kind of domain.
+    #[must_use]
+    pub fn field(&self) -> &'static str {
+        match self {
+            Self::Real { .. } => "real",
+            Self::Integer { .. } => "integer",
+            Self::Categorical { .. } => "categorical",
+            Self::Ordinal { .. } => "ordinal",
+            Self::Normal { .. } => "normal",
+        }
+    }
+
+    /// The values in words, as in "must be a whole number from 1 to 9".
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        match self {
+            Self::Real { min, max, step, .. } => {
+                format!("a number from {min} to {max}{}", steps(*step))
+            }
+            Self::Integer { min, max, step, .. } => {
+                format!("a whole number from {min} to {max}{}", steps(*step))
+            }
+            Self::Categorical { values } | Self::Ordinal { values } => {
+                format!("one of {}", values.join(", "))
+            }
+            Self::Normal { min, max, step, .. } => {
+                let low = min.map_or_else(String::new, |min| format!(" from {min}"));
+                let high = max.map_or_else(String::new, |max| format!(" up to {max}"));
+                format!("a number{low}{high}{}", steps(*step))
+            }
+        }
+    }
+}
+
+fn steps(step: Option<impl Display>) -> String {
+    step.map_or_else(String::new, |step| format!(" in steps of {step}"))
 }

@@ -3,7 +3,7 @@
 use super::trial::Phase;
 use super::{ObservedTrial, Settings};
 use crate::objective::Objective;
-use crate::search::{Algorithm, Finished, History, Outcome, Pending, Suggestion, suggest};
+use crate::search::{Finished, History, Outcome, Pending, Suggestion, complete};
 use crate::value::Configuration;
 
 /// Finished trials with their outcome, unfinished ones as pending.
@@ -45,7 +45,7 @@ pub(super) fn add_pending(history: &mut History, index: u32, configuration: &Con
 
 /// The configuration of the `index`-th trial where the user gave one: the given parameters, the rest suggested.
 ///
-/// A given configuration that has been tried already, or cannot be completed to one inside the space, is skipped.
+/// One that has been tried already, or that cannot be completed inside the space, is skipped.
 pub(super) fn initial_trial(
     settings: &Settings,
     index: u32,
@@ -53,43 +53,8 @@ pub(super) fn initial_trial(
 ) -> Option<(Configuration, String)> {
     let position = usize::try_from(index).ok()?.checked_sub(1)?;
     let given = settings.initial_trials.get(position)?;
-    (0..COMPLETION_ATTEMPTS)
-        .filter_map(|attempt| complete(settings, given, attempt))
-        .find(|candidate| settings.space.contains(candidate) && !known(history, candidate))
-        .map(|configuration| (configuration, "Initial".to_string()))
-}
-
-/// Constraints and conditions may refuse a completion; another draw may fit.
-const COMPLETION_ATTEMPTS: u32 = 64;
-
-fn complete(settings: &Settings, given: &Configuration, attempt: u32) -> Option<Configuration> {
-    if attempt == 0 && settings.space.contains(given) {
-        return Some(given.clone());
-    }
-    let empty = History {
-        direction: settings.objective.direction(),
-        finished: Vec::new(),
-        pending: Vec::new(),
-    };
-    let seed = super::seed_for(settings, super::Purpose::Completion, attempt);
-    match suggest(&settings.space, &Algorithm::Random, seed, &empty) {
-        Suggestion::Next {
-            mut configuration, ..
-        } => {
-            configuration.extend(given.clone());
-            Some(configuration)
-        }
+    match complete(&settings.space, given, settings.seed, history) {
+        Suggestion::Next { configuration, .. } => Some((configuration, "Initial".to_string())),
         Suggestion::Exhausted { .. } => None,
     }
-}
-
-fn known(history: &History, candidate: &Configuration) -> bool {
-    history
-        .finished
-        .iter()
-        .any(|t| &t.configuration == candidate)
-        || history
-            .pending
-            .iter()
-            .any(|t| &t.configuration == candidate)
 }

@@ -294,7 +294,6 @@ fn refit_of(settings: &Settings, best: &Best, search: &[&ObservedTrial]) -> NewT
 enum Purpose {
     Trial = 1,
     Refit = 2,
-    Completion = 3,
 }
 
 /// A seed below 2^32, which every framework's generator takes.
