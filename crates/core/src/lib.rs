@@ -1,6 +1,8 @@
 //! The deciding half of Podium.
 
+pub mod comparison;
 pub mod expression;
+pub mod metrics;
 pub mod objective;
 pub mod problem;
 pub mod random;
