@@ -1,7 +1,9 @@
 //! The deciding half of Podium.
 
 pub mod champion;
+pub mod comparison;
 pub mod expression;
+pub mod metrics;
 pub(crate) mod normal;
 pub mod objective;
 pub mod problem;

@@ -1,1 +1,68 @@
 //! From what users write to what the core plans with: the only validation wall.
+//!
+//! What the schema can say it says; here stands what needs the core: expressions, spaces, algorithms.
+//! All problems are reported at once, each with its field path. After it, planning cannot fail.
+
+mod champion_policy;
+mod evaluation;
+mod status;
+mod tuning_job;
+
+pub use champion_policy::policy;
+pub use evaluation::comparison_settings;
+pub use status::{
+    from_time, memory_of, name_of, record_of, settled_condition, to_time, trial_status,
+    with_conditions,
+};
+pub use tuning_job::{TrialSettings, trial_settings, tuning_settings};
+
+use podium_core::problem::SpecProblem;
+
+/// Problems with their paths from the object's root.
+fn below_spec(problems: Vec<SpecProblem>) -> Vec<SpecProblem> {
+    problems
+        .into_iter()
+        .map(|p| SpecProblem::new(join("spec", &p.path), p.message))
+        .collect()
+}
+
+fn join(parent: &str, path: &str) -> String {
+    match path {
+        "" => parent.to_string(),
+        _ if path.starts_with('[') => format!("{parent}{path}"),
+        _ => format!("{parent}.{path}"),
+    }
+}
+
+/// Collects what is wrong while the conversion goes on, so that users see all of it at once.
+#[derive(Default)]
+struct Problems(Vec<SpecProblem>);
+
+impl Problems {
+    fn add(&mut self, path: &str, message: impl Into<String>) {
+        self.0.push(SpecProblem::new(path, message));
+    }
+
+    fn take<T>(&mut self, result: Result<T, Vec<SpecProblem>>) -> Option<T> {
+        result.map_err(|problems| self.0.extend(problems)).ok()
+    }
+
+    /// A field that the schema knows and this version does not carry out: better said than ignored.
+    fn unsupported<T>(&mut self, path: &str, field: Option<&T>) {
+        if field.is_some() {
+            self.add(
+                path,
+                "must be left out: this version of Podium does not carry it out yet",
+            );
+        }
+    }
+}
+
+/// A number of the schema that is bounded from below by 0.
+fn count(number: i32) -> u32 {
+    u32::try_from(number).unwrap_or(0)
+}
+
+fn seconds(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}

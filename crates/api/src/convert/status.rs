@@ -1,0 +1,207 @@
+//! Between what the core knows of a trial, a search or a policy and what stands in a status.
+
+use crate::champion_policy::ChampionPolicyStatus;
+use crate::schema::Conditions;
+use crate::trial::{TrialAttempt, TrialMetric, TrialStatus};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::jiff;
+use podium_core::champion::{ChampionRecord, InFlight, Memory, Origin};
+use podium_core::report::CombinedMetric;
+use podium_core::time::Timestamp;
+use podium_core::tuning::conditions::Condition as Said;
+use podium_core::tuning::trial::{Attempt, Phase, Reason, TrialRecord};
+use podium_core::value::Configuration;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// A time of the core as one of a status, to the second.
+#[must_use]
+pub fn to_time(timestamp: Timestamp) -> Time {
+    let seconds = timestamp.0.div_euclid(1000);
+    Time(jiff::Timestamp::from_second(seconds).unwrap_or(jiff::Timestamp::MAX))
+}
+
+/// A time of a status as one of the core.
+#[must_use]
+pub fn from_time(time: &Time) -> Timestamp {
+    Timestamp(time.0.as_millisecond())
+}
+
+/// The name that an enumeration of the core has in a status.
+pub fn name_of<T: Serialize>(value: T) -> String {
+    match serde_json::to_value(value) {
+        Ok(Value::String(name)) => name,
+        _ => String::new(),
+    }
+}
+
+fn parse<T: DeserializeOwned>(name: Option<&str>) -> Option<T> {
+    serde_json::from_value(Value::String(name?.to_string())).ok()
+}
+
+/// What a status says of a trial.
+#[must_use]
+pub fn record_of(status: Option<&TrialStatus>) -> TrialRecord {
+    let Some(status) = status else {
+        return TrialRecord::default();
+    };
+    TrialRecord {
+        phase: parse(status.phase.as_deref()).unwrap_or(Phase::Pending),
+        objective: status.objective,
+        metrics: status
+            .metrics
+            .iter()
+            .map(|m| CombinedMetric {
+                name: m.name.clone(),
+                value: m.value,
+                weight: m.weight,
+                parts: u32::try_from(m.parts).unwrap_or(0),
+            })
+            .collect(),
+        attempts: status
+            .attempts
+            .iter()
+            .map(|a| Attempt {
+                number: u32::try_from(a.number).unwrap_or(0),
+                reason: parse::<Reason>(a.reason.as_deref()),
+            })
+            .collect(),
+        start: status.start_time.as_ref().map(from_time),
+        completion: status.completion_time.as_ref().map(from_time),
+        reason: parse(status.reason.as_deref()),
+        message: status.message.clone().unwrap_or_default(),
+    }
+}
+
+/// The status that says what a record knows.
+#[must_use]
+pub fn trial_status(
+    record: &TrialRecord,
+    parameters: &Configuration,
+    output_uri: Option<String>,
+    generation: Option<i64>,
+) -> TrialStatus {
+    TrialStatus {
+        observed_generation: generation,
+        phase: Some(name_of(record.phase)),
+        conditions: Vec::new(),
+        objective: record.objective,
+        metrics: record
+            .metrics
+            .iter()
+            .map(|m| TrialMetric {
+                name: m.name.clone(),
+                value: m.value,
+                weight: m.weight,
+                parts: i32::try_from(m.parts).unwrap_or(i32::MAX),
+            })
+            .collect(),
+        attempts: record
+            .attempts
+            .iter()
+            .map(|a| TrialAttempt {
+                number: i32::try_from(a.number).unwrap_or(i32::MAX),
+                pod_name: None,
+                reason: a.reason.map(name_of),
+            })
+            .collect(),
+        start_time: record.start.map(to_time),
+        completion_time: record.completion.map(to_time),
+        duration: record
+            .completion
+            .zip(record.start)
+            .map(|(end, start)| duration(end.milliseconds_since(start))),
+        parameters_text: Some(parameters_text(parameters)),
+        mlflow_run_id: None,
+        output_uri,
+        reason: record.reason.map(name_of),
+        message: Some(record.message.chars().take(4096).collect())
+            .filter(|m: &String| !m.is_empty()),
+    }
+}
+
+/// `4.2s`, `3m12s`, `2h5m`.
+fn duration(milliseconds: i64) -> String {
+    let seconds = milliseconds / 1000;
+    match seconds {
+        ..60 => format!("{}.{}s", seconds, milliseconds % 1000 / 100),
+        60..3600 => format!("{}m{}s", seconds / 60, seconds % 60),
+        _ => format!("{}h{}m", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+/// The configuration in one line of at most 500 characters.
+fn parameters_text(parameters: &Configuration) -> String {
+    let all: Vec<String> = parameters
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    all.join(",").chars().take(500).collect()
+}
+
+/// The conditions as said now: a transition time changes only where the status did, and nothing is
+/// written again where nothing changed.
+#[must_use]
+pub fn with_conditions(
+    before: &Conditions,
+    said: &[Said],
+    generation: Option<i64>,
+    now: Timestamp,
+) -> Conditions {
+    said.iter()
+        .map(|said| {
+            let old = before.iter().find(|c| c.type_ == said.kind);
+            let unchanged = old.filter(|c| c.status == said.status.as_str());
+            Condition {
+                type_: said.kind.to_string(),
+                status: said.status.as_str().to_string(),
+                reason: said.reason.clone(),
+                message: said.message.clone(),
+                observed_generation: generation,
+                last_transition_time: unchanged
+                    .map_or_else(|| to_time(now), |c| c.last_transition_time.clone()),
+            }
+        })
+        .collect()
+}
+
+/// Whether a stored condition of this type is `True`, and its reason and message.
+#[must_use]
+pub fn settled_condition<'a>(
+    conditions: &'a Conditions,
+    kind: &str,
+) -> Option<(&'a str, &'a str, &'a str)> {
+    conditions
+        .iter()
+        .find(|c| c.type_ == kind)
+        .map(|c| (c.status.as_str(), c.reason.as_str(), c.message.as_str()))
+}
+
+/// What a policy's status remembers.
+#[must_use]
+pub fn memory_of(status: Option<&ChampionPolicyStatus>) -> Memory {
+    let Some(status) = status else {
+        return Memory::default();
+    };
+    Memory {
+        champion: status.champion.as_ref().map(|c| ChampionRecord {
+            version: c.version.clone(),
+            since: from_time(&c.since),
+            origin: parse(Some(&c.origin)).unwrap_or(Origin::Adopted),
+            decision: c.decision_id.clone(),
+        }),
+        previous: status.previous.clone(),
+        in_flight: status.in_flight.as_ref().map(|f| InFlight {
+            decision: f.decision_id.clone(),
+            from: f.from.clone(),
+            to: f.to.clone(),
+            origin: parse(Some(&f.origin)).unwrap_or(Origin::Promoted),
+            evidence: f.evidence.clone(),
+        }),
+        holdout_evaluations: status
+            .holdout_use
+            .as_ref()
+            .map_or(0, |h| u32::try_from(h.evaluations).unwrap_or(0)),
+    }
+}

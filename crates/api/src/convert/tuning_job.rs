@@ -1,0 +1,320 @@
+//! `TuningJob` to the settings of a search and of its trials.
+
+use super::{Problems, below_spec, count, join, seconds};
+use crate::tuning_job::{
+    AlgorithmName, DirectionSpec, FailureActionSpec, MetricsSource, ParameterSpec, ScaleSpec,
+    TuningJobSpec,
+};
+use crate::{TuningJob, tuning_job};
+use k8s_openapi::api::core::v1::PodTemplateSpec;
+use kube::ResourceExt;
+use podium_core::expression::Expression;
+use podium_core::objective::{Objective, ObjectiveSource};
+use podium_core::problem::SpecProblem;
+use podium_core::search::{Algorithm, Direction, HyperoptSettings};
+use podium_core::space::{Domain, Parameter, ParameterConstraint, Scale, Space};
+use podium_core::tuning::trial::{FAILURE_RULE_VARIABLES, FailureAction, FailureRule};
+use podium_core::tuning::{Register, Settings};
+use std::collections::BTreeSet;
+
+/// What the runs of a search's trials need besides their configuration.
+#[derive(Debug)]
+pub struct TrialSettings {
+    /// The pod template.
+    pub template: PodTemplateSpec,
+    /// The container whose termination message holds the metrics; `None` for the first one.
+    pub container: Option<String>,
+    /// Running time in seconds.
+    pub active_deadline_seconds: Option<u64>,
+    /// Where a trial leaves its files, with `$(PODIUM_TRIAL)` not yet expanded.
+    pub output_uri: Option<String>,
+    /// Rules of the user for the ends of runs.
+    pub failure_rules: Vec<FailureRule>,
+}
+
+/// The settings of a search.
+///
+/// # Errors
+/// All problems, with their paths from the object's root.
+pub fn tuning_settings(job: &TuningJob) -> Result<Settings, Vec<SpecProblem>> {
+    let spec = &job.spec;
+    let mut problems = Problems::default();
+    refuse_what_is_not_carried_out(spec, &mut problems);
+    let objective = problems.take(objective(spec));
+    let space = problems.take(space(spec));
+    let algorithm = algorithm(spec);
+    if let Some(space) = &space {
+        problems.take(algorithm.check(space));
+        for (position, given) in spec.initial_trials.iter().enumerate() {
+            let admitted = space.admit_partial(given).map(drop);
+            problems.take(admitted.map_err(|inner| {
+                let below = |p: SpecProblem| {
+                    SpecProblem::new(
+                        join(&format!("initialTrials[{position}]"), &p.path),
+                        p.message,
+                    )
+                };
+                inner.into_iter().map(below).collect()
+            }));
+        }
+    }
+    let (Some(objective), Some(space), true) = (objective, space, problems.0.is_empty()) else {
+        return Err(below_spec(problems.0));
+    };
+    Ok(Settings {
+        name: job.name_any(),
+        space,
+        algorithm,
+        objective,
+        max_trials: count(spec.max_trials),
+        max_failed_trials: spec.max_failed_trials.map(count),
+        parallelism: count(spec.parallelism),
+        active_deadline_seconds: spec.active_deadline_seconds.map(seconds),
+        initial_trials: spec.initial_trials.clone(),
+        seed: seed(job),
+        suspend: spec.suspend,
+        register: spec.register.as_ref().map(|register| Register {
+            model: register.model.clone(),
+            alias: register.alias.clone(),
+            refit: register.refit,
+        }),
+    })
+}
+
+/// `spec.seed`, else a number that the object's uid decides.
+fn seed(job: &TuningJob) -> u64 {
+    match job.spec.seed {
+        Some(seed) => seconds(seed),
+        None => job
+            .uid()
+            .unwrap_or_default()
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+                (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+            }),
+    }
+}
+
+fn refuse_what_is_not_carried_out(spec: &TuningJobSpec, problems: &mut Problems) {
+    problems.unsupported("objective.confirm", spec.objective.confirm.as_ref());
+    problems.unsupported("warmStart", spec.warm_start.as_ref());
+    problems.unsupported("earlyStopping", spec.early_stopping.as_ref());
+    problems.unsupported("tracking", spec.tracking.as_ref());
+    problems.unsupported("trial.resource", spec.trial.resource.as_ref());
+    for (position, source) in spec.metrics.sources.iter().enumerate() {
+        let MetricsSource {
+            termination_message: _,
+            log,
+            mlflow,
+            predictions,
+        } = source;
+        let path = |field: &str| format!("metrics.sources[{position}].{field}");
+        problems.unsupported(&path("log"), log.as_ref());
+        problems.unsupported(&path("mlflow"), mlflow.as_ref());
+        problems.unsupported(&path("predictions"), predictions.as_ref());
+    }
+    if matches!(
+        spec.algorithm.name,
+        AlgorithmName::GaussianProcess | AlgorithmName::Tpe
+    ) {
+        let known =
+            "must be Auto, Hyperopt, Random, Grid or Sobol: this version of Podium has no other";
+        problems.add("algorithm.name", known);
+    }
+    if let Some(register) = spec
+        .register
+        .as_ref()
+        .filter(|_| spec.trial.output_uri.is_none())
+    {
+        let message = format!(
+            "must be given: `register` makes a trial's files a version of {}",
+            register.model
+        );
+        problems.add("trial.outputURI", message);
+    }
+}
+
+fn objective(spec: &TuningJobSpec) -> Result<Objective, Vec<SpecProblem>> {
+    let given = &spec.objective;
+    let source = match (&given.metric, &given.expression) {
+        (Some(metric), None) => ObjectiveSource::Metric(metric.clone()),
+        (None, Some(expression)) => ObjectiveSource::Expression(expression.clone()),
+        _ => {
+            let message = "exactly one of `metric` and `expression` must be set";
+            return Err(vec![SpecProblem::new("objective", message)]);
+        }
+    };
+    let direction = match given.direction {
+        DirectionSpec::Maximize => Direction::Maximize,
+        DirectionSpec::Minimize => Direction::Minimize,
+    };
+    Objective::new(direction, source, given.target, given.constraints.clone())
+}
+
+fn space(spec: &TuningJobSpec) -> Result<Space, Vec<SpecProblem>> {
+    let mut problems = Problems::default();
+    let parameters: Vec<Parameter> = spec
+        .parameters
+        .iter()
+        .enumerate()
+        .filter_map(|(position, given)| match domain(given) {
+            Some(domain) => Some(Parameter {
+                name: given.name.clone(),
+                domain,
+                when: given.when.clone(),
+            }),
+            None => {
+                let message = "exactly one of `real`, `integer`, `categorical`, `ordinal` and `normal` must be set";
+                problems.add(&format!("parameters[{position}]"), message);
+                None
+            }
+        })
+        .collect();
+    if !problems.0.is_empty() {
+        return Err(problems.0);
+    }
+    let constraints = spec
+        .parameter_constraints
+        .iter()
+        .map(|given| ParameterConstraint {
+            expression: given.expression.clone(),
+            message: given
+                .message
+                .clone()
+                .unwrap_or_else(|| format!("`{}` must hold", given.expression)),
+        });
+    Space::new(parameters, constraints.collect())
+}
+
+fn domain(given: &ParameterSpec) -> Option<Domain> {
+    let ParameterSpec {
+        name: _,
+        when: _,
+        real,
+        integer,
+        categorical,
+        ordinal,
+        normal,
+    } = given;
+    match (real, integer, categorical, ordinal, normal) {
+        (Some(real), None, None, None, None) => Some(Domain::Real {
+            min: real.min,
+            max: real.max,
+            scale: scale(real.scale),
+            step: real.step,
+        }),
+        (None, Some(integer), None, None, None) => Some(Domain::Integer {
+            min: integer.min,
+            max: integer.max,
+            step: Some(integer.step),
+            scale: scale(integer.scale),
+        }),
+        (None, None, Some(choice), None, None) => Some(Domain::Categorical {
+            values: choice.values.clone(),
+        }),
+        (None, None, None, Some(choice), None) => Some(Domain::Ordinal {
+            values: choice.values.clone(),
+        }),
+        (None, None, None, None, Some(normal)) => Some(Domain::Normal {
+            mean: normal.mean,
+            deviation: normal.deviation,
+            min: normal.min,
+            max: normal.max,
+            step: normal.step,
+            scale: scale(normal.scale),
+        }),
+        _ => None,
+    }
+}
+
+fn scale(given: ScaleSpec) -> Scale {
+    match given {
+        ScaleSpec::Linear => Scale::Linear,
+        ScaleSpec::Log => Scale::Log,
+    }
+}
+
+fn algorithm(spec: &TuningJobSpec) -> Algorithm {
+    let settings =
+        spec.algorithm
+            .hyperopt
+            .as_ref()
+            .map_or_else(HyperoptSettings::default, |given| {
+                let default = HyperoptSettings::default();
+                HyperoptSettings {
+                    startup_trials: given.startup_trials.map_or(default.startup_trials, count),
+                    gamma: given.gamma.unwrap_or(default.gamma),
+                    candidates: given.candidates.map_or(default.candidates, count),
+                    ..default
+                }
+            });
+    match spec.algorithm.name {
+        AlgorithmName::Hyperopt => Algorithm::Hyperopt(settings),
+        AlgorithmName::Random => Algorithm::Random,
+        AlgorithmName::Grid => Algorithm::Grid,
+        AlgorithmName::Sobol => Algorithm::Sobol,
+        AlgorithmName::Auto | AlgorithmName::GaussianProcess | AlgorithmName::Tpe => {
+            Algorithm::Auto
+        }
+    }
+}
+
+/// What the runs of a search's trials need.
+///
+/// # Errors
+/// All problems, with their paths from the object's root.
+pub fn trial_settings(spec: &TuningJobSpec) -> Result<TrialSettings, Vec<SpecProblem>> {
+    let mut problems = Problems::default();
+    let template = spec.trial.job.as_ref().and_then(|job| {
+        problems.take(
+            pod_template(job)
+                .map_err(|message| vec![SpecProblem::new("trial.job.template", message)]),
+        )
+    });
+    if spec.trial.job.is_none() && spec.trial.resource.is_none() {
+        problems.add("trial", "exactly one of `job` and `resource` must be set");
+    }
+    let known: BTreeSet<&str> = FAILURE_RULE_VARIABLES.into_iter().collect();
+    let mut failure_rules = Vec::new();
+    for (position, rule) in spec.trial.failure_rules.iter().enumerate() {
+        match Expression::compile(&rule.when, Some(&known)) {
+            Ok(when) => failure_rules.push(FailureRule {
+                when,
+                action: failure_action(rule.action),
+            }),
+            Err(message) => problems.add(&format!("trial.failureRules[{position}].when"), message),
+        }
+    }
+    let (Some(template), true) = (template, problems.0.is_empty()) else {
+        return Err(below_spec(problems.0));
+    };
+    Ok(TrialSettings {
+        template,
+        container: spec
+            .metrics
+            .sources
+            .iter()
+            .find_map(|source| source.termination_message.as_ref())
+            .and_then(|source| source.container.clone()),
+        active_deadline_seconds: spec.trial.active_deadline_seconds.map(seconds),
+        output_uri: spec.trial.output_uri.clone(),
+        failure_rules,
+    })
+}
+
+/// The pod template that a Job template holds.
+///
+/// # Errors
+/// What is wrong with it, in words.
+pub(super) fn pod_template(job: &tuning_job::JobTemplate) -> Result<PodTemplateSpec, String> {
+    serde_json::from_value(serde_json::Value::Object(job.template.0.clone()))
+        .map_err(|error| format!("must be a pod template: {error}"))
+}
+
+fn failure_action(given: FailureActionSpec) -> FailureAction {
+    match given {
+        FailureActionSpec::Infeasible => FailureAction::Infeasible,
+        FailureActionSpec::Fail => FailureAction::Fail,
+        FailureActionSpec::Retry => FailureAction::Retry,
+    }
+}
