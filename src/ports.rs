@@ -1,7 +1,10 @@
 //! What the shell needs of the world. The engine knows these traits and nothing behind them.
 
+use k8s_openapi::api::core::v1::PodTemplateSpec;
 use kube::Resource;
+use podium_api::{EvaluationSpec, ModelRegistrySpec};
 use podium_core::champion::RegistryView;
+use podium_core::comparison::Comparison;
 use podium_core::time::Timestamp;
 use podium_core::tuning::trial::Run;
 use serde::Serialize;
@@ -135,25 +138,30 @@ pub trait ObjectStore: Send + Sync {
     fn digest(&self, uri: &str) -> impl Future<Output = Result<Option<String>, PortError>> + Send;
 }
 
-/// What is to be run, after all expansion.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RunRequest {
+/// What is to be run.
+#[derive(Clone, Debug)]
+pub struct RunRequest<'a> {
     /// Name of the trial or of the scorer.
     pub name: String,
     /// Which attempt, from 1. Starting an attempt twice starts it once.
     pub attempt: u32,
-    /// The program with its arguments.
-    pub command: Vec<String>,
-    /// Variables on top of what the runner gives.
-    pub environment: BTreeMap<String, String>,
-    /// Where it runs; relative to the run's directory.
-    pub working_directory: Option<String>,
+    /// The pod template.
+    pub template: &'a PodTemplateSpec,
+    /// The container that matters; `None` for the first one.
+    pub container: Option<&'a str>,
+    /// Variables that podium gives, on which the template's own may build.
+    pub variables: BTreeMap<String, String>,
     /// Running time after which it is ended.
     pub deadline_seconds: Option<u64>,
 }
 
 /// Runs containers: Jobs in a cluster, processes on this machine.
 pub trait TrialRunner: Send + Sync {
+    /// Why the world would refuse such a run, in its own words; `None` when it would take it.
+    fn refusal(
+        &self,
+        request: &RunRequest<'_>,
+    ) -> impl Future<Output = Result<Option<String>, PortError>> + Send;
     /// The run of an attempt.
     fn observe(
         &self,
@@ -161,13 +169,67 @@ pub trait TrialRunner: Send + Sync {
         attempt: u32,
     ) -> impl Future<Output = Result<Run, PortError>> + Send;
     /// Starts an attempt; one that runs or ran is left alone.
-    fn start(&self, request: &RunRequest) -> impl Future<Output = Result<(), PortError>> + Send;
+    fn start(&self, request: &RunRequest<'_>)
+    -> impl Future<Output = Result<(), PortError>> + Send;
     /// Ends an attempt that runs; one that does not is left alone.
     fn stop(&self, name: &str, attempt: u32) -> impl Future<Output = Result<(), PortError>> + Send;
+}
+
+/// How far a comparison is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Compared {
+    /// It goes on somewhere else.
+    Pending,
+    /// It is finished.
+    Finished(Box<Comparison>),
+    /// The evidence cannot be used; why.
+    Refused(String),
+}
+
+/// Compares two versions on their predictions: a Job in a cluster, in process on this machine.
+pub trait Evaluator: Send + Sync {
+    /// Starts the comparison, or says how far it is; asking twice starts it once.
+    fn evaluate(
+        &self,
+        name: &str,
+        spec: &EvaluationSpec,
+    ) -> impl Future<Output = Result<Compared, PortError>> + Send;
 }
 
 /// The time.
 pub trait Clock: Send + Sync {
     /// Now.
     fn now(&self) -> Timestamp;
+}
+
+/// The world that an engine acts on.
+pub trait Ports: Send + Sync {
+    /// See [`Cluster`].
+    type Cluster: Cluster;
+    /// See [`ModelRegistry`].
+    type Registry: ModelRegistry;
+    /// See [`ObjectStore`].
+    type Store: ObjectStore;
+    /// See [`TrialRunner`].
+    type Runner: TrialRunner;
+    /// See [`Evaluator`].
+    type Evaluator: Evaluator;
+    /// See [`Clock`].
+    type Clock: Clock;
+
+    /// The objects.
+    fn cluster(&self) -> &Self::Cluster;
+    /// The registry that a `ModelRegistry` object names.
+    ///
+    /// # Errors
+    /// That registry cannot be reached from here.
+    fn registry(&self, spec: &ModelRegistrySpec) -> Result<Self::Registry, PortError>;
+    /// Predictions and models.
+    fn store(&self) -> &Self::Store;
+    /// Trials and scorers.
+    fn runner(&self) -> &Self::Runner;
+    /// Comparisons.
+    fn evaluator(&self) -> &Self::Evaluator;
+    /// The time.
+    fn clock(&self) -> &Self::Clock;
 }

@@ -1,6 +1,7 @@
 //! A trial is a process of this machine, under a supervisor that outlives podium.
 
 use super::run_directory::{HowEnded, Request, RunDirectory, Started};
+use super::template::{Process, process_of};
 use crate::ports::{PortError, RunRequest, TrialRunner};
 use podium_core::time::Timestamp;
 use podium_core::tuning::trial::{EndedRun, Exit, Run};
@@ -62,19 +63,19 @@ impl ProcessRunner {
         });
     }
 
-    fn request_of(&self, request: &RunRequest) -> Request {
-        let mut environment = request.environment.clone();
+    fn request_of(&self, process: Process, deadline_seconds: Option<u64>) -> Request {
+        let mut environment = process.environment;
         environment
             .entry("PATH".to_string())
             .or_insert_with(|| self.path_with_podium());
         Request {
-            command: request.command.clone(),
+            command: process.command,
             environment,
-            working_directory: match &request.working_directory {
+            working_directory: match &process.working_directory {
                 Some(directory) => self.working_directory.join(directory),
                 None => self.working_directory.clone(),
             },
-            deadline_seconds: request.deadline_seconds,
+            deadline_seconds,
         }
     }
 
@@ -115,9 +116,15 @@ impl TrialRunner for ProcessRunner {
         }
     }
 
-    async fn start(&self, request: &RunRequest) -> Result<(), PortError> {
+    async fn refusal(&self, request: &RunRequest<'_>) -> Result<Option<String>, PortError> {
+        Ok(process_of(request).err().map(|error| error.to_string()))
+    }
+
+    async fn start(&self, request: &RunRequest<'_>) -> Result<(), PortError> {
         let directory = self.directory(&request.name, request.attempt);
-        directory.write_request(&self.request_of(request))?;
+        let process =
+            process_of(request).map_err(|error| PortError::Permanent(error.to_string()))?;
+        directory.write_request(&self.request_of(process, request.deadline_seconds))?;
         let Some(lock) = directory.lock()? else {
             return Ok(());
         };

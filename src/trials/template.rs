@@ -1,21 +1,19 @@
-//! From a pod template and the facts of one run to a [`RunRequest`] for a process of this machine.
+//! From a pod template to the process of this machine that stands for its container.
 
 use super::expansion::expand;
 use crate::ports::RunRequest;
-use k8s_openapi::api::core::v1::{Container, PodTemplateSpec};
+use k8s_openapi::api::core::v1::Container;
 use std::collections::BTreeMap;
 
-/// The facts of one run.
-#[derive(Clone, Debug)]
-pub struct RunFacts<'a> {
-    /// Name of the run.
-    pub name: &'a str,
-    /// Which attempt.
-    pub attempt: u32,
-    /// Variables that podium gives, on which the template's own may build.
-    pub variables: BTreeMap<String, String>,
-    /// Running time after which it is ended.
-    pub deadline_seconds: Option<u64>,
+/// A process that stands for a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Process {
+    /// The program with its arguments.
+    pub command: Vec<String>,
+    /// Variables on top of those that it inherits.
+    pub environment: BTreeMap<String, String>,
+    /// Where it runs; relative to the manifests' directory.
+    pub working_directory: Option<String>,
 }
 
 /// Why a template cannot run on this machine.
@@ -42,12 +40,10 @@ impl TemplateError {
 /// # Errors
 /// There is no such container, it has no command (there is no image to take one from), or a variable
 /// takes its value from the cluster.
-pub fn process_of(
-    template: &PodTemplateSpec,
-    container: Option<&str>,
-    facts: &RunFacts<'_>,
-) -> Result<RunRequest, TemplateError> {
-    let containers = template
+pub fn process_of(request: &RunRequest<'_>) -> Result<Process, TemplateError> {
+    let container = request.container;
+    let containers = request
+        .template
         .spec
         .as_ref()
         .map(|s| s.containers.as_slice())
@@ -68,18 +64,15 @@ pub fn process_of(
         let message = "must be given: without a cluster there is no image to take it from";
         return Err(TemplateError::new("spec.containers[].command", message));
     }
-    let environment = environment_of(chosen, &facts.variables)?;
+    let environment = environment_of(chosen, &request.variables)?;
     let arguments = chosen.args.clone().unwrap_or_default();
-    Ok(RunRequest {
-        name: facts.name.to_string(),
-        attempt: facts.attempt,
+    Ok(Process {
         command: command
             .iter()
             .chain(&arguments)
             .map(|text| expand(text, &environment))
             .collect(),
         working_directory: chosen.working_dir.clone(),
-        deadline_seconds: facts.deadline_seconds,
         environment,
     })
 }
@@ -107,15 +100,18 @@ fn environment_of(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use k8s_openapi::api::core::v1::PodTemplateSpec;
 
     fn template(json: serde_json::Value) -> PodTemplateSpec {
         serde_json::from_value(json).unwrap()
     }
 
-    fn facts() -> RunFacts<'static> {
-        RunFacts {
-            name: "forest-1",
+    fn request(template: &PodTemplateSpec) -> RunRequest<'_> {
+        RunRequest {
+            name: "forest-1".to_string(),
             attempt: 1,
+            template,
+            container: None,
             variables: BTreeMap::from([("num_trees".to_string(), "120".to_string())]),
             deadline_seconds: Some(60),
         }
@@ -128,7 +124,7 @@ mod tests {
             "command": ["podium", "train"], "args": ["--trees=$(num_trees)", "--label=$(LABEL)"],
             "env": [{"name": "LABEL", "value": "fraud_$(num_trees)"}]}]}}),
         );
-        let request = process_of(&template, None, &facts()).unwrap();
+        let request = process_of(&request(&template)).unwrap();
         assert_eq!(
             request.command,
             ["podium", "train", "--trees=120", "--label=fraud_120"]
@@ -140,7 +136,7 @@ mod tests {
     fn what_only_a_cluster_could_give_is_refused() {
         let without_command =
             template(serde_json::json!({"spec": {"containers": [{"name": "train"}]}}));
-        let error = process_of(&without_command, None, &facts())
+        let error = process_of(&request(&without_command))
             .unwrap_err()
             .to_string();
         assert!(error.contains("no image to take it from"), "{error}");
@@ -148,14 +144,17 @@ mod tests {
             serde_json::json!({"spec": {"containers": [{"name": "train", "command": ["true"],
             "env": [{"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}]}]}}),
         );
-        let error = process_of(&secret, None, &facts()).unwrap_err().to_string();
+        let error = process_of(&request(&secret)).unwrap_err().to_string();
         assert!(
             error.starts_with("spec.containers[].env[0].valueFrom"),
             "{error}"
         );
-        let error = process_of(&without_command, Some("other"), &facts())
-            .unwrap_err()
-            .to_string();
+        let error = process_of(&RunRequest {
+            container: Some("other"),
+            ..request(&without_command)
+        })
+        .unwrap_err()
+        .to_string();
         assert!(error.contains("named `other`"), "{error}");
     }
 }

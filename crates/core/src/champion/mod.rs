@@ -3,6 +3,7 @@
 //! Every step is taken from what the registry and the stored record say now, so a crash between
 //! any two steps is healed by planning again. No evidence is never a reason to promote.
 
+pub mod conditions;
 pub mod decision;
 pub mod gates;
 pub mod retrain;

@@ -1,0 +1,117 @@
+//! One comparison: asked for once, and stored as it was found.
+
+use super::{Engine, Left};
+use crate::ports::{Cluster, Compared, Evaluator, PortError, Ports};
+use podium_api::Evaluation;
+use podium_api::convert::{to_time, with_conditions};
+use podium_api::evaluation::EvaluationStatus;
+use podium_core::comparison::{Comparison, Naming, Verdict, sentence};
+use podium_core::time::Timestamp;
+use podium_core::tuning::conditions::{Condition, Status};
+
+/// The phases of an `Evaluation` that end it.
+pub(super) const FINISHED: &str = "Finished";
+pub(super) const FAILED: &str = "Failed";
+
+impl<P: Ports> Engine<P> {
+    /// Takes a comparison one step further.
+    ///
+    /// # Errors
+    /// A port could not do what it was asked.
+    pub async fn reconcile_evaluation(&self, name: &str) -> Result<Left, PortError> {
+        let Some(mut evaluation) = self.ports.cluster().get::<Evaluation>(name).await? else {
+            return Ok(Left::default());
+        };
+        let phase = evaluation.status.as_ref().and_then(|s| s.phase.as_deref());
+        if matches!(phase, Some(FINISHED | FAILED)) {
+            return Ok(Left::default());
+        }
+        let found = self
+            .ports
+            .evaluator()
+            .evaluate(name, &evaluation.spec)
+            .await?;
+        let status = match found {
+            Compared::Pending => {
+                return Ok(Left {
+                    waiting: true,
+                    ..Left::default()
+                });
+            }
+            Compared::Finished(comparison) => finished(&evaluation, &comparison)?,
+            Compared::Refused(why) => EvaluationStatus {
+                phase: Some(FAILED.to_string()),
+                message: Some(why.chars().take(4096).collect()),
+                ..EvaluationStatus::default()
+            },
+        };
+        evaluation.status = Some(ended(&evaluation, status, self.now()));
+        self.ports.cluster().write_status(&evaluation).await?;
+        Ok(Left {
+            acted: true,
+            ..Left::default()
+        })
+    }
+}
+
+fn finished(
+    evaluation: &Evaluation,
+    comparison: &Comparison,
+) -> Result<EvaluationStatus, PortError> {
+    let champion = format!("v{}", evaluation.spec.champion.version);
+    let challenger = format!("v{}", evaluation.spec.challenger.version);
+    let naming = Naming {
+        champion: &champion,
+        challenger: &challenger,
+        rows: &evaluation.spec.rows_noun,
+    };
+    let whole =
+        serde_json::to_value(comparison).map_err(|e| PortError::Permanent(e.to_string()))?;
+    Ok(EvaluationStatus {
+        phase: Some(FINISHED.to_string()),
+        verdict: Some(verdict_name(&comparison.verdict).to_string()),
+        sentence: Some(sentence(comparison, &naming)),
+        comparison: Some(whole),
+        ..EvaluationStatus::default()
+    })
+}
+
+/// The verdict in one word.
+pub(super) fn verdict_name(verdict: &Verdict) -> &'static str {
+    match verdict {
+        Verdict::Superior => "Superior",
+        Verdict::Inferior => "Inferior",
+        Verdict::Inconclusive => "Inconclusive",
+        Verdict::NotComparable { .. } => "NotComparable",
+    }
+}
+
+fn ended(
+    evaluation: &Evaluation,
+    mut status: EvaluationStatus,
+    now: Timestamp,
+) -> EvaluationStatus {
+    let refused = status.phase.as_deref() == Some(FAILED);
+    let message = status
+        .sentence
+        .clone()
+        .or_else(|| status.message.clone())
+        .unwrap_or_default();
+    let condition = |kind, holds: bool| Condition {
+        kind,
+        status: if holds { Status::True } else { Status::False },
+        reason: if refused {
+            "EvidenceRefused"
+        } else {
+            "Compared"
+        }
+        .to_string(),
+        message: message.clone(),
+    };
+    let said = [condition("Ready", !refused), condition("Finished", true)];
+    let generation = evaluation.metadata.generation;
+    status.conditions = with_conditions(&Vec::new(), &said, generation, now);
+    status.observed_generation = generation;
+    status.completion_time = Some(to_time(now));
+    status
+}
