@@ -1,1 +1,7 @@
-//! The shell of Podium.
+//! The shell of Podium: what the core decided is carried out here, on this machine.
+
+pub mod adapters;
+pub mod atomic_file;
+pub mod local;
+pub mod ports;
+pub mod trials;

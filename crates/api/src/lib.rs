@@ -1,1 +1,30 @@
-//! The kinds of Podium.
+//! The kinds of Podium (`podium.dev/v1alpha1`): types, schemas with bounds, defaults and CEL rules,
+//! and their conversion into what the core plans with.
+
+// kube's `printcolumn` repeats its keys for every column.
+#![allow(clippy::duplicated_attributes)]
+
+pub mod approval;
+pub mod champion_policy;
+pub mod convert;
+pub mod crd;
+pub mod evaluation;
+pub mod model_registry;
+pub mod schema;
+pub mod trial;
+pub mod tuning_job;
+
+pub use approval::{Approval, ApprovalSpec};
+pub use champion_policy::{ChampionPolicy, ChampionPolicySpec, ChampionPolicyStatus};
+pub use crd::{crd_files, crds};
+pub use evaluation::{Evaluation, EvaluationSpec, EvaluationStatus};
+pub use model_registry::{ModelRegistry, ModelRegistrySpec, ModelRegistryStatus};
+pub use trial::{Trial, TrialSpec, TrialStatus};
+pub use tuning_job::{TuningJob, TuningJobSpec, TuningJobStatus};
+
+/// API group of all kinds.
+pub const GROUP: &str = "podium.dev";
+/// Their version.
+pub const VERSION: &str = "v1alpha1";
+/// Label of a trial that names its job.
+pub const TUNING_JOB_LABEL: &str = "podium.dev/tuning-job";

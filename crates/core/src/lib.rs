@@ -1,5 +1,6 @@
 //! The deciding half of Podium.
 
+pub mod champion;
 pub mod expression;
 pub(crate) mod normal;
 pub mod objective;
@@ -8,4 +9,6 @@ pub mod random;
 pub mod report;
 pub mod search;
 pub mod space;
+pub mod time;
+pub mod tuning;
 pub mod value;

@@ -1,0 +1,15 @@
+.PHONY: help test lint crds bench
+
+help: ## Show what can be made
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+test: ## Lint, then all tests; the last line counts them
+	@scripts/test
+
+lint: ## Format, clippy with warnings denied, docs
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+
+crds: ## Write crds/ anew from the types
+	UPDATE_CRDS=1 cargo test -q -p podium-api --test crds generated_files

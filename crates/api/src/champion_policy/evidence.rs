@@ -1,0 +1,153 @@
+//! What versions are compared on.
+
+use crate::schema::LocalReference;
+use crate::tuning_job::JobTemplate;
+use kube::KubeSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// What versions are compared on.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EvidenceSpec {
+    /// The predictions of a version on the holdout.
+    pub predictions: PredictionsSpec,
+    /// The holdout itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holdout: Option<HoldoutSpec>,
+    /// Makes the predictions of a version that has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scorer: Option<ScorerSpec>,
+    /// How the comparison itself runs in a cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evaluator: Option<EvaluatorSpec>,
+    /// Parts of the holdout that guardrails may name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub slices: Vec<SliceSpec>,
+}
+
+/// The predictions of a version on the holdout.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PredictionsSpec {
+    /// Where they lie; `$(version)` is the version.
+    #[schemars(length(min = 1, max = 2000))]
+    #[x_kube(validation = Rule::new("self.contains('$(version)')").message("`uri` must contain `$(version)`, so that each version has its own predictions"))]
+    pub uri: String,
+    /// Names of their columns.
+    pub columns: Columns,
+    /// What happens while they are missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_missing: Option<OnMissing>,
+}
+
+/// Names of the columns of a predictions file.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Columns {
+    /// What tells rows apart.
+    #[schemars(length(min = 1, max = 250))]
+    pub id: String,
+    /// 0 or 1.
+    #[schemars(length(min = 1, max = 250))]
+    pub label: String,
+    /// The model's score.
+    #[serde(default = "score")]
+    #[schemars(length(min = 1, max = 250))]
+    pub score: String,
+    /// Weight of a row; without it all rows weigh 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 250))]
+    pub weight: Option<String>,
+    /// Rows of one value belong together, such as those of one customer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 250))]
+    pub cluster: Option<String>,
+}
+
+fn score() -> String {
+    "score".to_string()
+}
+
+/// What happens while predictions are missing.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct OnMissing {
+    /// Seconds after which the version is given up.
+    #[schemars(range(min = 1, max = 31_536_000))]
+    pub deadline_seconds: i64,
+}
+
+/// The holdout.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct HoldoutSpec {
+    /// Its name.
+    #[schemars(length(min = 1, max = 250))]
+    pub name: String,
+    /// Its digest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 64, max = 64), regex(pattern = "^[0-9a-f]+$"))]
+    pub sha256: Option<String>,
+    /// Comparisons that it may be used for.
+    #[serde(default = "twenty")]
+    #[schemars(range(min = 1, max = 10_000))]
+    pub max_evaluations: i32,
+    /// What its rows are called in a sentence, such as `transactions`.
+    #[serde(default = "rows")]
+    #[schemars(length(min = 1, max = 63))]
+    pub rows_noun: String,
+}
+
+fn twenty() -> i32 {
+    20
+}
+
+fn rows() -> String {
+    "rows".to_string()
+}
+
+/// Makes the predictions of a version that has none; its container gets `MODEL_URI` and `OUTPUT_URI`.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ScorerSpec {
+    /// A batch/v1 Job.
+    pub job: JobTemplate,
+    /// Running time in seconds after which it is ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 31_536_000))]
+    pub active_deadline_seconds: Option<i64>,
+}
+
+/// How the comparison itself runs in a cluster.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EvaluatorSpec {
+    /// Its service account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub service_account_name: Option<String>,
+    /// Its resources, as in a container.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "crate::schema::any_value")]
+    pub resources: Option<Value>,
+    /// Secret of the same namespace with the store's credentials.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials_secret_ref: Option<LocalReference>,
+}
+
+/// Part of the holdout.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SliceSpec {
+    /// Its name.
+    #[schemars(length(min = 1, max = 63))]
+    pub name: String,
+    /// The column that decides.
+    #[schemars(length(min = 1, max = 250))]
+    pub column: String,
+    /// Rows whose value is this, as text, belong to it.
+    #[schemars(length(max = 250))]
+    pub equals: String,
+}

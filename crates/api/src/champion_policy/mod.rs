@@ -1,0 +1,232 @@
+//! `ChampionPolicy`: who may become champion of one registered model.
+
+mod evidence;
+mod promotion;
+mod status;
+mod test_settings;
+
+pub use evidence::*;
+pub use promotion::*;
+pub use status::*;
+pub use test_settings::*;
+
+use crate::schema::LocalReference;
+use kube::{CustomResource, KubeSchema};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Who may become champion of one registered model, on which evidence, and how the move is made.
+#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "podium.dev",
+    version = "v1alpha1",
+    kind = "ChampionPolicy",
+    plural = "championpolicies",
+    shortname = "chp",
+    category = "podium",
+    namespaced,
+    derive = "PartialEq",
+    doc = "Who may become champion of one registered model, on which evidence, and how the move is made.",
+    status = "ChampionPolicyStatus",
+    printcolumn(name = "Model", type_ = "string", json_path = ".spec.model"),
+    printcolumn(
+        name = "Champion",
+        type_ = "string",
+        json_path = ".status.champion.version"
+    ),
+    printcolumn(name = "Since", type_ = "date", json_path = ".status.champion.since"),
+    printcolumn(
+        name = "Challenger",
+        type_ = "string",
+        json_path = ".status.challenger"
+    ),
+    printcolumn(
+        name = "Verdict",
+        type_ = "string",
+        json_path = ".status.lastEvaluation.verdict"
+    ),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].status"
+    ),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp"
+    ),
+    printcolumn(
+        name = "Phase",
+        type_ = "string",
+        json_path = ".status.phase",
+        priority = "1"
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].reason",
+        priority = "1"
+    )
+)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ChampionPolicySpec {
+    /// Nothing is judged or moved while this is true.
+    #[serde(default)]
+    pub suspend: bool,
+    /// The registry. Immutable.
+    #[x_kube(validation = Rule::new("self == oldSelf").message("`registryRef` is immutable"))]
+    pub registry_ref: LocalReference,
+    /// Name of the registered model. Immutable.
+    #[schemars(length(min = 1, max = 250))]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("`model` is immutable"))]
+    pub model: String,
+    /// Names of the aliases.
+    #[serde(default)]
+    pub aliases: AliasNames,
+    /// Seconds between two looks at the registry.
+    #[serde(default = "minute")]
+    #[schemars(range(min = 5, max = 86_400))]
+    pub poll_seconds: i64,
+    /// Which versions want to be champion.
+    #[serde(default)]
+    pub challengers: Challengers,
+    /// The whole loop on a schedule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retrain: Option<RetrainSpec>,
+    /// What versions are compared on.
+    pub evidence: EvidenceSpec,
+    /// How they are compared.
+    #[serde(default)]
+    pub test: TestSpec,
+    /// How a decision is carried out.
+    #[serde(default)]
+    pub promotion: PromotionSpec,
+    /// The champion by declaration; wins over everything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pin: Option<PinSpec>,
+    /// Where the champion is announced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub publish: Option<PublishSpec>,
+    /// Where reports are kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reports: Option<ReportsSpec>,
+}
+
+fn minute() -> i64 {
+    60
+}
+
+/// Names of the aliases.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[x_kube(
+    validation = Rule::new("self.champion != self.challenger && self.champion != self.previous && self.challenger != self.previous").message("`champion`, `challenger` and `previous` must be three different aliases"),
+    validation = Rule::new("[self.champion, self.challenger, self.previous].all(a, a != 'latest' && !a.matches('^v[0-9]+$'))").message("an alias must be neither `latest` nor look like a version such as `v7`: the registry keeps these names"),
+    validation = Rule::new("self.champion == oldSelf.champion").message("`champion` is immutable").field_path(".champion")
+)]
+pub struct AliasNames {
+    /// In production. Immutable.
+    #[serde(default = "champion")]
+    #[schemars(length(min = 1, max = 250), regex(pattern = "^[a-z0-9_-]+$"))]
+    pub champion: String,
+    /// Wants to be.
+    #[serde(default = "challenger")]
+    #[schemars(length(min = 1, max = 250), regex(pattern = "^[a-z0-9_-]+$"))]
+    pub challenger: String,
+    /// Was before.
+    #[serde(default = "previous_champion")]
+    #[schemars(length(min = 1, max = 250), regex(pattern = "^[a-z0-9_-]+$"))]
+    pub previous: String,
+}
+
+impl Default for AliasNames {
+    fn default() -> Self {
+        Self {
+            champion: champion(),
+            challenger: challenger(),
+            previous: previous_champion(),
+        }
+    }
+}
+
+fn champion() -> String {
+    "champion".to_string()
+}
+
+fn challenger() -> String {
+    "challenger".to_string()
+}
+
+fn previous_champion() -> String {
+    "previous-champion".to_string()
+}
+
+/// Which versions want to be champion.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[x_kube(validation = Rule::new("(has(self.alias) ? 1 : 0) + (has(self.versions) ? 1 : 0) + (has(self.tuningJobs) ? 1 : 0) == 1").message("exactly one of `alias`, `versions` and `tuningJobs` must be set"))]
+pub struct Challengers {
+    /// Whoever carries `aliases.challenger`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alias: Option<ChallengerAlias>,
+    /// Versions by age and tags.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub versions: Option<ChallengerVersions>,
+    /// Winners of searches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tuning_jobs: Option<ChallengerTuningJobs>,
+}
+
+impl Default for Challengers {
+    fn default() -> Self {
+        Self {
+            alias: Some(ChallengerAlias {}),
+            versions: None,
+            tuning_jobs: None,
+        }
+    }
+}
+
+/// Whoever carries `aliases.challenger`.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ChallengerAlias {}
+
+/// Versions by age and tags.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ChallengerVersions {
+    /// Only versions that are newer than the champion.
+    #[serde(default = "crate::schema::yes")]
+    pub newer_than_champion: bool,
+    /// Tags that a version must carry.
+    #[serde(default)]
+    #[schemars(extend("maxProperties" = 20), schema_with = "labels")]
+    pub tags: BTreeMap<String, String>,
+}
+
+/// Winners of searches.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ChallengerTuningJobs {
+    /// Which searches.
+    pub selector: LabelSelectorSpec,
+}
+
+/// Which objects, by label.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LabelSelectorSpec {
+    /// Labels that must be there.
+    #[serde(default)]
+    #[schemars(schema_with = "labels")]
+    pub match_labels: BTreeMap<String, String>,
+}
+
+fn labels(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "type": "object",
+        "maxProperties": 20,
+        "additionalProperties": { "type": "string", "maxLength": 250 },
+    })
+}

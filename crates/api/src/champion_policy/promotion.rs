@@ -1,0 +1,207 @@
+//! How a decision is carried out, and the retraining loop.
+
+use crate::schema::{LocalReference, OpenObject};
+use kube::KubeSchema;
+use serde::{Deserialize, Serialize};
+
+/// How a decision is carried out.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PromotionSpec {
+    /// At once, after consent, or not at all.
+    #[serde(default)]
+    pub mode: ModeSpec,
+    /// Consent, where it is needed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<ApprovalPolicy>,
+    /// Seconds between two changes of the champion.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 31_536_000))]
+    pub cooldown_seconds: i64,
+    /// When the champion may change; without any: always.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20), extend("x-kubernetes-list-type" = "atomic"))]
+    pub windows: Vec<WindowSpec>,
+    /// How two writers of one alias are kept apart.
+    #[serde(default)]
+    pub exclusivity: Exclusivity,
+    /// What happens when somebody else moved the alias.
+    #[serde(default)]
+    pub on_external_change: OnExternalChangeSpec,
+    /// What happens while there is no champion.
+    #[serde(default)]
+    pub first_champion: FirstChampionSpec,
+}
+
+/// How a decision is carried out.
+#[derive(
+    schemars::JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize,
+)]
+pub enum ModeSpec {
+    /// At once.
+    #[default]
+    Automatic,
+    /// After consent.
+    Approval,
+    /// Not at all; it is only shown.
+    DryRun,
+}
+
+/// Consent, where it is needed.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ApprovalPolicy {
+    /// How many must approve.
+    #[serde(default = "one")]
+    #[schemars(range(min = 1, max = 20))]
+    pub required: i32,
+    /// Seconds after which an approval no longer counts.
+    #[serde(default = "three_days")]
+    #[schemars(range(min = 60, max = 31_536_000))]
+    pub expire_seconds: i64,
+}
+
+fn one() -> i32 {
+    1
+}
+
+fn three_days() -> i64 {
+    259_200
+}
+
+/// A time in which the champion may change.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct WindowSpec {
+    /// When it begins, as in a CronJob.
+    #[schemars(length(min = 1, max = 250))]
+    pub schedule: String,
+    /// How long it lasts.
+    #[schemars(range(min = 60, max = 604_800))]
+    pub duration_seconds: i64,
+    /// In which time zone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub time_zone: Option<String>,
+}
+
+/// How two writers of one alias are kept apart.
+#[derive(
+    schemars::JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize,
+)]
+pub enum Exclusivity {
+    /// By write-once claims in the registry.
+    #[default]
+    Ledger,
+    /// By looking right before and right after.
+    Guarded,
+}
+
+/// What happens when somebody else moved the alias.
+#[derive(
+    schemars::JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize,
+)]
+pub enum OnExternalChangeSpec {
+    /// The move is adopted and remembered.
+    #[default]
+    Adopt,
+    /// Nothing is done until somebody decides.
+    Hold,
+    /// The alias is moved back.
+    Revert,
+}
+
+/// What happens while there is no champion.
+#[derive(
+    schemars::JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize,
+)]
+pub enum FirstChampionSpec {
+    /// The challenger becomes champion after consent.
+    #[default]
+    Approval,
+    /// The challenger becomes champion.
+    Automatic,
+    /// Nothing, until somebody sets one.
+    Never,
+}
+
+/// The champion by declaration.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PinSpec {
+    /// The version.
+    #[schemars(length(min = 1, max = 63))]
+    pub version: String,
+    /// Why.
+    #[schemars(length(min = 1, max = 500))]
+    pub reason: String,
+}
+
+/// Where the champion is announced.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PublishSpec {
+    /// A ConfigMap of the same namespace.
+    pub config_map: LocalReference,
+}
+
+/// Where reports are kept.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ReportsSpec {
+    /// A prefix.
+    #[schemars(length(min = 1, max = 2000))]
+    pub uri: String,
+}
+
+/// The whole loop on a schedule.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RetrainSpec {
+    /// When, as in a CronJob.
+    #[schemars(length(min = 1, max = 250))]
+    pub schedule: String,
+    /// In which time zone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub time_zone: Option<String>,
+    /// What happens while the last search still runs.
+    #[serde(default)]
+    pub concurrency_policy: ConcurrencyPolicySpec,
+    /// Successful searches kept.
+    #[serde(default = "three")]
+    #[schemars(range(min = 0, max = 100))]
+    pub successful_history_limit: i32,
+    /// Failed searches kept.
+    #[serde(default = "one")]
+    #[schemars(range(min = 0, max = 100))]
+    pub failed_history_limit: i32,
+    /// The search: `metadata` and the `spec` of a TuningJob.
+    pub tuning_job_template: TuningJobTemplate,
+}
+
+fn three() -> i32 {
+    3
+}
+
+/// What happens while the last search still runs.
+#[derive(
+    schemars::JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize,
+)]
+pub enum ConcurrencyPolicySpec {
+    /// Both run.
+    Allow,
+    /// The new one is left out.
+    #[default]
+    Forbid,
+    /// The running one is deleted.
+    Replace,
+}
+
+/// A TuningJob without a name.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TuningJobTemplate {
+    /// The `spec` of a TuningJob; admitted as one when the search is created.
+    pub spec: OpenObject,
+}

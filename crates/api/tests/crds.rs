@@ -1,0 +1,92 @@
+//! The generated CRDs: what lies in `crds/` is what the types say, and they keep the conventions.
+#![allow(missing_docs)]
+
+use serde_json::Value;
+use std::path::PathBuf;
+
+fn crd_directory() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../crds")
+}
+
+#[test]
+fn generated_files_are_up_to_date() {
+    let update = std::env::var_os("UPDATE_CRDS").is_some();
+    for (name, crd) in podium_api::crd_files() {
+        let path = crd_directory().join(&name);
+        let want = serde_saphyr::to_string(&crd).unwrap();
+        if update {
+            std::fs::write(&path, &want).unwrap();
+        }
+        let found = std::fs::read_to_string(&path).unwrap_or_default();
+        assert_eq!(
+            found, want,
+            "crds/{name} is not what the types say; run `make crds`"
+        );
+    }
+}
+
+#[test]
+fn a_plain_apply_can_store_each_crd() {
+    for (name, crd) in podium_api::crd_files() {
+        let bytes = serde_json::to_vec(&crd).unwrap().len();
+        assert!(bytes < 128 * 1024, "{name} has {bytes} bytes");
+    }
+}
+
+#[test]
+fn every_field_is_bounded_and_described() {
+    let mut faults = Vec::new();
+    for (name, crd) in podium_api::crd_files() {
+        let schema = crd
+            .pointer("/spec/versions/0/schema/openAPIV3Schema")
+            .unwrap();
+        lint(&name, schema, &mut faults);
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+fn lint(path: &str, schema: &Value, faults: &mut Vec<String>) {
+    let mut fault = |what: &str| faults.push(format!("{path}: {what}"));
+    let has = |key: &str| schema.get(key).is_some();
+    match schema.get("type").and_then(Value::as_str) {
+        Some("string") if !has("maxLength") && !has("enum") => {
+            fault("a string without `maxLength`")
+        }
+        Some("array") if !has("maxItems") => fault("a list without `maxItems`"),
+        Some("array") if !has("x-kubernetes-list-type") => fault("a list without a list type"),
+        Some("number" | "integer") if !has("minimum") || !has("maximum") => {
+            fault("a number without bounds")
+        }
+        _ => {}
+    }
+    if has("additionalProperties") && !has("maxProperties") {
+        fault("a map without `maxProperties`");
+    }
+    if has("nullable") {
+        fault("`nullable`");
+    }
+    for (name, property) in schema
+        .get("properties")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+    {
+        let below = format!("{path}.{name}");
+        // The API server itself gives these three.
+        if ["apiVersion", "kind", "metadata"].contains(&name.as_str()) && !path.contains("yaml.") {
+            continue;
+        }
+        if property.get("description").is_none() {
+            faults.push(format!("{below}: no description"));
+        }
+        if name.ends_with("Ref") && property.pointer("/properties/namespace").is_some() {
+            faults.push(format!("{below}: a reference to another namespace"));
+        }
+        lint(&below, property, faults);
+    }
+    for key in ["items", "additionalProperties"] {
+        if let Some(inner) = schema.get(key) {
+            lint(&format!("{path}[]"), inner, faults);
+        }
+    }
+}

@@ -1,0 +1,666 @@
+//! Decides who is champion of a registered model, and plans how the alias moves.
+//!
+//! Every step is taken from what the registry and the stored record say now, so a crash between
+//! any two steps is healed by planning again. No evidence is never a reason to promote.
+
+pub mod decision;
+pub mod gates;
+pub mod retrain;
+
+#[cfg(test)]
+mod tests;
+
+pub use decision::{Decision, Outcome};
+pub use gates::{Approvals, FirstChampion, Mode};
+
+use crate::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What a `ChampionPolicy` asks for, after conversion.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// The registered model.
+    pub model: String,
+    /// Names of the aliases.
+    pub aliases: Aliases,
+    /// Nothing is judged or moved while this is set.
+    pub suspend: bool,
+    /// Whether a decision is carried out at once, waits for consent, or is only shown.
+    pub mode: Mode,
+    /// What happens while there is no champion.
+    pub first_champion: FirstChampion,
+    /// Approvals needed where consent is needed.
+    pub approvals_required: u32,
+    /// Seconds between two changes of the champion.
+    pub cooldown_seconds: u64,
+    /// What happens when somebody else moved the alias.
+    pub on_external_change: OnExternalChange,
+    /// The champion by declaration; wins over everything but `suspend`.
+    pub pin: Option<Pin>,
+    /// Evaluations that one holdout may be used for.
+    pub max_evaluations: Option<u32>,
+    /// What the rows of the holdout are called in a sentence, such as `transactions`.
+    pub rows_noun: String,
+}
+
+/// Names of the aliases that a policy reads and moves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Aliases {
+    /// In production.
+    pub champion: String,
+    /// Wants to be.
+    pub challenger: String,
+    /// Was before.
+    pub previous: String,
+}
+
+/// A champion set by hand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pin {
+    /// The version.
+    pub version: String,
+    /// Why, for the history.
+    pub reason: String,
+}
+
+/// What happens when the alias was moved by somebody else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OnExternalChange {
+    /// Take it over as the champion and remember who is.
+    Adopt,
+    /// Leave everything as it is until somebody decides.
+    Hold,
+    /// Move the alias back.
+    Revert,
+}
+
+/// The registered model as the registry shows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RegistryView {
+    /// Alias name to version.
+    pub aliases: BTreeMap<String, String>,
+    /// Versions that exist, with the URI of their files.
+    pub versions: BTreeMap<String, String>,
+}
+
+/// How a champion became one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Origin {
+    /// By an evaluation.
+    Promoted,
+    /// As the first one.
+    First,
+    /// By `spec.pin`.
+    Pinned,
+    /// By somebody else.
+    Adopted,
+}
+
+/// The champion as last recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChampionRecord {
+    /// Its version.
+    pub version: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// How.
+    pub origin: Origin,
+    /// The decision that made it champion.
+    pub decision: Option<String>,
+}
+
+/// A move of the champion alias that was begun; written before anything is moved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InFlight {
+    /// Name of the evaluation, or of another cause, that decided it.
+    pub decision: String,
+    /// The champion before; `None` for the first one.
+    pub from: Option<String>,
+    /// The champion after.
+    pub to: String,
+    /// How the new champion becomes one.
+    pub origin: Origin,
+    /// The evidence that was judged.
+    pub evidence: String,
+}
+
+/// What the policy's status remembers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// The champion as last recorded.
+    pub champion: Option<ChampionRecord>,
+    /// The one before.
+    pub previous: Option<String>,
+    /// A move that was begun.
+    pub in_flight: Option<InFlight>,
+    /// Evaluations made on this holdout so far.
+    pub holdout_evaluations: u32,
+}
+
+/// Whether the predictions of a version on the holdout are there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Predictions {
+    /// They are, with this digest.
+    Present {
+        /// `sha256:…` of the file.
+        digest: String,
+    },
+    /// They are not; a scorer can make them.
+    Missing,
+    /// A scorer is making them.
+    InProgress,
+    /// They cannot be had; why.
+    Unavailable(String),
+}
+
+/// An evaluation of the champion and the challenger at hand.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EvaluationView {
+    /// Its name.
+    pub name: String,
+    /// Digest of the evidence it judges.
+    pub evidence: String,
+    /// How far it is.
+    pub state: EvaluationState,
+}
+
+/// How far an evaluation is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum EvaluationState {
+    /// Not finished.
+    Pending,
+    /// Finished with a verdict.
+    Finished {
+        /// The verdict.
+        outcome: Outcome,
+        /// The verdict in plain words, without what follows from it.
+        sentence: String,
+    },
+    /// It could not be made; why.
+    Failed(String),
+}
+
+/// Everything the plan of a policy depends on.
+#[derive(Debug)]
+pub struct ChampionInput<'a> {
+    /// What is asked for.
+    pub policy: &'a Policy,
+    /// The registered model; `None` when it does not exist yet.
+    pub registry: Option<&'a RegistryView>,
+    /// What the status remembers.
+    pub memory: &'a Memory,
+    /// Predictions by version.
+    pub predictions: &'a BTreeMap<String, Predictions>,
+    /// The evaluation of the pair at hand on the evidence at hand, if it exists.
+    pub evaluation: Option<&'a EvaluationView>,
+    /// Consent given to that evaluation.
+    pub approvals: Approvals,
+}
+
+/// One thing to do; each is idempotent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Make the predictions of a version on the holdout.
+    Score {
+        /// The version.
+        version: String,
+        /// Its files.
+        source: String,
+    },
+    /// Create the evaluation of a pair.
+    Evaluate {
+        /// The champion.
+        champion: String,
+        /// The challenger.
+        challenger: String,
+    },
+    /// Point an alias at a version, if it still points where it did.
+    MoveAlias {
+        /// The alias.
+        alias: String,
+        /// Where it points now.
+        from: Option<String>,
+        /// Where it must point.
+        to: String,
+    },
+    /// Write who decided, and on which evidence, on the version before it is promoted.
+    TagVersion {
+        /// The version.
+        version: String,
+        /// The move that it is part of.
+        change: InFlight,
+    },
+}
+
+/// Where a policy is, in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Phase {
+    /// Nothing is known yet.
+    Pending,
+    /// Nothing to decide.
+    Watching,
+    /// Evidence is being made or compared.
+    Evaluating,
+    /// A decision waits for consent.
+    AwaitingApproval,
+    /// The alias is being moved.
+    Promoting,
+    /// The challenger was compared and stays challenger.
+    Held,
+    /// `spec.suspend` is set.
+    Suspended,
+    /// Held until somebody changes something.
+    Blocked,
+}
+
+/// What to do, what to remember, what to say.
+#[must_use]
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// In the order in which they must be carried out, after `memory` is stored.
+    pub actions: Vec<Action>,
+    /// To be stored before any action.
+    pub memory: Memory,
+    /// Where the policy is.
+    pub phase: Phase,
+    /// From the closed list of reasons.
+    pub reason: &'static str,
+    /// In one sentence.
+    pub message: String,
+    /// Where a decision was taken: what it is.
+    pub decision: Option<Decision>,
+    /// Whether planning again at once has something to do.
+    pub again: bool,
+}
+
+impl Plan {
+    fn say(memory: &Memory, phase: Phase, reason: &'static str, message: String) -> Self {
+        Self {
+            actions: Vec::new(),
+            memory: memory.clone(),
+            phase,
+            reason,
+            message,
+            decision: None,
+            again: false,
+        }
+    }
+
+    fn with_actions(mut self, actions: Vec<Action>) -> Self {
+        self.actions = actions;
+        self
+    }
+}
+
+/// Plans the next step of a policy. Pure and total.
+pub fn plan(input: &ChampionInput<'_>, now: Timestamp) -> Plan {
+    let memory = input.memory;
+    if input.policy.suspend {
+        let message = "suspended; nothing is judged or moved".to_string();
+        return Plan::say(memory, Phase::Suspended, "SuspendedByUser", message);
+    }
+    let Some(registry) = input.registry else {
+        let message = format!(
+            "the registered model {} does not exist yet",
+            input.policy.model
+        );
+        return Plan::say(memory, Phase::Watching, "ModelNotFound", message);
+    };
+    if let Some(blocked) = dangling_alias(input, registry) {
+        return blocked;
+    }
+    if let Some(change) = &memory.in_flight {
+        return carry_on(input, registry, change, now);
+    }
+    let champion = registry.aliases.get(&input.policy.aliases.champion);
+    if let Some(plan) = external_change(input, champion, now) {
+        return plan;
+    }
+    if let Some(pin) = &input.policy.pin {
+        return pinned(input, registry, champion, pin);
+    }
+    let Some(challenger) = registry.aliases.get(&input.policy.aliases.challenger) else {
+        let message = format!(
+            "no version carries the alias `{}`",
+            input.policy.aliases.challenger
+        );
+        return Plan::say(memory, Phase::Watching, "NoChallenger", message);
+    };
+    match champion {
+        None => first_champion(input, challenger),
+        Some(champion) if champion == challenger => {
+            let message = format!("v{champion} is champion; there is no other challenger");
+            Plan::say(memory, Phase::Watching, "UpToDate", message)
+        }
+        Some(champion) => compare(input, registry, champion, challenger, now),
+    }
+}
+
+/// An alias that points at nothing is somebody's mistake or a deletion: nothing may be built on it.
+fn dangling_alias(input: &ChampionInput<'_>, registry: &RegistryView) -> Option<Plan> {
+    let aliases = &input.policy.aliases;
+    let (alias, version) = [&aliases.champion, &aliases.challenger]
+        .into_iter()
+        .filter_map(|alias| registry.aliases.get(alias).map(|version| (alias, version)))
+        .find(|(_, version)| !registry.versions.contains_key(*version))?;
+    let message = format!(
+        "the alias `{alias}` of {} points at version {version}, which does not exist; point it at one of {}",
+        input.policy.model,
+        existing(registry)
+    );
+    Some(Plan::say(
+        input.memory,
+        Phase::Blocked,
+        "VersionNotFound",
+        message,
+    ))
+}
+
+fn existing(registry: &RegistryView) -> String {
+    match registry.versions.len() {
+        0 => "the versions that exist: there is none".to_string(),
+        _ => registry
+            .versions
+            .keys()
+            .map(|v| format!("v{v}"))
+            .collect::<Vec<_>>()
+            .join(", "),
+    }
+}
+
+/// Goes on with a move that was begun: the registry, not the memory, says how far it came.
+fn carry_on(
+    input: &ChampionInput<'_>,
+    registry: &RegistryView,
+    change: &InFlight,
+    now: Timestamp,
+) -> Plan {
+    let aliases = &input.policy.aliases;
+    let current = registry.aliases.get(&aliases.champion);
+    if current == Some(&change.to) {
+        return finish(input, registry, change, now);
+    }
+    if current == change.from.as_ref() && registry.versions.contains_key(&change.to) {
+        let message = format!("v{} is becoming champion", change.to);
+        let actions = vec![
+            Action::TagVersion {
+                version: change.to.clone(),
+                change: change.clone(),
+            },
+            Action::MoveAlias {
+                alias: aliases.champion.clone(),
+                from: change.from.clone(),
+                to: change.to.clone(),
+            },
+        ];
+        let mut plan =
+            Plan::say(input.memory, Phase::Promoting, "MovingAlias", message).with_actions(actions);
+        plan.again = true;
+        return plan;
+    }
+    let mut memory = input.memory.clone();
+    memory.in_flight = None;
+    let message = format!(
+        "v{} was about to become champion, but the alias `{}` was moved by somebody else; the move was given up",
+        change.to, aliases.champion
+    );
+    let mut plan = Plan::say(&memory, Phase::Watching, "AliasMovedByOthers", message);
+    plan.again = true;
+    plan
+}
+
+fn finish(
+    input: &ChampionInput<'_>,
+    registry: &RegistryView,
+    change: &InFlight,
+    now: Timestamp,
+) -> Plan {
+    let aliases = &input.policy.aliases;
+    if let Some(from) = change
+        .from
+        .as_ref()
+        .filter(|v| registry.versions.contains_key(*v))
+        && registry.aliases.get(&aliases.previous) != Some(from)
+    {
+        let actions = vec![Action::MoveAlias {
+            alias: aliases.previous.clone(),
+            from: registry.aliases.get(&aliases.previous).cloned(),
+            to: from.clone(),
+        }];
+        let message = format!(
+            "v{} is champion; v{from} is being remembered as the previous one",
+            change.to
+        );
+        let mut plan =
+            Plan::say(input.memory, Phase::Promoting, "MovingAlias", message).with_actions(actions);
+        plan.again = true;
+        return plan;
+    }
+    let mut memory = input.memory.clone();
+    memory.in_flight = None;
+    memory.previous.clone_from(&change.from);
+    memory.champion = Some(ChampionRecord {
+        version: change.to.clone(),
+        since: now,
+        origin: change.origin,
+        decision: Some(change.decision.clone()),
+    });
+    let message = format!("v{} is champion", change.to);
+    Plan::say(&memory, Phase::Watching, "Promoted", message)
+}
+
+fn external_change(
+    input: &ChampionInput<'_>,
+    champion: Option<&String>,
+    now: Timestamp,
+) -> Option<Plan> {
+    let remembered = input.memory.champion.as_ref();
+    if remembered.map(|r| &r.version) == champion {
+        return None;
+    }
+    let alias = &input.policy.aliases.champion;
+    let policy = if remembered.is_none() {
+        OnExternalChange::Adopt
+    } else {
+        input.policy.on_external_change
+    };
+    match (policy, champion, remembered) {
+        (OnExternalChange::Hold, _, Some(record)) => {
+            let found = champion.map_or_else(|| "nothing".to_string(), |v| format!("v{v}"));
+            let message = format!(
+                "the alias `{alias}` was moved from v{} to {found} by somebody else; `onExternalChange` is Hold",
+                record.version
+            );
+            Some(Plan::say(
+                input.memory,
+                Phase::Blocked,
+                "AliasMovedByOthers",
+                message,
+            ))
+        }
+        (OnExternalChange::Revert, _, Some(record)) => {
+            let change = InFlight {
+                decision: format!("revert-to-{}", record.version),
+                from: champion.cloned(),
+                to: record.version.clone(),
+                origin: record.origin,
+                evidence: "onExternalChange: Revert".to_string(),
+            };
+            Some(begin(input.memory, change))
+        }
+        (_, Some(version), _) => {
+            let mut memory = input.memory.clone();
+            memory.previous = remembered.map(|r| r.version.clone());
+            memory.champion = Some(ChampionRecord {
+                version: version.clone(),
+                since: now,
+                origin: Origin::Adopted,
+                decision: None,
+            });
+            let message =
+                format!("v{version} carries the alias `{alias}` and was adopted as champion");
+            let mut plan = Plan::say(&memory, Phase::Watching, "ChampionAdopted", message);
+            plan.again = true;
+            Some(plan)
+        }
+        (_, None, _) => {
+            let mut memory = input.memory.clone();
+            memory.previous = remembered.map(|r| r.version.clone());
+            memory.champion = None;
+            let message = format!("the alias `{alias}` was removed by somebody else");
+            let mut plan = Plan::say(&memory, Phase::Watching, "ChampionRemoved", message);
+            plan.again = true;
+            Some(plan)
+        }
+    }
+}
+
+fn pinned(
+    input: &ChampionInput<'_>,
+    registry: &RegistryView,
+    champion: Option<&String>,
+    pin: &Pin,
+) -> Plan {
+    if champion == Some(&pin.version) {
+        let message = format!("v{} is pinned as champion: {}", pin.version, pin.reason);
+        return Plan::say(input.memory, Phase::Watching, "Pinned", message);
+    }
+    if !registry.versions.contains_key(&pin.version) {
+        let message = format!(
+            "`spec.pin.version` is {}, which does not exist; pin one of {}",
+            pin.version,
+            existing(registry)
+        );
+        return Plan::say(input.memory, Phase::Blocked, "VersionNotFound", message);
+    }
+    let change = InFlight {
+        decision: format!("pin-{}", pin.version),
+        from: champion.cloned(),
+        to: pin.version.clone(),
+        origin: Origin::Pinned,
+        evidence: format!("pin: {}", pin.reason),
+    };
+    begin(input.memory, change)
+}
+
+/// Stores the intent first; the next plan carries it out.
+fn begin(memory: &Memory, change: InFlight) -> Plan {
+    let message = format!("v{} is becoming champion", change.to);
+    let mut memory = memory.clone();
+    memory.in_flight = Some(change);
+    let mut plan = Plan::say(&memory, Phase::Promoting, "MovingAlias", message);
+    plan.again = true;
+    plan
+}
+
+fn first_champion(input: &ChampionInput<'_>, challenger: &str) -> Plan {
+    let decision = decision::first(input, challenger);
+    let change = InFlight {
+        decision: format!("first-{challenger}"),
+        from: None,
+        to: challenger.to_string(),
+        origin: Origin::First,
+        evidence: "first champion".to_string(),
+    };
+    conclude(input, decision, change)
+}
+
+fn compare(
+    input: &ChampionInput<'_>,
+    registry: &RegistryView,
+    champion: &str,
+    challenger: &str,
+    now: Timestamp,
+) -> Plan {
+    let memory = input.memory;
+    let mut score = Vec::new();
+    for version in [champion, challenger] {
+        match input.predictions.get(version) {
+            Some(Predictions::Present { .. } | Predictions::InProgress) => {}
+            Some(Predictions::Unavailable(why)) => {
+                let message = format!("v{challenger} cannot be compared with v{champion}: {why}");
+                return Plan::say(memory, Phase::Held, "EvidenceMissing", message);
+            }
+            Some(Predictions::Missing) | None => score.push(Action::Score {
+                version: version.to_string(),
+                source: registry.versions.get(version).cloned().unwrap_or_default(),
+            }),
+        }
+    }
+    let complete = [champion, challenger]
+        .iter()
+        .all(|v| matches!(input.predictions.get(*v), Some(Predictions::Present { .. })));
+    if !complete {
+        let message = format!("v{challenger} and v{champion} are being scored on the holdout");
+        return Plan::say(memory, Phase::Evaluating, "Scoring", message).with_actions(score);
+    }
+    let Some(evaluation) = input.evaluation else {
+        return evaluate(input, champion, challenger);
+    };
+    match &evaluation.state {
+        EvaluationState::Pending => {
+            let message = format!("v{challenger} is being compared with v{champion}");
+            Plan::say(memory, Phase::Evaluating, "Comparing", message)
+        }
+        EvaluationState::Failed(why) => {
+            let message =
+                format!("v{challenger} could not be compared with v{champion}: {why}. Held.");
+            Plan::say(memory, Phase::Held, "EvaluationFailed", message)
+        }
+        EvaluationState::Finished { outcome, sentence } => {
+            let decision = decision::decide(input, *outcome, sentence, now);
+            let change = InFlight {
+                decision: evaluation.name.clone(),
+                from: Some(champion.to_string()),
+                to: challenger.to_string(),
+                origin: Origin::Promoted,
+                evidence: evaluation.evidence.clone(),
+            };
+            conclude(input, decision, change)
+        }
+    }
+}
+
+fn evaluate(input: &ChampionInput<'_>, champion: &str, challenger: &str) -> Plan {
+    let memory = input.memory;
+    if let Some(limit) = input
+        .policy
+        .max_evaluations
+        .filter(|limit| memory.holdout_evaluations >= *limit)
+    {
+        let message = format!(
+            "v{challenger} was not compared: the holdout has been used {} times and `holdout.maxEvaluations` is {limit}; use a fresh holdout. Held.",
+            memory.holdout_evaluations
+        );
+        return Plan::say(memory, Phase::Held, "HoldoutUsedUp", message);
+    }
+    let message = format!("v{challenger} is being compared with v{champion}");
+    Plan::say(memory, Phase::Evaluating, "Comparing", message).with_actions(vec![
+        Action::Evaluate {
+            champion: champion.to_string(),
+            challenger: challenger.to_string(),
+        },
+    ])
+}
+
+fn conclude(input: &ChampionInput<'_>, decision: Decision, change: InFlight) -> Plan {
+    let mut plan = match &decision {
+        Decision::Promote { sentence } => {
+            let mut plan = begin(input.memory, change);
+            plan.message.clone_from(sentence);
+            plan
+        }
+        Decision::AwaitApproval { sentence } => Plan::say(
+            input.memory,
+            Phase::AwaitingApproval,
+            "ApprovalNeeded",
+            sentence.clone(),
+        ),
+        Decision::Hold { reason, sentence } => {
+            Plan::say(input.memory, Phase::Held, reason, sentence.clone())
+        }
+    };
+    plan.decision = Some(decision);
+    plan
+}

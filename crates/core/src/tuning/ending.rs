@@ -1,0 +1,105 @@
+//! When a search is over, and how it ended.
+
+use super::{Best, Counts, Reason, TuningInput};
+use crate::time::Timestamp;
+
+/// How a search ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ending {
+    /// Whether the goal or the budget was reached with a usable best trial.
+    pub succeeded: bool,
+    /// Why it ended.
+    pub reason: Reason,
+    /// The same in one sentence.
+    pub message: String,
+}
+
+impl Ending {
+    fn succeeded(reason: Reason, message: String) -> Self {
+        Self {
+            succeeded: true,
+            reason,
+            message,
+        }
+    }
+
+    fn failed(reason: Reason, message: String) -> Self {
+        Self {
+            succeeded: false,
+            reason,
+            message,
+        }
+    }
+}
+
+/// An exhausted space is a success when something was found in it.
+pub(super) fn exhausted(found: bool, message: String) -> Ending {
+    if found {
+        Ending::succeeded(Reason::SpaceExhausted, message)
+    } else {
+        Ending::failed(
+            Reason::NoSuccessfulTrial,
+            format!("{message}, and no trial ended with a usable objective"),
+        )
+    }
+}
+
+/// The ordered list of endings; the first that applies wins.
+pub(super) fn judge(
+    input: &TuningInput<'_>,
+    counts: &Counts,
+    best: Option<&Best>,
+    now: Timestamp,
+) -> Option<Ending> {
+    let settings = input.settings;
+    if let Some(target) = best.filter(|b| settings.objective.reaches_target(b.objective)) {
+        return Some(Ending::succeeded(
+            Reason::TargetReached,
+            format!(
+                "trial {} reached the target with objective {}",
+                target.trial, target.objective
+            ),
+        ));
+    }
+    if let Some(limit) = settings
+        .max_failed_trials
+        .filter(|limit| counts.failed > *limit)
+    {
+        return Some(Ending::failed(
+            Reason::TooManyFailedTrials,
+            format!(
+                "{} trials failed, more than `maxFailedTrials` {limit} allows",
+                counts.failed
+            ),
+        ));
+    }
+    if counts.total >= settings.max_trials && counts.unfinished() == 0 {
+        return Some(budget_spent(counts, best));
+    }
+    let deadline = settings.active_deadline_seconds.zip(input.started);
+    if let Some((seconds, started)) = deadline
+        && now >= started.plus_seconds(seconds)
+    {
+        return Some(Ending::failed(
+            Reason::DeadlineExceeded,
+            format!("the search ran longer than `activeDeadlineSeconds` {seconds}"),
+        ));
+    }
+    None
+}
+
+fn budget_spent(counts: &Counts, best: Option<&Best>) -> Ending {
+    match best {
+        Some(best) => Ending::succeeded(
+            Reason::MaxTrialsReached,
+            format!("{} trials ended; the best is {}", counts.total, best.trial),
+        ),
+        None => Ending::failed(
+            Reason::NoSuccessfulTrial,
+            format!(
+                "{} trials ended, none with a usable objective",
+                counts.total
+            ),
+        ),
+    }
+}

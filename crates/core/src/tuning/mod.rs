@@ -1,0 +1,303 @@
+//! Plans a search: which trials exist, which run, when it is over, who won.
+//!
+//! [`plan`] looks at a `TuningJob` and its trials and returns actions plus a report;
+//! [`trial::plan`] does the same for one trial and the run of its container.
+
+pub mod conditions;
+pub mod ending;
+pub mod history;
+pub mod reason;
+pub mod report;
+pub mod trial;
+
+#[cfg(test)]
+mod tests;
+
+pub use ending::Ending;
+pub use reason::Reason;
+pub use report::{Best, Counts, Phase, TuningReport};
+
+use crate::objective::Objective;
+use crate::random::Stream;
+use crate::search::{Algorithm, Suggestion, suggest};
+use crate::space::Space;
+use crate::time::Timestamp;
+use crate::value::Configuration;
+use history::history_of;
+use trial::TrialRecord;
+
+/// What a `TuningJob` asks for, after conversion: planning with it cannot fail.
+#[derive(Debug)]
+pub struct Settings {
+    /// Name of the job; trial names are derived from it.
+    pub name: String,
+    /// The search space with its constraints.
+    pub space: Space,
+    /// How configurations are suggested.
+    pub algorithm: Algorithm,
+    /// What a trial is judged by.
+    pub objective: Objective,
+    /// Trials of the whole search.
+    pub max_trials: u32,
+    /// The search fails when more trials than this have failed; `None` for no limit.
+    pub max_failed_trials: Option<u32>,
+    /// Trials that may be unfinished at once.
+    pub parallelism: u32,
+    /// Wall clock of the search in seconds.
+    pub active_deadline_seconds: Option<u64>,
+    /// Configurations tried first; missing parameters are suggested.
+    pub initial_trials: Vec<Configuration>,
+    /// Seed of every draw of the search.
+    pub seed: u64,
+    /// No new trial is created while this is set; running ones go on to their end.
+    pub suspend: bool,
+    /// What happens with the winner.
+    pub register: Option<Register>,
+}
+
+/// The winner becomes a version of a registered model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Register {
+    /// The registered model.
+    pub model: String,
+    /// Alias that the new version gets, such as `challenger`.
+    pub alias: Option<String>,
+    /// Whether the best parameters are trained once more, on all rows, and that model is registered.
+    pub refit: bool,
+}
+
+/// One trial as seen in the world.
+#[derive(Clone, Debug)]
+pub struct ObservedTrial {
+    /// Name of the trial.
+    pub name: String,
+    /// Position in the search, from 1.
+    pub index: u32,
+    /// What is tried.
+    pub configuration: Configuration,
+    /// Whether this is the refit of the winner, which is no part of the search.
+    pub refit: bool,
+    /// What is known of it.
+    pub record: TrialRecord,
+}
+
+/// A model version that came out of this search.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registered {
+    /// The registered model.
+    pub model: String,
+    /// The version, as the registry names it.
+    pub version: String,
+}
+
+/// Everything the plan of a search depends on.
+#[derive(Debug)]
+pub struct TuningInput<'a> {
+    /// What is asked for.
+    pub settings: &'a Settings,
+    /// All trials of the job, in any order.
+    pub trials: &'a [ObservedTrial],
+    /// When the job was first acted on.
+    pub started: Option<Timestamp>,
+    /// How the search ended, where that was recorded: it is never judged again.
+    pub ended: Option<Ending>,
+    /// The registered winner, where that was recorded.
+    pub registered: Option<Registered>,
+    /// Why the world refuses trials at all, in its own words; holds the search.
+    pub blocked: Option<String>,
+}
+
+/// One thing to do; each is idempotent under its own key, the trial's name.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Create a trial object, before anything of it runs.
+    CreateTrial(NewTrial),
+    /// Stop a trial that is no longer needed and record why.
+    StopTrial {
+        /// Name of the trial.
+        name: String,
+        /// Why, as the trial's reason.
+        reason: trial::Reason,
+    },
+    /// Make the output of `trial` a version of a registered model.
+    RegisterWinner {
+        /// Name of the trial whose output is registered.
+        trial: String,
+        /// The trial that won the search; the same as `trial` without a refit.
+        winner: String,
+    },
+}
+
+/// A trial to create.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewTrial {
+    /// `NAME-INDEX`, or `NAME-refit`.
+    pub name: String,
+    /// Position in the search, from 1.
+    pub index: u32,
+    /// What is tried.
+    pub configuration: Configuration,
+    /// Seed that the trial's container gets.
+    pub seed: u64,
+    /// Where the configuration comes from: an algorithm's name, `Initial` or `Refit`.
+    pub origin: String,
+}
+
+/// What to do, and what to say.
+#[must_use]
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// In the order in which they must be carried out.
+    pub actions: Vec<Action>,
+    /// The state of the search as users see it.
+    pub report: TuningReport,
+}
+
+/// Origin of the trial that trains the winner once more on all rows.
+pub const REFIT_ORIGIN: &str = "Refit";
+
+/// Plans the next step of a search. Pure and total: the same input gives the same plan.
+pub fn plan(input: &TuningInput<'_>, now: Timestamp) -> Plan {
+    let search: Vec<&ObservedTrial> = input.trials.iter().filter(|t| !t.refit).collect();
+    let counts = Counts::of(&search);
+    let best = Best::of(&input.settings.objective, &search);
+    let ended = input
+        .ended
+        .clone()
+        .or_else(|| ending::judge(input, &counts, best.as_ref(), now));
+
+    let (actions, ended) = match (&ended, &input.blocked) {
+        (Some(ending), _) => (
+            after_the_search(input, ending, &search, best.as_ref()),
+            ended,
+        ),
+        (None, Some(_)) => (Vec::new(), None),
+        (None, None) if input.settings.suspend => (Vec::new(), None),
+        (None, None) => {
+            let (actions, exhausted) = create_trials(input, &search, &counts);
+            // A space without a further point ends the search once nothing runs any more.
+            let ending = (actions.is_empty() && counts.unfinished() == 0)
+                .then_some(exhausted)
+                .flatten()
+                .map(|message| ending::exhausted(best.is_some(), message));
+            match ending {
+                Some(ending) => (
+                    after_the_search(input, &ending, &search, best.as_ref()),
+                    Some(ending),
+                ),
+                None => (actions, None),
+            }
+        }
+    };
+    let report = TuningReport::new(input, counts, best, ended, now);
+    Plan { actions, report }
+}
+
+fn create_trials(
+    input: &TuningInput<'_>,
+    search: &[&ObservedTrial],
+    counts: &Counts,
+) -> (Vec<Action>, Option<String>) {
+    let settings = input.settings;
+    let free = settings.parallelism.saturating_sub(counts.unfinished());
+    let left = settings.max_trials.saturating_sub(counts.total);
+    let mut history = history_of(&settings.objective, search);
+    let mut next_index = search.iter().map(|t| t.index).max().unwrap_or(0);
+    let mut actions = Vec::new();
+    for _ in 0..free.min(left) {
+        match suggest(
+            &settings.space,
+            &settings.algorithm,
+            settings.seed,
+            &history,
+        ) {
+            Suggestion::Exhausted { reason } => return (actions, Some(reason)),
+            Suggestion::Next {
+                configuration,
+                origin,
+            } => {
+                next_index += 1;
+                let (configuration, origin) =
+                    history::initial_trial(settings, next_index, &history)
+                        .unwrap_or_else(|| (configuration, origin.to_string()));
+                history::add_pending(&mut history, next_index, &configuration);
+                actions.push(Action::CreateTrial(NewTrial {
+                    name: format!("{}-{next_index}", settings.name),
+                    index: next_index,
+                    configuration,
+                    seed: seed_for(settings, Purpose::Trial, next_index),
+                    origin,
+                }));
+            }
+        }
+    }
+    (actions, None)
+}
+
+/// Stops what is still running; then refits and registers the winner of a search that succeeded.
+fn after_the_search(
+    input: &TuningInput<'_>,
+    ending: &Ending,
+    search: &[&ObservedTrial],
+    best: Option<&Best>,
+) -> Vec<Action> {
+    let unfinished: Vec<Action> = search
+        .iter()
+        .filter(|t| !t.record.phase.is_finished())
+        .map(|t| Action::StopTrial {
+            name: t.name.clone(),
+            reason: trial::Reason::SearchEnded,
+        })
+        .collect();
+    if !unfinished.is_empty() {
+        return unfinished;
+    }
+    let (true, Some(best), Some(register), None) = (
+        ending.succeeded,
+        best,
+        &input.settings.register,
+        &input.registered,
+    ) else {
+        return Vec::new();
+    };
+    if !register.refit {
+        return vec![Action::RegisterWinner {
+            trial: best.trial.clone(),
+            winner: best.trial.clone(),
+        }];
+    }
+    match input.trials.iter().find(|t| t.refit) {
+        None => vec![Action::CreateTrial(refit_of(input.settings, best, search))],
+        Some(refit) if refit.record.phase == trial::Phase::Succeeded => {
+            vec![Action::RegisterWinner {
+                trial: refit.name.clone(),
+                winner: best.trial.clone(),
+            }]
+        }
+        Some(_) => Vec::new(),
+    }
+}
+
+fn refit_of(settings: &Settings, best: &Best, search: &[&ObservedTrial]) -> NewTrial {
+    let index = search.iter().map(|t| t.index).max().unwrap_or(0) + 1;
+    NewTrial {
+        name: format!("{}-refit", settings.name),
+        index,
+        configuration: best.parameters.clone(),
+        seed: seed_for(settings, Purpose::Refit, 0),
+        origin: REFIT_ORIGIN.to_string(),
+    }
+}
+
+/// One stream of draws per purpose, so that none depends on how often another is drawn from.
+#[derive(Clone, Copy)]
+enum Purpose {
+    Trial = 1,
+    Refit = 2,
+}
+
+/// A seed below 2^32, which every framework's generator takes.
+fn seed_for(settings: &Settings, purpose: Purpose, index: u32) -> u64 {
+    let mut stream = Stream::new(settings.seed, &[purpose as u64, u64::from(index)]);
+    stream.below(1 << 32) as u64
+}

@@ -1,0 +1,65 @@
+//! The reasons of a `TuningJob`, one closed list with a sentence each.
+
+use serde::{Deserialize, Serialize};
+
+/// Why a search is where it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reason {
+    /// Accepted; no trial exists yet.
+    Accepted,
+    /// Trials run or are about to.
+    TrialsRunning,
+    /// `spec.suspend` is set.
+    SuspendedByUser,
+    /// The specification cannot be carried out.
+    InvalidSpec,
+    /// The world refuses the trials' template.
+    TrialRefused,
+    /// The winner is trained once more on all rows.
+    RefittingWinner,
+    /// The winner is being registered.
+    RegisteringWinner,
+    /// As many trials as asked for have ended.
+    MaxTrialsReached,
+    /// The best trial reached `spec.objective.target`.
+    TargetReached,
+    /// The space has no further configuration.
+    SpaceExhausted,
+    /// `spec.activeDeadlineSeconds` has passed.
+    DeadlineExceeded,
+    /// More than `spec.maxFailedTrials` have failed.
+    TooManyFailedTrials,
+    /// Every trial ended, none with a usable objective.
+    NoSuccessfulTrial,
+    /// The winner could not be trained once more.
+    RefitFailed,
+}
+
+impl Reason {
+    /// The name as it stands in conditions and events.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "Accepted",
+            Self::TrialsRunning => "TrialsRunning",
+            Self::SuspendedByUser => "SuspendedByUser",
+            Self::InvalidSpec => "InvalidSpec",
+            Self::TrialRefused => "TrialRefused",
+            Self::RefittingWinner => "RefittingWinner",
+            Self::RegisteringWinner => "RegisteringWinner",
+            Self::MaxTrialsReached => "MaxTrialsReached",
+            Self::TargetReached => "TargetReached",
+            Self::SpaceExhausted => "SpaceExhausted",
+            Self::DeadlineExceeded => "DeadlineExceeded",
+            Self::TooManyFailedTrials => "TooManyFailedTrials",
+            Self::NoSuccessfulTrial => "NoSuccessfulTrial",
+            Self::RefitFailed => "RefitFailed",
+        }
+    }
+
+    /// Reads a name back, as it stands in a stored condition.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        serde_json::from_value(serde_json::Value::String(name.to_string())).ok()
+    }
+}

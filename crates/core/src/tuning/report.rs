@@ -1,0 +1,281 @@
+//! The state of a search as users see it, recomputed from the trials every time.
+
+use super::trial::Phase as TrialPhase;
+use super::{Ending, ObservedTrial, Reason, Registered, TuningInput};
+use crate::objective::Objective;
+use crate::time::Timestamp;
+use crate::value::Configuration;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Where a search is, in one word; derived from the conditions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Phase {
+    /// Accepted, nothing started.
+    Pending,
+    /// Trials run, or the winner is refitted or registered.
+    Running,
+    /// No new trial is created until it is resumed.
+    Suspended,
+    /// Goal or budget reached.
+    Succeeded,
+    /// Ended without a usable winner.
+    Failed,
+    /// Held until somebody changes something.
+    Blocked,
+}
+
+/// How many trials are in which state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// All trials of the search.
+    pub total: u32,
+    /// Created, not yet started.
+    pub pending: u32,
+    /// Started, waiting for room.
+    pub queued: u32,
+    /// Running.
+    pub running: u32,
+    /// Ended with an objective.
+    pub succeeded: u32,
+    /// Stopped before their end.
+    pub stopped_early: u32,
+    /// Ended with an objective that a constraint refuses.
+    pub infeasible: u32,
+    /// Ended without an objective.
+    pub failed: u32,
+    /// Runs that were repeated because the infrastructure, not the trial, ended them.
+    pub retried: u32,
+}
+
+impl Counts {
+    pub(super) fn of(trials: &[&ObservedTrial]) -> Self {
+        let mut counts = Self::default();
+        for trial in trials {
+            counts.total += 1;
+            let attempts = u32::try_from(trial.record.attempts.len()).unwrap_or(u32::MAX);
+            counts.retried += attempts.saturating_sub(1);
+            *match trial.record.phase {
+                TrialPhase::Pending => &mut counts.pending,
+                TrialPhase::Queued => &mut counts.queued,
+                TrialPhase::Running => &mut counts.running,
+                TrialPhase::Succeeded => &mut counts.succeeded,
+                TrialPhase::StoppedEarly => &mut counts.stopped_early,
+                TrialPhase::Infeasible => &mut counts.infeasible,
+                TrialPhase::Failed => &mut counts.failed,
+            } += 1;
+        }
+        counts
+    }
+
+    /// Trials that have not ended.
+    #[must_use]
+    pub fn unfinished(&self) -> u32 {
+        self.pending + self.queued + self.running
+    }
+
+    /// Trials that have ended, in whatever way.
+    #[must_use]
+    pub fn finished(&self) -> u32 {
+        self.succeeded + self.stopped_early + self.infeasible + self.failed
+    }
+}
+
+/// The best trial so far.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Best {
+    /// Name of the trial.
+    pub trial: String,
+    /// Its objective.
+    pub objective: f64,
+    /// Its combined metrics.
+    pub metrics: BTreeMap<String, f64>,
+    /// Its configuration.
+    pub parameters: Configuration,
+}
+
+impl Best {
+    /// The best of the trials that succeeded; of equal ones the earliest.
+    pub(super) fn of(objective: &Objective, trials: &[&ObservedTrial]) -> Option<Self> {
+        let mut candidates: Vec<(&ObservedTrial, f64)> = trials
+            .iter()
+            .filter(|t| t.record.phase == TrialPhase::Succeeded)
+            .filter_map(|t| t.record.objective.map(|value| (*t, value)))
+            .collect();
+        candidates.sort_by_key(|(trial, _)| trial.index);
+        let (trial, value) = candidates.into_iter().reduce(|best, next| {
+            if objective.is_better(next.1, best.1) {
+                next
+            } else {
+                best
+            }
+        })?;
+        Some(Self {
+            trial: trial.name.clone(),
+            objective: value,
+            metrics: trial
+                .record
+                .metrics
+                .iter()
+                .map(|m| (m.name.clone(), m.value))
+                .collect(),
+            parameters: trial.configuration.clone(),
+        })
+    }
+}
+
+/// What a plan says of the search.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TuningReport {
+    /// In one word.
+    pub phase: Phase,
+    /// Why, from the closed list.
+    pub reason: Reason,
+    /// Why, in one sentence.
+    pub message: String,
+    /// Trials by state.
+    pub counts: Counts,
+    /// `ended/asked for`, such as `11/15`.
+    pub progress: String,
+    /// The best trial so far.
+    pub best: Option<Best>,
+    /// How the search ended, once it has.
+    pub ended: Option<Ending>,
+    /// Whether nothing is left to do, also after the search itself.
+    pub finished: bool,
+    /// When the remaining trials will have ended, at the pace so far.
+    pub estimated_completion: Option<Timestamp>,
+    /// When something must be looked at again without an event.
+    pub look_again_at: Option<Timestamp>,
+}
+
+impl TuningReport {
+    pub(super) fn new(
+        input: &TuningInput<'_>,
+        counts: Counts,
+        best: Option<Best>,
+        ended: Option<Ending>,
+        now: Timestamp,
+    ) -> Self {
+        let (phase, reason, message) = situation(input, &counts, ended.as_ref());
+        let settings = input.settings;
+        let deadline = settings.active_deadline_seconds.zip(input.started);
+        Self {
+            phase,
+            reason,
+            message,
+            progress: format!("{}/{}", counts.finished(), settings.max_trials),
+            estimated_completion: ended
+                .is_none()
+                .then(|| estimate(input, &counts, now))
+                .flatten(),
+            finished: matches!(phase, Phase::Succeeded | Phase::Failed),
+            look_again_at: deadline
+                .filter(|_| ended.is_none())
+                .map(|(seconds, started)| started.plus_seconds(seconds)),
+            counts,
+            best,
+            ended,
+        }
+    }
+}
+
+fn situation(
+    input: &TuningInput<'_>,
+    counts: &Counts,
+    ended: Option<&Ending>,
+) -> (Phase, Reason, String) {
+    if let Some(ending) = ended {
+        return after_the_search(input, counts, ending);
+    }
+    if let Some(why) = &input.blocked {
+        return (Phase::Blocked, Reason::TrialRefused, why.clone());
+    }
+    if input.settings.suspend {
+        let message = format!(
+            "suspended; {} trials go on to their end",
+            counts.unfinished()
+        );
+        return (Phase::Suspended, Reason::SuspendedByUser, message);
+    }
+    if counts.total == 0 {
+        return (
+            Phase::Pending,
+            Reason::Accepted,
+            "accepted; no trial has been created yet".to_string(),
+        );
+    }
+    let message = format!(
+        "{} of {} trials ended, {} running",
+        counts.finished(),
+        input.settings.max_trials,
+        counts.running
+    );
+    (Phase::Running, Reason::TrialsRunning, message)
+}
+
+fn after_the_search(
+    input: &TuningInput<'_>,
+    counts: &Counts,
+    ending: &Ending,
+) -> (Phase, Reason, String) {
+    if counts.unfinished() > 0 {
+        let message = format!(
+            "{}; {} trials are being stopped",
+            ending.message,
+            counts.unfinished()
+        );
+        return (Phase::Running, ending.reason, message);
+    }
+    if !ending.succeeded {
+        return (Phase::Failed, ending.reason, ending.message.clone());
+    }
+    let Some(register) = &input.settings.register else {
+        return (Phase::Succeeded, ending.reason, ending.message.clone());
+    };
+    if let Some(Registered { model, version }) = &input.registered {
+        let message = format!(
+            "{}; registered as version {version} of {model}",
+            ending.message
+        );
+        return (Phase::Succeeded, ending.reason, message);
+    }
+    let refit = input.trials.iter().find(|t| t.refit);
+    match refit.map(|t| (t.record.phase, &t.record.message)) {
+        None if register.refit => (
+            Phase::Running,
+            Reason::RefittingWinner,
+            "the winner is about to be refitted".to_string(),
+        ),
+        Some((phase, _)) if !phase.is_finished() => (
+            Phase::Running,
+            Reason::RefittingWinner,
+            "the winner is being refitted".to_string(),
+        ),
+        Some((phase, why)) if phase != TrialPhase::Succeeded => {
+            let message = format!("{}, but refitting the winner failed: {why}", ending.message);
+            (Phase::Failed, Reason::RefitFailed, message)
+        }
+        _ => (
+            Phase::Running,
+            Reason::RegisteringWinner,
+            "the winner is being registered".to_string(),
+        ),
+    }
+}
+
+/// Remaining trials at the mean duration of those that ended, `parallelism` at a time.
+fn estimate(input: &TuningInput<'_>, counts: &Counts, now: Timestamp) -> Option<Timestamp> {
+    let durations: Vec<i64> = input
+        .trials
+        .iter()
+        .filter_map(|t| Some(t.record.completion?.milliseconds_since(t.record.start?)))
+        .collect();
+    let ended = i64::try_from(durations.len()).ok().filter(|n| *n > 0)?;
+    let mean = durations.iter().sum::<i64>() / ended;
+    let left = i64::from(input.settings.max_trials.saturating_sub(counts.finished()));
+    let at_once = i64::from(input.settings.parallelism.max(1));
+    Some(Timestamp(
+        now.0.saturating_add(mean.saturating_mul(left) / at_once),
+    ))
+}

@@ -1,0 +1,4 @@
+//! A model registry and an object store in directories of this machine, for `podium run`.
+
+pub mod registry;
+pub mod store;

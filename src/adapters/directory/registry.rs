@@ -1,0 +1,249 @@
+//! A model registry in a directory that people can read and edit.
+//!
+//! ```text
+//! MODEL/aliases/ALIAS              one line: the version
+//! MODEL/versions/VERSION/version.yaml   source, tags
+//! MODEL/versions/VERSION/files/    the files of the model
+//! ```
+//! Writers take `MODEL/lock` first, so moving an alias compares and sets in one step.
+
+use super::store::path_of;
+use crate::atomic_file;
+use crate::ports::{ModelRegistry, Moved, NewVersion, PortError};
+use podium_core::champion::RegistryView;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// What stands in `version.yaml`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct VersionFile {
+    /// Where the files came from, for people.
+    source: String,
+    /// Registering twice under one key gives one version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    tags: BTreeMap<String, String>,
+}
+
+/// A registry in a directory.
+#[derive(Clone, Debug)]
+pub struct DirectoryRegistry {
+    root: PathBuf,
+    base: PathBuf,
+}
+
+impl DirectoryRegistry {
+    /// The registry under `root`; sources that are relative are taken from `base`.
+    #[must_use]
+    pub fn new(root: PathBuf, base: PathBuf) -> Self {
+        Self { root, base }
+    }
+
+    fn model(&self, model: &str) -> Result<PathBuf, PortError> {
+        Ok(self.root.join(path_segment("a model", model)?))
+    }
+
+    fn lock(&self, model: &Path) -> Result<File, PortError> {
+        fs::create_dir_all(model).map_err(|e| cannot("write", model, &e))?;
+        let path = model.join("lock");
+        let file = File::create(&path).map_err(|e| cannot("write", &path, &e))?;
+        file.lock().map_err(|e| cannot("lock", &path, &e))?;
+        Ok(file)
+    }
+
+    fn copy_into_version(
+        &self,
+        model: &Path,
+        new: &NewVersion<'_>,
+        version: &str,
+    ) -> Result<(), PortError> {
+        let source = path_of(&self.base, new.source)?;
+        if !source.is_dir() {
+            let message = format!(
+                "the output {} does not exist, so it cannot be registered",
+                source.display()
+            );
+            return Err(PortError::Permanent(message));
+        }
+        let versions = model.join("versions");
+        let unfinished = versions.join(".unfinished");
+        if unfinished.exists() {
+            fs::remove_dir_all(&unfinished).map_err(|e| cannot("remove", &unfinished, &e))?;
+        }
+        copy_tree(&source, &unfinished.join("files"))?;
+        let file = VersionFile {
+            source: new.source.to_string(),
+            key: Some(new.key.to_string()),
+            tags: new.tags.clone(),
+        };
+        write_version_file(&unfinished.join("version.yaml"), &file)?;
+        let finished = versions.join(version);
+        fs::rename(&unfinished, &finished).map_err(|e| cannot("write", &finished, &e))
+    }
+}
+
+impl ModelRegistry for DirectoryRegistry {
+    async fn view(&self, model: &str) -> Result<Option<RegistryView>, PortError> {
+        let model = self.model(model)?;
+        if !model.join("versions").is_dir() {
+            return Ok(None);
+        }
+        let mut view = RegistryView::default();
+        for version in entries(&model.join("versions"))? {
+            let directory = model.join("versions").join(&version);
+            if directory.join("version.yaml").is_file() {
+                view.versions
+                    .insert(version, directory.join("files").display().to_string());
+            }
+        }
+        for alias in entries(&model.join("aliases"))? {
+            if let Some(version) = read_alias(&model, &alias)? {
+                view.aliases.insert(alias, version);
+            }
+        }
+        Ok(Some(view))
+    }
+
+    async fn register(&self, new: NewVersion<'_>) -> Result<String, PortError> {
+        let model = self.model(new.model)?;
+        let _lock = self.lock(&model)?;
+        let versions = model.join("versions");
+        let mut newest = 0_u64;
+        for version in entries(&versions)? {
+            let path = versions.join(&version).join("version.yaml");
+            if path.is_file() && read_version_file(&path)?.key.as_deref() == Some(new.key) {
+                return Ok(version);
+            }
+            newest = newest.max(version.parse().unwrap_or(0));
+        }
+        let version = (newest + 1).to_string();
+        self.copy_into_version(&model, &new, &version)?;
+        Ok(version)
+    }
+
+    async fn move_alias(
+        &self,
+        model: &str,
+        alias: &str,
+        from: Option<&str>,
+        to: &str,
+    ) -> Result<Moved, PortError> {
+        let model = self.model(model)?;
+        let alias = path_segment("an alias", alias)?;
+        let _lock = self.lock(&model)?;
+        let found = read_alias(&model, alias)?;
+        if found.as_deref() == Some(to) {
+            return Ok(Moved::Done);
+        }
+        if found.as_deref() != from {
+            return Ok(Moved::Contended { found });
+        }
+        let version = model.join("versions").join(path_segment("a version", to)?);
+        if !version.join("version.yaml").is_file() {
+            return Err(PortError::Permanent(format!(
+                "{} does not exist",
+                version.display()
+            )));
+        }
+        let aliases = model.join("aliases");
+        fs::create_dir_all(&aliases).map_err(|e| cannot("write", &aliases, &e))?;
+        atomic_file::write(&aliases.join(alias), format!("{to}\n").as_bytes())?;
+        Ok(Moved::Done)
+    }
+
+    async fn tag(
+        &self,
+        model: &str,
+        version: &str,
+        tags: BTreeMap<String, String>,
+    ) -> Result<(), PortError> {
+        let model = self.model(model)?;
+        let _lock = self.lock(&model)?;
+        let path = model
+            .join("versions")
+            .join(path_segment("a version", version)?)
+            .join("version.yaml");
+        let mut file = read_version_file(&path)?;
+        let before = file.clone();
+        file.tags.extend(tags);
+        if file == before {
+            return Ok(());
+        }
+        write_version_file(&path, &file)
+    }
+}
+
+/// Names come from users' manifests and must not lead out of the registry.
+fn path_segment<'a>(what: &str, name: &'a str) -> Result<&'a str, PortError> {
+    let plain = !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\', '\0']);
+    plain.then_some(name).ok_or_else(|| {
+        PortError::Permanent(format!(
+            "the name of {what} must not be empty, start with a dot or hold a slash: `{name}`"
+        ))
+    })
+}
+
+fn cannot(what: &str, path: &Path, error: &io::Error) -> PortError {
+    PortError::Permanent(format!("cannot {what} {}: {error}", path.display()))
+}
+
+/// Names in a directory, without hidden ones; none when there is no such directory.
+fn entries(directory: &Path) -> Result<Vec<String>, PortError> {
+    let listed = match fs::read_dir(directory) {
+        Ok(listed) => listed,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(cannot("read", directory, &error)),
+    };
+    let mut names = Vec::new();
+    for entry in listed {
+        let name = entry
+            .map_err(|e| cannot("read", directory, &e))?
+            .file_name();
+        names.extend(name.into_string().ok().filter(|n| !n.starts_with('.')));
+    }
+    names.sort();
+    Ok(names)
+}
+
+fn read_alias(model: &Path, alias: &str) -> Result<Option<String>, PortError> {
+    let path = model.join("aliases").join(alias);
+    match fs::read_to_string(&path) {
+        Ok(text) => Ok(Some(text.trim().to_string()).filter(|v| !v.is_empty())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(cannot("read", &path, &error)),
+    }
+}
+
+fn read_version_file(path: &Path) -> Result<VersionFile, PortError> {
+    let text = fs::read_to_string(path).map_err(|e| cannot("read", path, &e))?;
+    serde_saphyr::from_str(&text).map_err(|error| {
+        PortError::Permanent(format!(
+            "{} must hold `source` and `tags`: {error}",
+            path.display()
+        ))
+    })
+}
+
+fn write_version_file(path: &Path, file: &VersionFile) -> Result<(), PortError> {
+    let text =
+        serde_saphyr::to_string(file).map_err(|error| PortError::Permanent(error.to_string()))?;
+    Ok(atomic_file::write(path, text.as_bytes())?)
+}
+
+fn copy_tree(from: &Path, to: &Path) -> Result<(), PortError> {
+    fs::create_dir_all(to).map_err(|e| cannot("write", to, &e))?;
+    for name in entries(from)? {
+        let (source, target) = (from.join(&name), to.join(&name));
+        if source.is_dir() {
+            copy_tree(&source, &target)?;
+        } else {
+            fs::copy(&source, &target).map_err(|e| cannot("write", &target, &e))?;
+        }
+    }
+    Ok(())
+}

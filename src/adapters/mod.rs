@@ -1,0 +1,4 @@
+//! Adapters: one outside system each.
+
+pub mod clock;
+pub mod directory;

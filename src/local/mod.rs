@@ -1,0 +1,4 @@
+//! Runs the manifests of a directory on this machine, without a cluster.
+
+pub mod manifests;
+pub mod state;

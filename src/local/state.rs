@@ -1,0 +1,197 @@
+//! The objects of a local run, one YAML file each, as `kubectl get -o yaml` would show them.
+
+use crate::atomic_file;
+use crate::ports::{Cluster, Created, Object, PortError};
+use serde_json::{Value, json};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Objects under `ROOT/PLURAL/NAME.yaml`.
+#[derive(Clone, Debug)]
+pub struct StateDirectory {
+    root: PathBuf,
+}
+
+impl StateDirectory {
+    /// The state kept under `root`, which need not exist.
+    #[must_use]
+    pub fn new(root: PathBuf) -> Self {
+        Self { root }
+    }
+
+    /// The stored object of that name, as it stands in the file.
+    ///
+    /// # Errors
+    /// The file cannot be read or holds no YAML.
+    pub fn read(&self, plural: &str, name: &str) -> Result<Option<Value>, PortError> {
+        read_yaml(&self.path(plural, name))
+    }
+
+    /// Stores an object whole.
+    ///
+    /// # Errors
+    /// The file cannot be written; the old one is then unchanged.
+    pub fn write(&self, plural: &str, object: &Value) -> Result<(), PortError> {
+        let name = name_of(object)?;
+        let path = self.path(plural, &name);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).map_err(|e| {
+                PortError::Permanent(format!("cannot write {}: {e}", parent.display()))
+            })?;
+        }
+        let text =
+            serde_saphyr::to_string(object).map_err(|e| PortError::Permanent(e.to_string()))?;
+        Ok(atomic_file::write(&path, text.as_bytes())?)
+    }
+
+    /// Stores a new object with the metadata that an API server would add, or leaves the one there as it is.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub fn create_value(
+        &self,
+        plural: &str,
+        mut object: Value,
+        now: &str,
+    ) -> Result<Created, PortError> {
+        if self.read(plural, &name_of(&object)?)?.is_some() {
+            return Ok(Created::Existed);
+        }
+        if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+            metadata.insert("uid".into(), json!(uuid::Uuid::new_v4().to_string()));
+            metadata.insert("creationTimestamp".into(), json!(now));
+            metadata.insert("generation".into(), json!(1));
+            metadata.insert("resourceVersion".into(), json!("1"));
+        }
+        self.write(plural, &object)?;
+        Ok(Created::New)
+    }
+
+    fn path(&self, plural: &str, name: &str) -> PathBuf {
+        self.root.join(plural).join(format!("{name}.yaml"))
+    }
+}
+
+impl Cluster for StateDirectory {
+    async fn get<K: Object>(&self, name: &str) -> Result<Option<K>, PortError> {
+        let plural = K::plural(&());
+        self.read(&plural, name)?
+            .map(|value| typed(&self.path(&plural, name), value))
+            .transpose()
+    }
+
+    async fn list<K: Object>(&self) -> Result<Vec<K>, PortError> {
+        let directory = self.root.join(K::plural(&()).as_ref());
+        let listed = match fs::read_dir(&directory) {
+            Ok(listed) => listed,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => {
+                return Err(PortError::Permanent(format!(
+                    "cannot read {}: {error}",
+                    directory.display()
+                )));
+            }
+        };
+        let mut paths: Vec<PathBuf> = listed
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .filter(|path| path.extension().is_some_and(|e| e == "yaml") && !hidden(path))
+            .collect();
+        paths.sort();
+        paths
+            .iter()
+            .filter_map(|path| {
+                read_yaml(path)
+                    .transpose()
+                    .map(|value| value.and_then(|v| typed(path, v)))
+            })
+            .collect()
+    }
+
+    async fn create<K: Object>(&self, object: &K) -> Result<Created, PortError> {
+        let mut value =
+            serde_json::to_value(object).map_err(|e| PortError::Permanent(e.to_string()))?;
+        if let Some(map) = value.as_object_mut() {
+            map.insert("apiVersion".into(), json!(K::api_version(&())));
+            map.insert("kind".into(), json!(K::kind(&())));
+        }
+        self.create_value(&K::plural(&()), value, &jiff::Timestamp::now().to_string())
+    }
+
+    async fn write_status<K: Object>(&self, object: &K) -> Result<(), PortError> {
+        let wanted =
+            serde_json::to_value(object).map_err(|e| PortError::Permanent(e.to_string()))?;
+        let plural = K::plural(&());
+        let name = name_of(&wanted)?;
+        let Some(mut stored) = self.read(&plural, &name)? else {
+            return Err(PortError::Permanent(format!(
+                "{plural} \"{name}\" not found"
+            )));
+        };
+        let status = wanted.get("status").cloned().unwrap_or(Value::Null);
+        if stored.get("status").unwrap_or(&Value::Null) == &status {
+            return Ok(());
+        }
+        bump_resource_version(&mut stored);
+        if let Some(map) = stored.as_object_mut() {
+            map.insert("status".into(), status);
+        }
+        self.write(&plural, &stored)
+    }
+}
+
+/// Counts a write, as an API server would.
+pub fn bump_resource_version(object: &mut Value) {
+    let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else {
+        return;
+    };
+    let version = metadata
+        .get("resourceVersion")
+        .and_then(Value::as_str)
+        .and_then(|v| v.parse::<u64>().ok());
+    metadata.insert(
+        "resourceVersion".into(),
+        json!((version.unwrap_or(0) + 1).to_string()),
+    );
+}
+
+fn name_of(object: &Value) -> Result<String, PortError> {
+    let name = object
+        .pointer("/metadata/name")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    // A name is a file name here; the same rule as in a cluster keeps it inside the directory.
+    let plain = name
+        .bytes()
+        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.');
+    if name.is_empty() || name.starts_with('.') || !plain {
+        return Err(PortError::Permanent(format!(
+            "metadata.name must consist of lower-case letters, digits, `-` and `.`, not `{name}`"
+        )));
+    }
+    Ok(name.to_string())
+}
+
+fn hidden(path: &Path) -> bool {
+    path.file_name()
+        .is_some_and(|n| n.to_string_lossy().starts_with('.'))
+}
+
+fn read_yaml(path: &Path) -> Result<Option<Value>, PortError> {
+    match fs::read_to_string(path) {
+        Ok(text) => serde_saphyr::from_str(&text).map(Some).map_err(|e| {
+            PortError::Permanent(format!("{} is not what podium writes: {e}", path.display()))
+        }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(PortError::Permanent(format!(
+            "cannot read {}: {error}",
+            path.display()
+        ))),
+    }
+}
+
+fn typed<K: Object>(path: &Path, value: Value) -> Result<K, PortError> {
+    serde_json::from_value(value).map_err(|e| {
+        PortError::Permanent(format!("{} is not what podium writes: {e}", path.display()))
+    })
+}

@@ -1,0 +1,7 @@
+//! Trial kinds: what runs a container, and how a template becomes a run.
+
+pub mod expansion;
+pub mod process;
+pub mod run_directory;
+pub mod supervisor;
+pub mod template;

@@ -1,0 +1,231 @@
+//! A trial is a process of this machine, under a supervisor that outlives podium.
+
+use super::run_directory::{HowEnded, Request, RunDirectory, Started};
+use crate::ports::{PortError, RunRequest, TrialRunner};
+use podium_core::time::Timestamp;
+use podium_core::tuning::trial::{EndedRun, Exit, Run};
+use rustix::process::{Pid, Signal, kill_process};
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use tokio::sync::Notify;
+
+/// Kubernetes keeps this much of a termination message.
+const TERMINATION_MESSAGE_BYTES: u64 = 4096;
+/// As much of the log's end as fits into a message.
+const LOG_TAIL_BYTES: u64 = 2048;
+const LOG_TAIL_LINES: usize = 3;
+
+/// Runs trials as processes.
+#[derive(Clone, Debug)]
+pub struct ProcessRunner {
+    runs: PathBuf,
+    working_directory: PathBuf,
+    podium: PathBuf,
+    changed: Arc<Notify>,
+}
+
+impl ProcessRunner {
+    /// Keeps runs under `runs/NAME/ATTEMPT`; programs run in `working_directory`.
+    /// `podium` is the program whose `supervise` verb supervises runs.
+    #[must_use]
+    pub fn new(runs: PathBuf, working_directory: PathBuf, podium: PathBuf) -> Self {
+        Self {
+            runs,
+            working_directory,
+            podium,
+            changed: Arc::new(Notify::new()),
+        }
+    }
+
+    /// Returns once a run that was started or found running has ended.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    /// The directory of a run.
+    #[must_use]
+    pub fn directory(&self, name: &str, attempt: u32) -> RunDirectory {
+        RunDirectory::at(self.runs.join(name).join(attempt.to_string()))
+    }
+
+    /// Wakes [`Self::changed`] when nobody supervises the run any more.
+    pub fn watch(&self, name: &str, attempt: u32) {
+        let directory = self.directory(name, attempt);
+        let changed = Arc::clone(&self.changed);
+        tokio::task::spawn_blocking(move || {
+            // A lock that cannot be waited for is looked at again with the next change of another run.
+            let _ = directory.wait_until_unsupervised();
+            changed.notify_one();
+        });
+    }
+
+    fn request_of(&self, request: &RunRequest) -> Request {
+        let mut environment = request.environment.clone();
+        environment
+            .entry("PATH".to_string())
+            .or_insert_with(|| self.path_with_podium());
+        Request {
+            command: request.command.clone(),
+            environment,
+            working_directory: match &request.working_directory {
+                Some(directory) => self.working_directory.join(directory),
+                None => self.working_directory.clone(),
+            },
+            deadline_seconds: request.deadline_seconds,
+        }
+    }
+
+    /// So that `command: [podium, train]` finds the podium that runs it.
+    fn path_with_podium(&self) -> String {
+        let own = self.podium.parent().map(Path::to_path_buf);
+        let inherited = std::env::var_os("PATH").unwrap_or_default();
+        let all = own.into_iter().chain(std::env::split_paths(&inherited));
+        std::env::join_paths(all).map_or_else(
+            |_| inherited.to_string_lossy().into_owned(),
+            |p| p.to_string_lossy().into_owned(),
+        )
+    }
+}
+
+impl TrialRunner for ProcessRunner {
+    async fn observe(&self, name: &str, attempt: u32) -> Result<Run, PortError> {
+        let directory = self.directory(name, attempt);
+        if let Some(run) = ended_run(&directory)? {
+            return Ok(run);
+        }
+        if !directory.path().is_dir() {
+            return Ok(Run::Absent);
+        }
+        let supervised = directory.lock()?.is_none();
+        match (directory.started()?, supervised) {
+            (None, true) => Ok(Run::Queued {
+                why: "it is being started".to_string(),
+            }),
+            (None, false) => Ok(Run::Absent),
+            (Some(started), true) => Ok(Run::Running {
+                since: Timestamp(started.time),
+            }),
+            // Its end may have been written between the two looks.
+            (Some(started), false) => {
+                Ok(ended_run(&directory)?.unwrap_or_else(|| lost_run(&directory, started)))
+            }
+        }
+    }
+
+    async fn start(&self, request: &RunRequest) -> Result<(), PortError> {
+        let directory = self.directory(&request.name, request.attempt);
+        directory.write_request(&self.request_of(request))?;
+        let Some(lock) = directory.lock()? else {
+            return Ok(());
+        };
+        if directory.started()?.is_some() {
+            return Ok(());
+        }
+        let errors = File::options()
+            .create(true)
+            .append(true)
+            .open(directory.path().join("supervisor.log"))?;
+        tokio::process::Command::new(&self.podium)
+            .arg("supervise")
+            .arg(directory.path())
+            .stdin(Stdio::from(lock))
+            .stdout(Stdio::null())
+            .stderr(errors)
+            .process_group(0)
+            .spawn()
+            .map_err(|error| {
+                PortError::Permanent(format!("cannot start {}: {error}", self.podium.display()))
+            })?;
+        self.watch(&request.name, request.attempt);
+        Ok(())
+    }
+
+    async fn stop(&self, name: &str, attempt: u32) -> Result<(), PortError> {
+        let directory = self.directory(name, attempt);
+        let supervised = directory.path().is_dir() && directory.lock()?.is_none();
+        let supervisor = directory
+            .started()?
+            .and_then(|s| Pid::from_raw(s.supervisor));
+        if let (true, Some(supervisor)) = (supervised, supervisor) {
+            // One that ended since is what is wanted.
+            let _ = kill_process(supervisor, Signal::TERM);
+            let waiting = directory.clone();
+            tokio::task::spawn_blocking(move || waiting.wait_until_unsupervised())
+                .await
+                .map_err(|error| PortError::Transient(error.to_string()))??;
+        }
+        Ok(())
+    }
+}
+
+fn ended_run(directory: &RunDirectory) -> io::Result<Option<Run>> {
+    let Some(ended) = directory.ended()? else {
+        return Ok(None);
+    };
+    let started = directory.started()?.map_or(ended.time, |s| s.time);
+    Ok(Some(ended_with(
+        directory,
+        ended.how,
+        Timestamp(started),
+        Timestamp(ended.time),
+    )?))
+}
+
+fn ended_with(
+    directory: &RunDirectory,
+    how: HowEnded,
+    started: Timestamp,
+    ended: Timestamp,
+) -> io::Result<Run> {
+    Ok(Run::Ended(EndedRun {
+        exit: Exit::from(how),
+        started,
+        ended,
+        termination_message: read_tail(
+            &directory.termination_message(),
+            TERMINATION_MESSAGE_BYTES,
+        )?,
+        log_tail: last_lines(&read_tail(&directory.log(), LOG_TAIL_BYTES)?.unwrap_or_default()),
+    }))
+}
+
+/// The supervisor itself was killed, by hand or with the machine: nobody knows how the program ended.
+fn lost_run(directory: &RunDirectory, started: Started) -> Run {
+    let message = format!(
+        "the supervisor of {} was killed before the run ended",
+        directory.path().display()
+    );
+    Run::Ended(EndedRun {
+        exit: Exit::Infrastructure(message),
+        started: Timestamp(started.time),
+        ended: Timestamp(started.time),
+        termination_message: None,
+        log_tail: String::new(),
+    })
+}
+
+fn read_tail(path: &Path, bytes: u64) -> io::Result<Option<String>> {
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let length = fs::metadata(path)?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(bytes)))?;
+    let mut text = Vec::new();
+    file.take(bytes).read_to_end(&mut text)?;
+    Ok(Some(String::from_utf8_lossy(&text).into_owned()))
+}
+
+fn last_lines(text: &str) -> String {
+    let lines: Vec<&str> = text
+        .lines()
+        .map(str::trim)
+        .filter(|l| !l.is_empty())
+        .collect();
+    let from = lines.len().saturating_sub(LOG_TAIL_LINES);
+    lines.get(from..).unwrap_or_default().join(" | ")
+}

@@ -1,0 +1,125 @@
+//! Runs one program to its end and writes down how it ended, whatever becomes of podium itself.
+//!
+//! It is a process of its own (`podium supervise`), in a process group of its own: when `podium run` is
+//! killed, its trials go on, and the next `podium run` finds their ends.
+
+use super::run_directory::{Ended, HowEnded, Request, RunDirectory, Started};
+use crate::adapters::clock::SystemClock;
+use crate::ports::Clock;
+use rustix::process::{Pid, Signal, kill_process_group};
+use std::fs::File;
+use std::io;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+use tokio::process::{Child, Command};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Between asking a program to end and ending it.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Supervises the run in `directory`. The caller holds its lock, inherited as standard input.
+///
+/// # Errors
+/// The files of the run cannot be read or written.
+pub async fn supervise(directory: &RunDirectory) -> io::Result<()> {
+    let Some(request) = directory.request()? else {
+        let message = format!("{} holds no request.json", directory.path().display());
+        return Err(io::Error::new(io::ErrorKind::NotFound, message));
+    };
+    if directory.ended()?.is_some() {
+        return Ok(());
+    }
+    let supervisor = i32::try_from(std::process::id()).unwrap_or(i32::MAX);
+    directory.write_started(&Started {
+        time: SystemClock.now().0,
+        supervisor,
+    })?;
+    let how = match spawn(directory, &request) {
+        Ok(child) => wait(child, request.deadline_seconds).await?,
+        Err(error) => HowEnded::CannotStart(cannot_start(&request, &error)),
+    };
+    directory.write_ended(&Ended {
+        time: SystemClock.now().0,
+        how,
+    })
+}
+
+fn spawn(directory: &RunDirectory, request: &Request) -> io::Result<Child> {
+    let (program, arguments) = request
+        .command
+        .split_first()
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the command is empty"))?;
+    let log = File::create(directory.log())?;
+    Command::new(program)
+        .args(arguments)
+        .envs(&request.environment)
+        .env(
+            "PODIUM_TERMINATION_MESSAGE_PATH",
+            directory.termination_message(),
+        )
+        .current_dir(&request.working_directory)
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        .process_group(0)
+        .spawn()
+}
+
+fn cannot_start(request: &Request, error: &io::Error) -> String {
+    let program = request.command.first().map_or("", String::as_str);
+    if !request.working_directory.is_dir() {
+        return format!(
+            "its working directory {} does not exist",
+            request.working_directory.display()
+        );
+    }
+    format!("the program `{program}` could not be started: {error}")
+}
+
+async fn wait(mut child: Child, deadline_seconds: Option<u64>) -> io::Result<HowEnded> {
+    let group = child
+        .id()
+        .and_then(|id| i32::try_from(id).ok())
+        .and_then(Pid::from_raw);
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let deadline = async {
+        match deadline_seconds {
+            Some(seconds) => tokio::time::sleep(Duration::from_secs(seconds)).await,
+            None => std::future::pending().await,
+        }
+    };
+    let early = tokio::select! {
+        status = child.wait() => {
+            end_group(group, Signal::KILL);
+            return status.map(how_ended);
+        }
+        () = deadline => HowEnded::Deadline,
+        _ = terminate.recv() => HowEnded::Stopped,
+        _ = interrupt.recv() => HowEnded::Stopped,
+    };
+    end_group(group, Signal::TERM);
+    if tokio::time::timeout(GRACE, child.wait()).await.is_err() {
+        end_group(group, Signal::KILL);
+        child.wait().await?;
+    }
+    // What the program left behind in its group ends with it, as in a container.
+    end_group(group, Signal::KILL);
+    Ok(early)
+}
+
+/// A group that is gone already is what is wanted.
+fn end_group(group: Option<Pid>, signal: Signal) {
+    if let Some(group) = group {
+        let _ = kill_process_group(group, signal);
+    }
+}
+
+fn how_ended(status: ExitStatus) -> HowEnded {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => HowEnded::Code(code),
+        (None, Some(signal)) => HowEnded::Signal(signal),
+        (None, None) => HowEnded::Code(-1),
+    }
+}
