@@ -1,9 +1,11 @@
 //! The objective of a search: one number out of a trial's metrics, and what makes a trial acceptable.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use crate::expression::{EvaluationError, Expression};
 use crate::problem::SpecProblem;
 pub use crate::search::Direction;
+use crate::value::ParameterValue;
 
 /// Where the number comes from.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,11 +17,18 @@ pub enum ObjectiveSource {
 }
 
 /// A checked objective.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Objective {
     direction: Direction,
-    source: ObjectiveSource,
+    formula: Formula,
     target: Option<f64>,
+    constraints: Vec<Expression>,
+}
+
+#[derive(Clone, Debug)]
+enum Formula {
+    Metric(String),
+    Expression(Expression),
 }
 
 /// What the objective says about one trial's metrics.
@@ -30,9 +39,9 @@ pub enum Judgement {
         /// The objective; always finite.
         value: f64,
     },
-    /// A constraint does not hold.
+    /// The trial has an objective, but a constraint does not hold.
     Infeasible {
-        /// The constraint, and the metrics that it names.
+        /// The constraint and the metrics that it names, in words.
         violated: String,
     },
     /// There is no objective.
@@ -41,6 +50,9 @@ pub enum Judgement {
         reason: String,
     },
 }
+
+/// Stand-ins for metrics with which formulas are tried out; metrics are mostly shares, and 1 and 0 meet both sides of thresholds.
+const TRIAL_METRICS: [f64; 4] = [0.5, 1.0, 0.0, 0.125];
 
 impl Objective {
     /// Checks an objective.
@@ -51,27 +63,119 @@ impl Objective {
         direction: Direction,
         source: ObjectiveSource,
         target: Option<f64>,
-        _constraints: Vec<String>,
+        constraints: Vec<String>,
     ) -> Result<Self, Vec<SpecProblem>> {
-        Ok(Self {
-            direction,
-            source,
-            target,
-        })
+        let mut problems = Vec::new();
+        let formula = match source {
+            ObjectiveSource::Metric(name) if name.trim().is_empty() => {
+                problems.push(SpecProblem::new(
+                    "objective.metric",
+                    "`metric` must name a metric",
+                ));
+                None
+            }
+            ObjectiveSource::Metric(name) => Some(Formula::Metric(name)),
+            ObjectiveSource::Expression(source) => {
+                let evaluate = |expression: &Expression, metric: f64| {
+                    expression.number(|_| Some(metric.into())).map(drop)
+                };
+                compile(
+                    &source,
+                    "expression",
+                    "objective.expression",
+                    evaluate,
+                    &mut problems,
+                )
+                .map(Formula::Expression)
+            }
+        };
+        if let Some(target) = target.filter(|target| !target.is_finite()) {
+            problems.push(SpecProblem::new(
+                "objective.target",
+                format!("`target` must be a finite number, not {target}"),
+            ));
+        }
+        let mut compile_constraint = |(place, source): (usize, String)| {
+            let evaluate = |expression: &Expression, metric: f64| {
+                expression.condition(|_| Some(metric.into())).map(drop)
+            };
+            compile(
+                &source,
+                "constraints",
+                &format!("objective.constraints[{place}]"),
+                evaluate,
+                &mut problems,
+            )
+        };
+        let constraints = constraints
+            .into_iter()
+            .enumerate()
+            .filter_map(&mut compile_constraint)
+            .collect();
+        match formula {
+            Some(formula) if problems.is_empty() => Ok(Self {
+                direction,
+                formula,
+                target,
+                constraints,
+            }),
+            _ => Err(problems),
+        }
     }
 
     /// Judges the metrics of one trial.
     #[must_use]
     pub fn judge(&self, metrics: &BTreeMap<String, f64>) -> Judgement {
-        match &self.source {
-            ObjectiveSource::Metric(name) | ObjectiveSource::Expression(name) => {
-                match metrics.get(name) {
-                    Some(value) => Judgement::Feasible { value: *value },
-                    None => Judgement::Failed {
-                        reason: format!("the trial did not report the metric `{name}`"),
-                    },
+        let used = self.metrics();
+        if let Some(reason) = used.iter().find_map(|name| unusable(name, metrics)) {
+            return Judgement::Failed { reason };
+        }
+        let value = match self.formula.evaluate(metrics) {
+            Ok(value) if value.is_finite() => value,
+            Ok(value) => {
+                let reason = format!(
+                    "the objective must be a finite number, not {value}, with {}",
+                    listed(&used, metrics)
+                );
+                return Judgement::Failed { reason };
+            }
+            Err(reason) => return Judgement::Failed { reason },
+        };
+        for constraint in &self.constraints {
+            match constraint.condition(lookup(metrics)) {
+                Ok(true) => {}
+                Ok(false) => {
+                    let measured = listed(
+                        &constraint.variables().iter().map(String::as_str).collect(),
+                        metrics,
+                    );
+                    return Judgement::Infeasible {
+                        violated: format!("`{}` must hold; {measured}", constraint.source()),
+                    };
+                }
+                Err(error) => {
+                    return Judgement::Failed {
+                        reason: format!("the constraint `{}`: {error}", constraint.source()),
+                    };
                 }
             }
+        }
+        Judgement::Feasible { value }
+    }
+
+    /// The metrics that the objective and its constraints are made of.
+    #[must_use]
+    pub fn metrics(&self) -> BTreeSet<&str> {
+        let constraints = self
+            .constraints
+            .iter()
+            .flat_map(Expression::variables)
+            .map(String::as_str);
+        match &self.formula {
+            Formula::Metric(name) => constraints.chain([name.as_str()]).collect(),
+            Formula::Expression(expression) => constraints
+                .chain(expression.variables().iter().map(String::as_str))
+                .collect(),
         }
     }
 
@@ -81,19 +185,102 @@ impl Objective {
         self.direction
     }
 
-    /// Whether `value` is at least as good as the target; never without a target.
+    /// Whether `value` is at least as good as the target; never without a target, nor for NaN.
     #[must_use]
     pub fn reaches_target(&self, value: f64) -> bool {
         self.target
-            .is_some_and(|target| !self.is_better(target, value))
+            .is_some_and(|target| value == target || self.is_better(value, target))
     }
 
-    /// Whether `left` is strictly better than `right`.
+    /// Whether `left` is strictly better than `right`; any number is better than NaN.
     #[must_use]
     pub fn is_better(&self, left: f64, right: f64) -> bool {
-        match self.direction {
-            Direction::Maximize => left > right,
-            Direction::Minimize => left < right,
+        self.direction.is_better(left, right)
+    }
+}
+
+impl Direction {
+    /// Whether `left` is strictly better than `right`; any number is better than NaN.
+    #[must_use]
+    pub fn is_better(self, left: f64, right: f64) -> bool {
+        match self {
+            _ if left.is_nan() => false,
+            _ if right.is_nan() => true,
+            Self::Maximize => left > right,
+            Self::Minimize => left < right,
         }
     }
 }
+
+impl Formula {
+    fn evaluate(&self, metrics: &BTreeMap<String, f64>) -> Result<f64, String> {
+        match self {
+            Self::Metric(name) => metrics
+                .get(name)
+                .copied()
+                .ok_or_else(|| missing(name, metrics)),
+            Self::Expression(expression) => expression
+                .number(lookup(metrics))
+                .map_err(|error| format!("the objective `{}`: {error}", expression.source())),
+        }
+    }
+}
+
+fn compile(
+    source: &str,
+    field: &str,
+    path: &str,
+    evaluate: impl Fn(&Expression, f64) -> Result<(), EvaluationError>,
+    problems: &mut Vec<SpecProblem>,
+) -> Option<Expression> {
+    let compiled = Expression::compile(source, None).and_then(|expression| {
+        if expression.variables().is_empty() {
+            return Err("must name at least one metric".to_owned());
+        }
+        match TRIAL_METRICS
+            .iter()
+            .find_map(|metric| evaluate(&expression, *metric).err())
+        {
+            Some(error) => Err(format!("in `{source}`: {error}")),
+            None => Ok(expression),
+        }
+    });
+    compiled
+        .map_err(|message| problems.push(SpecProblem::new(path, format!("`{field}` {message}"))))
+        .ok()
+}
+
+fn lookup(metrics: &BTreeMap<String, f64>) -> impl Fn(&str) -> Option<ParameterValue> {
+    |name| metrics.get(name).copied().map(ParameterValue::Real)
+}
+
+/// Why a metric that is needed cannot be used.
+fn unusable(name: &str, metrics: &BTreeMap<String, f64>) -> Option<String> {
+    match metrics.get(name) {
+        None => Some(missing(name, metrics)),
+        Some(value) if value.is_finite() => None,
+        Some(value) => Some(format!(
+            "the metric `{name}` must be a finite number, not {value}"
+        )),
+    }
+}
+
+fn missing(name: &str, metrics: &BTreeMap<String, f64>) -> String {
+    let reported: Vec<String> = metrics.keys().map(|name| format!("`{name}`")).collect();
+    let reported = if reported.is_empty() {
+        "nothing".to_owned()
+    } else {
+        reported.join(", ")
+    };
+    format!("the trial must report the metric `{name}`; it reported {reported}")
+}
+
+fn listed(names: &BTreeSet<&str>, metrics: &BTreeMap<String, f64>) -> String {
+    let measured = names
+        .iter()
+        .filter_map(|name| Some(format!("`{name}` is {}", metrics.get(*name)?)));
+    measured.collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests;

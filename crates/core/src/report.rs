@@ -1,8 +1,21 @@
 //! What a trial reports: metrics, perhaps in parts, each with a weight.
+//!
+//! ```json
+//! {"metrics": {"auc_fold_1": 0.93, "auc_fold_2": 0.91, "loss": [0.2, 0.3]}, "weights": {"fold_1": 900, "fold_2": 1100, "loss": [1, 3]}}
+//! ```
+//!
+//! Parts of a metric are named `NAME_fold_K` or `NAME_shard_K`, or listed in an array. They are combined by the weighted mean,
+//! with weights under the part's own name, or under `fold_K` or `shard_K` for all metrics at once; without weights all parts
+//! count the same. A metric that is also reported whole keeps that value, since not every metric is the mean of its parts.
+
+mod combination;
+mod message;
 
 use std::collections::BTreeMap;
 
 use thiserror::Error;
+
+pub use self::message::parse_termination_message;
 
 /// Why a report cannot be used, in words for the trial's author.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -12,10 +25,18 @@ pub struct ReportError {
     pub message: String,
 }
 
-/// Metrics and weights as reported.
+impl ReportError {
+    fn new(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+        }
+    }
+}
+
+/// Metrics and weights as reported. Values may be NaN or infinite; [`Report::combine`] refuses them by name.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Report {
-    /// Metric or part of a metric to its values; more than one where an array was reported.
+    /// Metric, or part of a metric, to its values; more than one where an array was reported.
     pub metrics: BTreeMap<String, Vec<f64>>,
     /// Weights by the same names.
     pub weights: BTreeMap<String, Vec<f64>>,
@@ -26,52 +47,23 @@ pub struct Report {
 pub struct CombinedMetric {
     /// Name without the part's suffix.
     pub name: String,
-    /// Weighted mean of the parts.
+    /// The value reported whole, or else the weighted mean of the parts; finite.
     pub value: f64,
-    /// Sum of the parts' weights, 1 each where none was reported.
+    /// The weight reported for the whole, or else the sum of the parts' weights, 1 each where none was reported; finite, above 0.
     pub weight: f64,
-    /// How many parts there were.
+    /// How many parts there were; 1 for a metric that was only reported whole.
     pub parts: u32,
 }
 
-/// Reads a container's termination message.
-///
-/// # Errors
-/// Says what is wrong with the message.
-pub fn parse_termination_message(message: &str) -> Result<Report, ReportError> {
-    #[derive(serde::Deserialize)]
-    struct Written {
-        metrics: BTreeMap<String, f64>,
-    }
-    let written: Written = serde_json::from_str(message).map_err(|error| ReportError {
-        message: format!(
-            "the termination message must be one JSON object with numbers under `metrics`, such as {{\"metrics\": {{\"auc\": 0.93}}}}: {error}"
-        ),
-    })?;
-    let metrics = written
-        .metrics
-        .into_iter()
-        .map(|(name, value)| (name, vec![value]));
-    Ok(Report {
-        metrics: metrics.collect(),
-        weights: BTreeMap::new(),
-    })
-}
-
 impl Report {
-    /// Combines the parts of each metric by their weights.
+    /// Combines the parts of each metric by their weights; metrics come in order of their names.
     ///
     /// # Errors
     /// Names the metric whose value or weight cannot be used.
     pub fn combine(&self) -> Result<Vec<CombinedMetric>, ReportError> {
-        let combined = self.metrics.iter().flat_map(|(name, values)| {
-            values.iter().map(move |value| CombinedMetric {
-                name: name.clone(),
-                value: *value,
-                weight: 1.0,
-                parts: 1,
-            })
-        });
-        Ok(combined.collect())
+        combination::combine(self)
     }
 }
+
+#[cfg(test)]
+mod tests;

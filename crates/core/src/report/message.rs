@@ -1,0 +1,134 @@
+//! Reading a container's termination message.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::{Report, ReportError};
+
+/// Kubernetes keeps this many bytes of a termination message and drops the rest.
+const KEPT_BYTES: usize = 4096;
+
+/// Numbers that JSON does not have but that Python's `json.dumps` and others write.
+const NOT_IN_JSON: [&str; 3] = ["-Infinity", "Infinity", "NaN"];
+
+/// Reads a container's termination message: one JSON object with `metrics` and, perhaps, `weights`.
+///
+/// # Errors
+/// Says what must hold; names the metric where the value of one is at fault.
+pub fn parse_termination_message(message: &str) -> Result<Report, ReportError> {
+    if message.trim().is_empty() {
+        return Err(ReportError::new(
+            "the termination message must be a JSON object with `metrics`; it is empty",
+        ));
+    }
+    let read: Value = serde_json::from_str(&quote_what_json_lacks(message))
+        .map_err(|error| unreadable(message, &error))?;
+    let Value::Object(mut fields) = read else {
+        return Err(ReportError::new(
+            "the termination message must be a JSON object with `metrics`",
+        ));
+    };
+    let metrics = match fields.remove("metrics") {
+        Some(Value::Object(metrics)) if !metrics.is_empty() => values(metrics, "the metric")?,
+        Some(_) => {
+            return Err(ReportError::new(
+                "`metrics` must be a JSON object from names to numbers, with at least one",
+            ));
+        }
+        None => {
+            return Err(ReportError::new(
+                "the termination message must have `metrics`, as in {\"metrics\": {\"auc\": 0.93}}",
+            ));
+        }
+    };
+    let weights = match fields.remove("weights") {
+        Some(Value::Object(weights)) => values(weights, "the weight")?,
+        Some(Value::Null) | None => BTreeMap::new(),
+        Some(_) => {
+            return Err(ReportError::new(
+                "`weights` must be a JSON object from names to numbers",
+            ));
+        }
+    };
+    match fields.keys().next() {
+        Some(unknown) => Err(ReportError::new(format!(
+            "the termination message may have `metrics` and `weights`, but not `{unknown}`"
+        ))),
+        None => Ok(Report { metrics, weights }),
+    }
+}
+
+fn unreadable(message: &str, error: &serde_json::Error) -> ReportError {
+    if message.len() >= KEPT_BYTES {
+        return ReportError::new(format!(
+            "the termination message must be shorter than {KEPT_BYTES} bytes, of which Kubernetes keeps no more; it was cut. \
+             Report fewer metrics, or parts as arrays"
+        ));
+    }
+    ReportError::new(format!(
+        "the termination message must be one JSON object: {error}"
+    ))
+}
+
+fn values(
+    object: Map<String, Value>,
+    what: &str,
+) -> Result<BTreeMap<String, Vec<f64>>, ReportError> {
+    object
+        .into_iter()
+        .map(|(name, value)| {
+            let numbers = match &value {
+                Value::Array(parts) if parts.is_empty() => {
+                    return Err(ReportError::new(format!(
+                        "{what} `{name}` must have at least one part"
+                    )));
+                }
+                Value::Array(parts) => parts
+                    .iter()
+                    .map(|part| number(part, &name, what))
+                    .collect::<Result<_, _>>()?,
+                _ => vec![number(&value, &name, what)?],
+            };
+            Ok((name, numbers))
+        })
+        .collect()
+}
+
+fn number(value: &Value, name: &str, what: &str) -> Result<f64, ReportError> {
+    let read = match value {
+        Value::Number(number) => number.as_f64(),
+        Value::String(text) if text == "NaN" => Some(f64::NAN),
+        Value::String(text) if text == "Infinity" => Some(f64::INFINITY),
+        Value::String(text) if text == "-Infinity" => Some(f64::NEG_INFINITY),
+        _ => None,
+    };
+    read.ok_or_else(|| ReportError::new(format!("{what} `{name}` must be a number, not {value}")))
+}
+
+/// Puts `NaN`, `Infinity` and `-Infinity` into quotes where they stand outside of strings, so that they can be told by name.
+fn quote_what_json_lacks(message: &str) -> String {
+    let mut quoted = String::with_capacity(message.len());
+    let mut rest = message;
+    let mut in_string = false;
+    while let Some(next) = rest.chars().next() {
+        if !in_string && let Some(word) = NOT_IN_JSON.iter().find(|word| rest.starts_with(**word)) {
+            quoted.push('"');
+            quoted.push_str(word);
+            quoted.push('"');
+            rest = rest.strip_prefix(word).unwrap_or_default();
+            continue;
+        }
+        // A backslash takes the next character with it, which may be a quotation mark.
+        let taken = if in_string && next == '\\' {
+            rest.chars().take(2).map(char::len_utf8).sum()
+        } else {
+            next.len_utf8()
+        };
+        let (head, tail) = rest.split_at(taken);
+        quoted.push_str(head);
+        rest = tail;
+        in_string ^= next == '"';
+    }
+    quoted
+}
