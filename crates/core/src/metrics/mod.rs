@@ -215,6 +215,18 @@ pub fn evaluate(
     Ok(evaluate_checked(predictions, rule))
 }
 
+/// Weighted sums of rows by label and prediction, in the unit of the given weights.
+///
+/// # Errors
+/// As [`evaluate`].
+pub fn confusion(predictions: &Predictions<'_>, rule: &DecisionRule) -> Result<Confusion, BadRow> {
+    predictions.check()?;
+    Ok(match predictions.weights {
+        Some(weights) => Confusion::count(predictions, weights, rule),
+        None => Confusion::count(predictions, &predictions.scaled_weights(), rule),
+    })
+}
+
 /// As [`evaluate`], for predictions that are known to be sound.
 pub(crate) fn evaluate_checked(
     predictions: &Predictions<'_>,
