@@ -1,6 +1,6 @@
 //! The only step list: observe, convert, plan, carry out, report.
 //!
-//! One engine drives a cluster and a laptop; they differ in their [`Ports`](crate::ports::Ports).
+//! One engine drives a cluster and a laptop; they differ in their [`Ports`].
 
 mod champion_policy;
 mod champion_status;
