@@ -6,3 +6,4 @@ pub mod engine;
 pub mod local;
 pub mod ports;
 pub mod trials;
+pub mod workload;

@@ -2,3 +2,11 @@
 
 pub mod manifests;
 pub mod state;
+
+use std::path::{Path, PathBuf};
+
+/// Where a local run keeps what it knows.
+#[must_use]
+pub fn state_root(directory: &Path) -> PathBuf {
+    directory.join(".podium")
+}

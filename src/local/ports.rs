@@ -1,0 +1,75 @@
+//! The world of a local run: objects, registry, files, processes and comparisons on this machine.
+
+use super::evaluator::LocalEvaluator;
+use super::state::StateDirectory;
+use crate::adapters::clock::SystemClock;
+use crate::adapters::directory::registry::DirectoryRegistry;
+use crate::adapters::directory::store::DirectoryStore;
+use crate::ports::{PortError, Ports};
+use crate::trials::process::ProcessRunner;
+use podium_api::ModelRegistrySpec;
+use std::path::{Path, PathBuf};
+
+/// The ports of a local run.
+#[derive(Debug)]
+pub struct LocalPorts {
+    directory: PathBuf,
+    state: StateDirectory,
+    store: DirectoryStore,
+    runner: ProcessRunner,
+    evaluator: LocalEvaluator,
+    clock: SystemClock,
+}
+
+impl LocalPorts {
+    /// The world under `directory`, with `podium` as the program that supervises runs.
+    #[must_use]
+    pub fn new(directory: &Path, podium: PathBuf) -> Self {
+        let own = super::state_root(directory);
+        Self {
+            directory: directory.to_path_buf(),
+            state: StateDirectory::new(own.join("state")),
+            store: DirectoryStore::new(directory.to_path_buf()),
+            runner: ProcessRunner::new(own.join("runs"), directory.to_path_buf(), podium),
+            evaluator: LocalEvaluator::new(directory.to_path_buf()),
+            clock: SystemClock,
+        }
+    }
+}
+
+impl Ports for LocalPorts {
+    type Cluster = StateDirectory;
+    type Registry = DirectoryRegistry;
+    type Store = DirectoryStore;
+    type Runner = ProcessRunner;
+    type Evaluator = LocalEvaluator;
+    type Clock = SystemClock;
+
+    fn cluster(&self) -> &StateDirectory {
+        &self.state
+    }
+
+    fn registry(&self, spec: &ModelRegistrySpec) -> Result<DirectoryRegistry, PortError> {
+        let Some(directory) = &spec.directory else {
+            let message = "`spec.directory` must be set: this version of Podium reaches no MLflow server yet";
+            return Err(PortError::Permanent(message.to_string()));
+        };
+        Ok(DirectoryRegistry::new(self.directory.join(&directory.path), self.directory.clone()))
+    }
+
+    fn store(&self) -> &DirectoryStore {
+        &self.store
+    }
+
+    fn runner(&self) -> &ProcessRunner {
+        &self.runner
+    }
+
+    fn evaluator(&self) -> &LocalEvaluator {
+        &self.evaluator
+    }
+
+    fn clock(&self) -> &SystemClock {
+        &self.clock
+    }
+}

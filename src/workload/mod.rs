@@ -1,0 +1,4 @@
+//! What runs inside pods and local processes: training, scoring, comparing, simulated data.
+
+pub mod forest;
+pub mod table;
