@@ -38,7 +38,8 @@ impl Stream {
     }
 }
 
-fn mix(value: u64) -> u64 {
+/// A bijection of 64-bit numbers without visible pattern (the output function of `SplitMix64`).
+pub(crate) fn mix(value: u64) -> u64 {
     SplitMix64::seed_from_u64(value).next_u64()
 }
 

@@ -14,8 +14,11 @@ use serde::{Deserialize, Serialize};
 pub use confusion::{Confusion, Costs, DecisionRule, ThresholdOperator};
 pub use rows::{BadRow, Predictions};
 
+pub(crate) use probability::{are_probabilities, log_loss_of, squared_error_of};
+pub(crate) use ranking::{RankGroup, rank};
+pub(crate) use rows::{check_label, check_length, check_score, check_weight, scale_to_one};
+
 use probability::Losses;
-use ranking::rank;
 
 /// A weighted metric of a binary classifier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
