@@ -111,8 +111,16 @@ mod tests {
 
     #[test]
     fn a_mean_of_one_has_the_published_bounds() {
-        let bounds = Poisson::new(1, &[], 1.0).bounds.map(u32::from).map(|bound| bound + 1);
-        assert_eq!(bounds, [24_109, 48_219, 60_273, 64_292, 65_296, 65_497, 65_531, 65_535]);
+        let bounds = Poisson::new(1, &[], 1.0)
+            .bounds
+            .map(u32::from)
+            .map(|bound| bound + 1);
+        assert_eq!(
+            bounds,
+            [
+                24_109, 48_219, 60_273, 64_292, 65_296, 65_497, 65_531, 65_535
+            ]
+        );
         let mean: u32 = bounds.iter().map(|bound| 65_536 - bound).sum();
         assert_eq!(mean, 65_536);
     }
@@ -125,18 +133,40 @@ mod tests {
             let rows: Vec<Counts> = (0..keys.len()).map(|unit| draw.counts(unit, 5)).collect();
             let all = (rows.len() * LANES) as f64;
             let centred = |count: u8| f64::from(count) - mean;
-            let average = rows.iter().flatten().map(|&count| f64::from(count)).sum::<f64>() / all;
+            let average = rows
+                .iter()
+                .flatten()
+                .map(|&count| f64::from(count))
+                .sum::<f64>()
+                / all;
             let moment = |pairs: &mut dyn Iterator<Item = (u8, u8)>| {
-                pairs.map(|(left, right)| centred(left) * centred(right)).sum::<f64>() / all
+                pairs
+                    .map(|(left, right)| centred(left) * centred(right))
+                    .sum::<f64>()
+                    / all
             };
             let variance = moment(&mut rows.iter().flatten().map(|&count| (count, count)));
-            let lanes = moment(&mut rows.iter().flat_map(|row| row.windows(2).map(|pair| (pair[0], pair[1]))));
-            let units = moment(&mut rows.windows(2).flat_map(|pair| pair[0].into_iter().zip(pair[1])));
+            let lanes = moment(
+                &mut rows
+                    .iter()
+                    .flat_map(|row| row.windows(2).map(|pair| (pair[0], pair[1]))),
+            );
+            let units = moment(
+                &mut rows
+                    .windows(2)
+                    .flat_map(|pair| pair[0].into_iter().zip(pair[1])),
+            );
             // Five standard errors of a mean over 1.28 million draws.
             let tolerance = 5.0 / all.sqrt();
             assert!((average - mean).abs() < tolerance, "mean {average}");
-            assert!((variance - mean).abs() < 2.0 * tolerance, "variance {variance}");
-            assert!(lanes.abs() < tolerance && units.abs() < tolerance, "{lanes} {units}");
+            assert!(
+                (variance - mean).abs() < 2.0 * tolerance,
+                "variance {variance}"
+            );
+            assert!(
+                lanes.abs() < tolerance && units.abs() < tolerance,
+                "{lanes} {units}"
+            );
         }
     }
 

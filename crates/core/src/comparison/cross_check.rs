@@ -14,7 +14,12 @@ pub(super) fn delong(rows: &Rows<'_>, alpha: f64) -> Option<CrossCheck> {
     let champion = Influences::of(rows, rows.champion)?;
     let challenger = Influences::of(rows, rows.challenger)?;
     let difference = challenger.roc_auc - champion.roc_auc;
-    let influences: Vec<f64> = challenger.by_row.iter().zip(&champion.by_row).map(|(new, old)| new - old).collect();
+    let influences: Vec<f64> = challenger
+        .by_row
+        .iter()
+        .zip(&champion.by_row)
+        .map(|(new, old)| new - old)
+        .collect();
     let variance = match rows.clusters {
         Some(clusters) => {
             let mut sums = vec![0.0; clusters];
@@ -25,7 +30,8 @@ pub(super) fn delong(rows: &Rows<'_>, alpha: f64) -> Option<CrossCheck> {
         }
         None => {
             let of_class = |label: u8| {
-                let members = (0..influences.len()).filter(move |&row| rows.labels[row] == label && rows.weights[row] > 0.0);
+                let members = (0..influences.len())
+                    .filter(move |&row| rows.labels[row] == label && rows.weights[row] > 0.0);
                 // Each copy of a row is a row of its own.
                 corrected_squares(members.flat_map(|row| {
                     let copies = rows.units_of(row).len();
@@ -36,7 +42,11 @@ pub(super) fn delong(rows: &Rows<'_>, alpha: f64) -> Option<CrossCheck> {
         }
     };
     let standard_error = variance.sqrt();
-    let z = if standard_error > 0.0 { difference / standard_error } else { 0.0 };
+    let z = if standard_error > 0.0 {
+        difference / standard_error
+    } else {
+        0.0
+    };
     let reach = position_above(alpha) * standard_error;
     Some(CrossCheck {
         difference,

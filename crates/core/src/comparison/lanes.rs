@@ -133,7 +133,11 @@ impl Ranking {
                     continue;
                 }
                 let precision = positive / (positive + negative);
-                let before = if was_empty { precision } else { precision_before[lane] };
+                let before = if was_empty {
+                    precision
+                } else {
+                    precision_before[lane]
+                };
                 curve.step_area[lane] += group[lane].positive * precision;
                 curve.trapezoid_area[lane] += group[lane].positive * 0.5 * (precision + before);
                 precision_before[lane] = precision;
@@ -177,7 +181,13 @@ impl Ranking {
     }
 
     /// A metric in one resample.
-    pub(super) fn value(&self, sums: &LaneSums, lane: usize, metric: Metric, rule: &DecisionRule) -> Value {
+    pub(super) fn value(
+        &self,
+        sums: &LaneSums,
+        lane: usize,
+        metric: Metric,
+        rule: &DecisionRule,
+    ) -> Value {
         let positives = sums.positive_above[lane] + sums.positive_below[lane];
         let negatives = sums.negative_above[lane] + sums.negative_below[lane];
         let both = |value: f64| match (positives > 0.0, negatives > 0.0) {
@@ -186,9 +196,11 @@ impl Ranking {
             (_, false) => Value::Undefined(UndefinedReason::NoNegatives),
         };
         let curve = |value: fn(&CurveSums, usize) -> f64, by: f64| {
-            sums.curve.as_ref().map_or(Value::Undefined(UndefinedReason::NoWeight), |curve| {
-                both(value(curve, lane) / by)
-            })
+            sums.curve
+                .as_ref()
+                .map_or(Value::Undefined(UndefinedReason::NoWeight), |curve| {
+                    both(value(curve, lane) / by)
+                })
         };
         let factor = self.class_factors(positives, negatives);
         let mean_loss = |sums_of: fn(&LossSums) -> &[Sums; 2]| {
@@ -198,7 +210,8 @@ impl Ranking {
             let of_class = sums_of(losses);
             let share = |sum: f64, factor: f64| if sum > 0.0 { sum * factor } else { 0.0 };
             Value::ratio(
-                share(of_class[1][lane], factor.positive) + share(of_class[0][lane], factor.negative),
+                share(of_class[1][lane], factor.positive)
+                    + share(of_class[0][lane], factor.negative),
                 share(positives, factor.positive) + share(negatives, factor.negative),
                 UndefinedReason::NoWeight,
             )
@@ -227,7 +240,11 @@ impl Ranking {
             false_positive: sums.negative_above[lane] * self.scale.negative,
             true_negative: sums.negative_below[lane] * self.scale.negative,
         };
-        if self.balanced { confusion.balanced() } else { confusion }
+        if self.balanced {
+            confusion.balanced()
+        } else {
+            confusion
+        }
     }
 }
 

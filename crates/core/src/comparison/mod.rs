@@ -73,7 +73,11 @@ fn describe(rows: &Rows<'_>, questions: &[Question], settings: &Settings, seed: 
         .map(|question| {
             let slice = question.measure.slice;
             let [champion, challenger] = by_slice.entry(slice).or_insert_with(|| metrics_of(slice));
-            open_metric(question, champion[&question.metric()], challenger[&question.metric()])
+            open_metric(
+                question,
+                champion[&question.metric()],
+                challenger[&question.metric()],
+            )
         })
         .collect();
     let [champion, challenger] = by_slice.remove(&None).unwrap_or_else(|| metrics_of(None));

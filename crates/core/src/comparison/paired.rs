@@ -6,7 +6,9 @@ use super::effective::Effective;
 use super::intervals::{Spread, acceleration};
 use super::questions::Question;
 use super::resampler::{Measure, Resampler, Resamples};
-use super::result::{Comparison, Interval, MetricComparison, NotComparableReason, Outcome, Role, Verdict, Warning};
+use super::result::{
+    Comparison, Interval, MetricComparison, NotComparableReason, Outcome, Role, Verdict, Warning,
+};
 use super::rows::Rows;
 use super::{verdict, warnings};
 use crate::metrics::Metric;
@@ -44,7 +46,9 @@ pub(super) fn compare(rows: &Rows<'_>, questions: &[Question], comparison: &mut 
                 return;
             }
             let metric = &mut comparison.metrics[index];
-            let spread = metric.difference.and_then(|estimate| Spread::of(estimate, differences));
+            let spread = metric
+                .difference
+                .and_then(|estimate| Spread::of(estimate, differences));
             match spread {
                 Some(spread) => fill(
                     metric,
@@ -66,15 +70,22 @@ pub(super) fn compare(rows: &Rows<'_>, questions: &[Question], comparison: &mut 
     comparison.minimum_detectable_effect = comparison.metrics[0]
         .standard_error
         .map(|error| (position_above(alpha) + position_above(1.0 - POWER)) * error);
-    if questions.iter().any(|question| question.measure == ROC_AUC_ON_ALL_ROWS) {
+    if questions
+        .iter()
+        .any(|question| question.measure == ROC_AUC_ON_ALL_ROWS)
+    {
         comparison.cross_check = delong(rows, alpha);
     }
     comparison.verdict = verdict::of_outcomes(&comparison.metrics);
     let mut found = warnings::of_outcomes(comparison, questions);
-    found.extend(near_boundary.into_iter().map(|index| Warning::NearBoundary {
-        metric: questions[index].metric(),
-        slice: questions[index].slice.clone(),
-    }));
+    found.extend(
+        near_boundary
+            .into_iter()
+            .map(|index| Warning::NearBoundary {
+                metric: questions[index].metric(),
+                slice: questions[index].slice.clone(),
+            }),
+    );
     comparison.warnings.extend(found);
 }
 

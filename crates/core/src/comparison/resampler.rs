@@ -7,7 +7,9 @@ use rayon::prelude::*;
 use super::counts::{Counts, Draw, LANES};
 use super::lanes::{Entry, LaneSums, Loss, PerClass, Ranking};
 use super::rows::Rows;
-use crate::metrics::{DecisionRule, Metric, are_probabilities, log_loss_of, scale_to_one, squared_error_of};
+use crate::metrics::{
+    DecisionRule, Metric, are_probabilities, log_loss_of, scale_to_one, squared_error_of,
+};
 
 /// A metric on all rows or on one slice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,7 +110,8 @@ impl Resampler {
             .into_par_iter()
             .map(|block| {
                 let first = block * LANES;
-                let lanes = resamples.start.saturating_sub(first)..(resamples.end - first).min(LANES);
+                let lanes =
+                    resamples.start.saturating_sub(first)..(resamples.end - first).min(LANES);
                 self.run_block(draw, block, lanes)
             })
             .collect();
@@ -120,8 +123,11 @@ impl Resampler {
     }
 
     fn run_block(&self, draw: &impl Draw, block: usize, lanes: Range<usize>) -> Resamples {
-        let kept: Option<Vec<Counts>> = (self.units * LANES <= KEPT_BYTES)
-            .then(|| (0..self.units).map(|unit| draw.counts(unit, block)).collect());
+        let kept: Option<Vec<Counts>> = (self.units * LANES <= KEPT_BYTES).then(|| {
+            (0..self.units)
+                .map(|unit| draw.counts(unit, block))
+                .collect()
+        });
         let sweep = |ranking: &Ranking| match &kept {
             Some(kept) => ranking.sweep(&|unit| kept[unit]),
             None => ranking.sweep(&|unit| draw.counts(unit, block)),
@@ -144,7 +150,11 @@ impl Resampler {
     }
 
     fn values_of(&self, measure: &Measure, sums: &[[LaneSums; 2]], lanes: Range<usize>) -> Values {
-        let scope = self.scopes.iter().position(|(slice, _)| *slice == measure.slice).unwrap_or(0);
+        let scope = self
+            .scopes
+            .iter()
+            .position(|(slice, _)| *slice == measure.slice)
+            .unwrap_or(0);
         let of_model = |model: usize| {
             let ranking = &self.scopes[scope].1[model];
             lanes
@@ -189,11 +199,16 @@ fn rank_rows(
             .then_with(|| rows.weights[left as usize].total_cmp(&rows.weights[right as usize]))
     });
     let scaled = ScaledWeights::of(rows, &order);
-    let has_losses = wanted.iter().any(|metric| matches!(metric, Metric::LogLoss | Metric::Brier))
-        && are_probabilities(scores);
-    let has_curve = wanted
+    let has_losses = wanted
         .iter()
-        .any(|metric| matches!(metric, Metric::AveragePrecision | Metric::AreaUnderPr | Metric::Ks));
+        .any(|metric| matches!(metric, Metric::LogLoss | Metric::Brier))
+        && are_probabilities(scores);
+    let has_curve = wanted.iter().any(|metric| {
+        matches!(
+            metric,
+            Metric::AveragePrecision | Metric::AreaUnderPr | Metric::Ks
+        )
+    });
     let mut ranking = Ranking {
         scale: scaled.scale,
         balanced: rows.balanced,
@@ -201,11 +216,13 @@ fn rank_rows(
     };
     let mut start = 0;
     while start < order.len() {
-        let tied = order[start..].iter().take_while(|&&row| score(row) == score(order[start])).count();
+        let tied = order[start..]
+            .iter()
+            .take_while(|&&row| score(row) == score(order[start]))
+            .count();
         let group = &order[start..start + tied];
-        let (negatives, positives) = group.split_at(
-            group.partition_point(|&row| rows.labels[row as usize] == 0),
-        );
+        let (negatives, positives) =
+            group.split_at(group.partition_point(|&row| rows.labels[row as usize] == 0));
         let halved = !positives.is_empty();
         let mut push = |row: u32, factor: f32| {
             let row = row as usize;
@@ -269,7 +286,11 @@ impl ScaledWeights {
             .iter()
             .zip(rows.labels)
             .map(|(&weight, &label)| {
-                let of_class = if label == 1 { scale.positive } else { scale.negative };
+                let of_class = if label == 1 {
+                    scale.positive
+                } else {
+                    scale.negative
+                };
                 (weight / of_class) as f32
             })
             .collect();

@@ -55,7 +55,10 @@ impl<'a> Rows<'a> {
         let units = match &holdout.clusters {
             Some(clusters) => Units::of_clusters(clusters),
             None => {
-                let keys = holdout.unit_keys.clone().unwrap_or_else(|| (0..rows as u64).collect());
+                let keys = holdout
+                    .unit_keys
+                    .clone()
+                    .unwrap_or_else(|| (0..rows as u64).collect());
                 if role == WeightRole::Frequency {
                     Units::of_copies(&keys, &weights)
                 } else {
@@ -171,10 +174,15 @@ impl Units {
             copies: None,
             keys: Vec::new(),
         };
-        let copies: Vec<u32> = frequencies.iter().map(|&frequency| frequency as u32).collect();
+        let copies: Vec<u32> = frequencies
+            .iter()
+            .map(|&frequency| frequency as u32)
+            .collect();
         for (&key, &copies) in row_keys.iter().zip(&copies) {
             units.first.push(units.keys.len() as u32);
-            units.keys.extend((0..u64::from(copies)).map(|copy| mix(key).wrapping_add(copy)));
+            units
+                .keys
+                .extend((0..u64::from(copies)).map(|copy| mix(key).wrapping_add(copy)));
         }
         units.copies = Some(copies);
         units
@@ -210,7 +218,9 @@ fn settings_problems(holdout: &Holdout, settings: &Settings) -> Vec<BadRow> {
     let improvement = settings.primary.min_improvement;
     must(
         improvement.is_finite() && improvement >= 0.0,
-        format!("`primary.minImprovement` must be a finite number of at least 0; got {improvement}"),
+        format!(
+            "`primary.minImprovement` must be a finite number of at least 0; got {improvement}"
+        ),
     );
     match &settings.method {
         Method::PairedBootstrap => must(
@@ -220,11 +230,17 @@ fn settings_problems(holdout: &Holdout, settings: &Settings) -> Vec<BadRow> {
         Method::SeparateIntervals(separate) => {
             must(
                 separate.resamples >= 2,
-                format!("`separateIntervals.resamples` must be at least 2; got {}", separate.resamples),
+                format!(
+                    "`separateIntervals.resamples` must be at least 2; got {}",
+                    separate.resamples
+                ),
             );
             must(
                 separate.fraction > 0.0 && separate.fraction <= 1.0,
-                format!("`separateIntervals.fraction` must be above 0 and at most 1; got {}", separate.fraction),
+                format!(
+                    "`separateIntervals.fraction` must be above 0 and at most 1; got {}",
+                    separate.fraction
+                ),
             );
         }
     }
@@ -232,7 +248,9 @@ fn settings_problems(holdout: &Holdout, settings: &Settings) -> Vec<BadRow> {
         let regression = guardrail.max_regression;
         must(
             regression.is_finite() && regression > 0.0,
-            format!("`guardrails[{index}].maxRegression` must be a finite number above 0; got {regression}"),
+            format!(
+                "`guardrails[{index}].maxRegression` must be a finite number above 0; got {regression}"
+            ),
         );
         if let Some(slice) = &guardrail.slice {
             must(
@@ -255,8 +273,17 @@ fn column_problems(holdout: &Holdout) -> Vec<BadRow> {
         ("cluster", holdout.clusters.as_ref().map(Vec::len)),
         ("id", holdout.unit_keys.as_ref().map(Vec::len)),
     ];
-    lengths.extend(optional.iter().filter_map(|(name, length)| length.map(|length| (*name, length))));
-    lengths.extend(holdout.slices.iter().map(|(name, rows)| (name.as_str(), rows.len())));
+    lengths.extend(
+        optional
+            .iter()
+            .filter_map(|(name, length)| length.map(|length| (*name, length))),
+    );
+    lengths.extend(
+        holdout
+            .slices
+            .iter()
+            .map(|(name, rows)| (name.as_str(), rows.len())),
+    );
     lengths
         .into_iter()
         .filter_map(|(name, length)| check_length(name, length, rows).err())

@@ -1,6 +1,8 @@
 //! One plain sentence for a verdict.
 
-use super::result::{Class, Comparison, MetricComparison, NotComparableReason, Outcome, Role, Verdict};
+use super::result::{
+    Class, Comparison, MetricComparison, NotComparableReason, Outcome, Role, Verdict,
+};
 use super::settings::Method;
 
 /// The words a sentence uses for the models and rows.
@@ -24,7 +26,11 @@ pub fn sentence(comparison: &Comparison, naming: &Naming<'_>) -> String {
     if matches!(comparison.settings.method, Method::SeparateIntervals(_)) {
         return words.votes();
     }
-    let Some(primary) = comparison.metrics.iter().find(|metric| metric.role == Role::Primary) else {
+    let Some(primary) = comparison
+        .metrics
+        .iter()
+        .find(|metric| metric.role == Role::Primary)
+    else {
         return format!("{} was not compared on any metric.", naming.challenger);
     };
     format!("{}{}.", words.primary(primary), words.guardrails())
@@ -41,7 +47,10 @@ impl Words<'_> {
         let title = primary.metric.title();
         let rises = primary.difference.unwrap_or(0.0) > 0.0;
         let change = |rises: bool| {
-            let (low, high) = (primary.low.unwrap_or(f64::NAN), primary.high.unwrap_or(f64::NAN));
+            let (low, high) = (
+                primary.low.unwrap_or(f64::NAN),
+                primary.high.unwrap_or(f64::NAN),
+            );
             let (low, high) = if rises { (low, high) } else { (-high, -low) };
             format!(
                 "{challenger} {verb} {title} by {size} ({interval}) on {rows}",
@@ -53,7 +62,9 @@ impl Words<'_> {
         };
         match primary.outcome {
             Outcome::Better | Outcome::Worse => change(rises),
-            Outcome::NotWorse | Outcome::Inconclusive | Outcome::Undefined => self.not_shown(primary),
+            Outcome::NotWorse | Outcome::Inconclusive | Outcome::Undefined => {
+                self.not_shown(primary)
+            }
         }
     }
 
@@ -69,12 +80,15 @@ impl Words<'_> {
         } else {
             String::new()
         };
-        let detectable = self.comparison.minimum_detectable_effect.map_or(String::new(), |effect| {
-            format!(
-                ", where a true {noun} of {} would be found four times in five",
-                number(effect + margin)
-            )
-        });
+        let detectable =
+            self.comparison
+                .minimum_detectable_effect
+                .map_or(String::new(), |effect| {
+                    format!(
+                        ", where a true {noun} of {} would be found four times in five",
+                        number(effect + margin)
+                    )
+                });
         format!(
             "{challenger} was not shown to {verb} {title}{by}: the difference is {difference} on {rows}{detectable}",
             challenger = self.naming.challenger,
@@ -110,14 +124,22 @@ impl Words<'_> {
         if parts.is_empty() && !kept.is_empty() && self.comparison.verdict == Verdict::Superior {
             let names: Vec<String> = kept.into_iter().map(name).collect();
             let verb = if names.len() == 1 { "is" } else { "are" };
-            parts.push(format!("; {} {verb} not worse than allowed", listed(&names)));
+            parts.push(format!(
+                "; {} {verb} not worse than allowed",
+                listed(&names)
+            ));
         }
         parts.concat()
     }
 
     fn votes(&self) -> String {
         let metrics = &self.comparison.metrics;
-        let count = |outcome: Outcome| metrics.iter().filter(|metric| metric.outcome == outcome).count();
+        let count = |outcome: Outcome| {
+            metrics
+                .iter()
+                .filter(|metric| metric.outcome == outcome)
+                .count()
+        };
         format!(
             "By separate intervals on {rows}, {challenger} is better than {champion} on {better} and worse on {worse} of {all} metrics.",
             rows = self.rows(),
@@ -131,7 +153,12 @@ impl Words<'_> {
 
     fn not_comparable(&self, reason: &NotComparableReason) -> String {
         let why = match reason {
-            NotComparableReason::InsufficientData { class, slice, effective, needed } => {
+            NotComparableReason::InsufficientData {
+                class,
+                slice,
+                effective,
+                needed,
+            } => {
                 let class = match class {
                     Class::Positive => "positive",
                     Class::Negative => "negative",
@@ -150,12 +177,21 @@ impl Words<'_> {
                 thousands(*clusters),
                 thousands(*needed)
             ),
-            NotComparableReason::UndefinedMetric { metric, slice, reason } => format!(
+            NotComparableReason::UndefinedMetric {
+                metric,
+                slice,
+                reason,
+            } => format!(
                 "{}{} has no value: {reason}",
                 metric.title(),
                 in_slice(slice.as_deref())
             ),
-            NotComparableReason::UnstableResamples { metric, slice, undefined, resamples } => format!(
+            NotComparableReason::UnstableResamples {
+                metric,
+                slice,
+                undefined,
+                resamples,
+            } => format!(
                 "{}{} has no value in {} of {} resamples, and at most one in a thousand is allowed",
                 metric.title(),
                 in_slice(slice.as_deref()),
@@ -184,16 +220,27 @@ impl Words<'_> {
 
     fn interval(&self, low: f64, high: f64) -> String {
         let percent = 100.0 * self.comparison.settings.confidence;
-        format!("{}% interval {} to {}", rounded(percent), number(low), number(high))
+        format!(
+            "{}% interval {} to {}",
+            rounded(percent),
+            number(low),
+            number(high)
+        )
     }
 }
 
 fn name(metric: &MetricComparison) -> String {
-    format!("{}{}", metric.metric.title(), in_slice(metric.slice.as_deref()))
+    format!(
+        "{}{}",
+        metric.metric.title(),
+        in_slice(metric.slice.as_deref())
+    )
 }
 
 fn in_slice(slice: Option<&str>) -> String {
-    slice.map(|slice| format!(" in slice `{slice}`")).unwrap_or_default()
+    slice
+        .map(|slice| format!(" in slice `{slice}`"))
+        .unwrap_or_default()
 }
 
 fn listed(names: &[String]) -> String {
@@ -211,7 +258,11 @@ fn number(value: f64) -> String {
         return format!("{value:.digits$}");
     }
     let text = format!("{value:.4}");
-    if text == "-0.0000" { "0.0000".to_owned() } else { text }
+    if text == "-0.0000" {
+        "0.0000".to_owned()
+    } else {
+        text
+    }
 }
 
 /// One decimal, and none when it is 0.
@@ -234,4 +285,143 @@ fn thousands(number: usize) -> String {
         text.push(digit);
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Guardrail, Settings, tests};
+    use super::*;
+    use crate::metrics::Metric;
+
+    /// The sentence on simulated rows whose interesting numbers are set by hand.
+    fn said(change: impl Fn(&mut Comparison)) -> String {
+        let settings = Settings {
+            resamples: 64,
+            guardrails: vec![Guardrail {
+                metric: Metric::WeightedF1,
+                slice: None,
+                max_regression: 0.01,
+            }],
+            ..Settings::default()
+        };
+        let mut comparison =
+            super::super::compare(&tests::simulated(2_000, 0.2, [1.0, 0.8], 1), &settings, 1)
+                .unwrap();
+        comparison.rows = 67_080;
+        comparison.verdict = Verdict::Superior;
+        comparison.minimum_detectable_effect = Some(0.0111);
+        set(
+            &mut comparison.metrics[0],
+            0.0112,
+            (0.0034, 0.019),
+            Outcome::Better,
+        );
+        set(
+            &mut comparison.metrics[1],
+            0.000_21,
+            (-0.001, 0.0014),
+            Outcome::NotWorse,
+        );
+        change(&mut comparison);
+        sentence(
+            &comparison,
+            &Naming {
+                champion: "v1",
+                challenger: "v2",
+                rows: "transactions",
+            },
+        )
+    }
+
+    fn set(metric: &mut MetricComparison, difference: f64, interval: (f64, f64), outcome: Outcome) {
+        metric.difference = Some(difference);
+        metric.low = Some(interval.0);
+        metric.high = Some(interval.1);
+        metric.outcome = outcome;
+    }
+
+    #[test]
+    fn every_verdict_is_one_plain_sentence() {
+        assert_eq!(
+            said(|_| {}),
+            "v2 raises ROC AUC by 0.0112 (95% interval 0.0034 to 0.0190) on 67,080 transactions; weighted F1 is not worse than allowed."
+        );
+        assert_eq!(
+            said(|comparison| {
+                comparison.metrics[0].metric = Metric::LogLoss;
+                set(
+                    &mut comparison.metrics[0],
+                    -0.02,
+                    (-0.03, -0.01),
+                    Outcome::Better,
+                );
+                comparison.metrics.truncate(1);
+            }),
+            "v2 lowers log loss by 0.0200 (95% interval 0.0100 to 0.0300) on 67,080 transactions."
+        );
+        assert_eq!(
+            said(|comparison| {
+                comparison.verdict = Verdict::Inconclusive;
+                set(
+                    &mut comparison.metrics[0],
+                    0.0012,
+                    (-0.0045, 0.0069),
+                    Outcome::Inconclusive,
+                );
+            }),
+            "v2 was not shown to raise ROC AUC: the difference is 0.0012 (95% interval -0.0045 to 0.0069) on 67,080 transactions, \
+             where a true rise of 0.0111 would be found four times in five."
+        );
+        assert_eq!(
+            said(|comparison| {
+                comparison.verdict = Verdict::Inconclusive;
+                set(
+                    &mut comparison.metrics[1],
+                    -0.004,
+                    (-0.015, 0.007),
+                    Outcome::Inconclusive,
+                );
+                comparison.metrics[1].slice = Some("night".to_owned());
+            }),
+            "v2 raises ROC AUC by 0.0112 (95% interval 0.0034 to 0.0190) on 67,080 transactions; weighted F1 in slice `night` may be worse \
+             than allowed: the difference is -0.0040 (95% interval -0.0150 to 0.0070), and a fall of less than 0.0100 is allowed."
+        );
+        assert_eq!(
+            said(|comparison| {
+                comparison.verdict = Verdict::Inferior;
+                set(
+                    &mut comparison.metrics[0],
+                    -0.0112,
+                    (-0.019, -0.0034),
+                    Outcome::Worse,
+                );
+            }),
+            "v2 lowers ROC AUC by 0.0112 (95% interval 0.0034 to 0.0190) on 67,080 transactions."
+        );
+        assert_eq!(
+            said(|comparison| {
+                comparison.verdict = Verdict::NotComparable {
+                    reason: NotComparableReason::InsufficientData {
+                        class: Class::Positive,
+                        slice: None,
+                        effective: 49.98,
+                        needed: 50.0,
+                    },
+                };
+            }),
+            "v2 could not be compared with v1: 67,080 transactions hold 49.9 effective positive rows, and 50 are needed."
+        );
+    }
+
+    #[test]
+    fn numbers_are_short_but_never_read_as_nothing() {
+        assert_eq!(number(0.000_061_8), "0.000062");
+        assert_eq!(number(-0.000_5), "-0.00050");
+        assert_eq!(number(0.0), "0.0000");
+        assert_eq!(number(0.0112), "0.0112");
+        assert_eq!(
+            (thousands(7), thousands(67_080), thousands(1_234_567)),
+            ("7".into(), "67,080".into(), "1,234,567".into())
+        );
+    }
 }

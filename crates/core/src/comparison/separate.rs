@@ -24,7 +24,10 @@ pub(super) fn compare(
         let samples = |model: u64| {
             let key = mix(comparison.seed ^ mix(2 * index as u64 + model));
             let draw = Poisson::new(key, &rows.unit_keys, separate.fraction);
-            resampler.run(&draw, 0..separate.resamples as usize).values.swap_remove(0)
+            resampler
+                .run(&draw, 0..separate.resamples as usize)
+                .values
+                .swap_remove(0)
         };
         let champion = interval(samples(0).champion, alpha);
         let challenger = interval(samples(1).challenger, alpha);

@@ -1,0 +1,592 @@
+//! The comparison against published values, its invariances, its verdicts and its sentences.
+
+use std::path::Path;
+
+use super::counts::Stored;
+use super::intervals::Spread;
+use super::resampler::{Measure, Resampler};
+use super::*;
+use crate::metrics::DecisionRule;
+use crate::random::Stream;
+
+/// Rows with a latent risk that the champion sees through noise of size `champion_noise` and the challenger of size `challenger_noise`.
+pub(super) fn simulated(rows: usize, positive_share: f64, noise: [f64; 2], seed: u64) -> Holdout {
+    let mut stream = Stream::new(seed, &[]);
+    let mut holdout = Holdout {
+        unit_keys: Some((0..rows as u64).map(crate::random::mix).collect()),
+        ..Holdout::default()
+    };
+    let logistic = |value: f64| 1.0 / (1.0 + (-value).exp());
+    for _ in 0..rows {
+        let label = u8::from(stream.uniform() < positive_share);
+        let risk = 2.0 * f64::from(label) - 1.0 + stream.normal();
+        holdout.labels.push(label);
+        holdout
+            .champion
+            .push(logistic(risk + noise[0] * stream.normal()));
+        holdout
+            .challenger
+            .push(logistic(risk + noise[1] * stream.normal()));
+    }
+    holdout
+}
+
+fn verdict(holdout: &Holdout, settings: &Settings) -> Comparison {
+    compare(holdout, settings, 42).unwrap()
+}
+
+fn all_metrics() -> Settings {
+    Settings {
+        observed: Metric::ALL.to_vec(),
+        resamples: 256,
+        ..Settings::default()
+    }
+}
+
+/// Bits of everything a comparison says.
+fn text(comparison: &Comparison) -> String {
+    serde_json::to_string(comparison).unwrap()
+}
+
+struct Oracle {
+    holdout: Holdout,
+    counts: Vec<u8>,
+    resamples: usize,
+    expected: serde_json::Value,
+}
+
+fn read(name: &str) -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/metrics");
+    std::fs::read_to_string(folder.join(name)).unwrap()
+}
+
+fn read_holdout(name: &str) -> Holdout {
+    let mut holdout = Holdout::default();
+    let mut weights = Vec::new();
+    for line in read(&format!("{name}.csv")).lines().skip(1) {
+        let cells: Vec<f64> = line.split(',').map(|cell| cell.parse().unwrap()).collect();
+        holdout.labels.push(cells[0] as u8);
+        weights.push(cells[1]);
+        holdout.champion.push(cells[2]);
+        holdout.challenger.push(cells[3]);
+    }
+    holdout.weights = Some(weights);
+    holdout
+}
+
+fn oracle() -> Oracle {
+    let holdout = read_holdout("given_counts");
+    let lines = read("given_counts.counts.csv");
+    let counts: Vec<Vec<u8>> = lines
+        .lines()
+        .filter_map(|line| {
+            line.split(',')
+                .map(|cell| cell.trim().parse().ok())
+                .collect()
+        })
+        .collect();
+    assert_eq!(counts.len(), holdout.labels.len());
+    Oracle {
+        resamples: counts[0].len(),
+        counts: counts.concat(),
+        expected: serde_json::from_str(&read("given_counts.json")).unwrap(),
+        holdout,
+    }
+}
+
+const ORACLE_METRICS: [(&str, Metric); 9] = [
+    ("roc_auc", Metric::RocAuc),
+    ("average_precision", Metric::AveragePrecision),
+    ("accuracy", Metric::Accuracy),
+    ("f1", Metric::F1),
+    ("f1_weighted", Metric::WeightedF1),
+    ("mcc", Metric::Mcc),
+    ("brier", Metric::Brier),
+    ("log_loss", Metric::LogLoss),
+    ("ks", Metric::Ks),
+];
+
+#[test]
+fn given_counts_yield_the_metrics_and_intervals_of_scikit_learn_and_scipy() {
+    let oracle = oracle();
+    let settings = Settings {
+        observed: Metric::ALL.to_vec(),
+        ..Settings::default()
+    };
+    let rows = Rows::check(&oracle.holdout, &settings).unwrap();
+    let measures = ORACLE_METRICS
+        .map(|(_, metric)| Measure {
+            metric,
+            slice: None,
+        })
+        .to_vec();
+    let stored = Stored {
+        counts: &oracle.counts,
+        resamples: oracle.resamples,
+    };
+    let resamples =
+        Resampler::new(&rows, measures, DecisionRule::default()).run(&stored, 0..oracle.resamples);
+    let effective = Effective::of(&rows, None);
+    let freedom = oracle.expected["n_eff"]["nu"].as_f64().unwrap();
+    assert!((effective.degrees_of_freedom() - freedom).abs() < 1e-9);
+
+    let close = |found: f64, expected: &serde_json::Value, what: &str| {
+        let expected = expected.as_f64().unwrap();
+        assert!(
+            (found - expected).abs() < 1e-6,
+            "{what}: {found} instead of {expected}"
+        );
+    };
+    for ((name, metric), values) in ORACLE_METRICS.iter().zip(&resamples.values) {
+        for (model, found) in [
+            ("champion", &values.champion),
+            ("challenger", &values.challenger),
+        ] {
+            for (resample, &found) in found.iter().enumerate() {
+                let expected = &oracle.expected["per_resample"][model][name][resample];
+                close(
+                    found,
+                    expected,
+                    &format!("{model} {metric} in resample {resample}"),
+                );
+            }
+        }
+        let expected = &oracle.expected["intervals_95"][name];
+        let estimate = expected["difference"].as_f64().unwrap();
+        let spread = Spread::of(estimate, values.differences()).unwrap();
+        close(spread.standard_error, &expected["se_boot"], name);
+        close(spread.p_above(0.0), &expected["p_one_sided_better"], name);
+        let intervals = spread.intervals(0.025, freedom, 0.0);
+        for (kind, field) in [
+            (IntervalKind::NormalT, "normal_t"),
+            (IntervalKind::Percentile, "percentile"),
+            (IntervalKind::Basic, "basic"),
+            (IntervalKind::BCa, "bias_corrected"),
+        ] {
+            close(
+                intervals[&kind].low,
+                &expected[field][0],
+                &format!("{name} {field} low"),
+            );
+            close(
+                intervals[&kind].high,
+                &expected[field][1],
+                &format!("{name} {field} high"),
+            );
+        }
+    }
+}
+
+#[test]
+fn delong_without_weights_is_that_of_r() {
+    let index: serde_json::Value = serde_json::from_str(&read("index.json")).unwrap();
+    let mut compared = 0;
+    for name in index["cases"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|name| name.as_str())
+    {
+        let case: serde_json::Value = serde_json::from_str(&read(&format!("{name}.json"))).unwrap();
+        let expected = &case["r_pROC_weights_ignored"];
+        let (Some(z), Some(p)) = (
+            expected["delong_z_challenger_minus_champion"].as_f64(),
+            expected["delong_p_two_sided"].as_f64(),
+        ) else {
+            continue;
+        };
+        let holdout = Holdout {
+            weights: None,
+            ..read_holdout(name)
+        };
+        let rows = Rows::check(&holdout, &Settings::default()).unwrap();
+        let found = cross_check::delong(&rows, 0.025).unwrap();
+        assert!(
+            (found.z - z).abs() < 1e-8,
+            "{name}: {} instead of {z}",
+            found.z
+        );
+        assert!(
+            (found.p_value - p).abs() < 1e-8,
+            "{name}: {} instead of {p}",
+            found.p_value
+        );
+        compared += 1;
+    }
+    assert!(compared >= 10, "{compared} cases of R were compared");
+}
+
+#[test]
+fn the_number_of_threads_does_not_change_a_bit() {
+    let mut holdout = simulated(3_000, 0.1, [1.0, 0.8], 3);
+    holdout.slices.insert(
+        "even".to_owned(),
+        (0..3_000).map(|row| row % 2 == 0).collect(),
+    );
+    let settings = Settings {
+        guardrails: vec![Guardrail {
+            metric: Metric::WeightedF1,
+            slice: Some("even".to_owned()),
+            max_regression: 0.01,
+        }],
+        ..all_metrics()
+    };
+    let on = |threads: usize| {
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .unwrap()
+            .install(|| text(&verdict(&holdout, &settings)))
+    };
+    assert_eq!(on(1), on(2));
+    assert_eq!(on(1), on(8));
+}
+
+#[test]
+fn the_order_of_rows_does_not_change_a_bit_of_the_intervals() {
+    let mut holdout = simulated(2_000, 0.1, [1.0, 0.8], 4);
+    // One decimal: many ties.
+    for score in holdout.champion.iter_mut().chain(&mut holdout.challenger) {
+        *score = (*score * 10.0).round() / 10.0;
+    }
+    let turned = Holdout {
+        labels: holdout.labels.iter().rev().copied().collect(),
+        champion: holdout.champion.iter().rev().copied().collect(),
+        challenger: holdout.challenger.iter().rev().copied().collect(),
+        unit_keys: holdout
+            .unit_keys
+            .as_ref()
+            .map(|keys| keys.iter().rev().copied().collect()),
+        ..Holdout::default()
+    };
+    let [first, second] = [&holdout, &turned].map(|holdout| verdict(holdout, &all_metrics()));
+    assert_eq!(first.verdict, second.verdict);
+    for (first, second) in first.metrics.iter().zip(&second.metrics) {
+        assert_eq!(
+            first.standard_error, second.standard_error,
+            "{}",
+            first.metric
+        );
+        assert_eq!(
+            first.intervals[&IntervalKind::Percentile],
+            second.intervals[&IntervalKind::Percentile],
+            "{}",
+            first.metric
+        );
+    }
+}
+
+#[test]
+fn a_better_model_is_superior_in_one_direction_and_inferior_in_the_other() {
+    let settings = Settings {
+        guardrails: vec![Guardrail {
+            metric: Metric::LogLoss,
+            slice: None,
+            max_regression: 0.01,
+        }],
+        ..Settings::default()
+    };
+    let better = verdict(&simulated(5_000, 0.1, [1.5, 0.3], 5), &settings);
+    assert_eq!(better.verdict, Verdict::Superior);
+    assert_eq!(better.metrics[0].outcome, Outcome::Better);
+    assert_eq!(better.metrics[1].outcome, Outcome::NotWorse);
+    let worse = verdict(&simulated(5_000, 0.1, [0.3, 1.5], 5), &settings);
+    assert_eq!(worse.verdict, Verdict::Inferior);
+    assert_eq!(worse.metrics[1].outcome, Outcome::Worse);
+}
+
+#[test]
+fn a_model_compared_with_itself_is_inconclusive() {
+    let mut holdout = simulated(4_000, 0.1, [1.0, 1.0], 6);
+    holdout.challenger.clone_from(&holdout.champion);
+    let comparison = verdict(&holdout, &Settings::default());
+    assert_eq!(comparison.verdict, Verdict::Inconclusive);
+    assert_eq!(comparison.metrics[0].difference, Some(0.0));
+    assert_eq!(comparison.resamples, 2000);
+}
+
+#[test]
+fn twenty_positives_decide_nothing() {
+    let mut holdout = simulated(4_000, 0.0, [1.0, 0.1], 7);
+    holdout.labels[..20].fill(1);
+    let comparison = verdict(&holdout, &Settings::default());
+    let reason = NotComparableReason::InsufficientData {
+        class: Class::Positive,
+        slice: None,
+        effective: 20.0,
+        needed: 50.0,
+    };
+    assert_eq!(comparison.verdict, Verdict::NotComparable { reason });
+    assert_eq!(comparison.resamples, 0);
+    assert!(comparison.challenger[&Metric::RocAuc].defined().is_some());
+
+    holdout.labels.fill(0);
+    let none = verdict(&holdout, &Settings::default());
+    assert!(matches!(none.verdict, Verdict::NotComparable { .. }));
+    assert_eq!(none.metrics[0].outcome, Outcome::Undefined);
+}
+
+#[test]
+fn few_clusters_and_few_rows_of_a_slice_decide_nothing() {
+    let mut holdout = simulated(4_000, 0.2, [1.0, 0.1], 8);
+    holdout.clusters = Some((0..4_000).map(|row| row % 30).collect());
+    let settings = Settings {
+        minimum_positives: 20.0,
+        ..Settings::default()
+    };
+    let few = verdict(&holdout, &settings).verdict;
+    let reason = NotComparableReason::TooFewClusters {
+        clusters: 30,
+        needed: 40,
+    };
+    assert_eq!(few, Verdict::NotComparable { reason });
+
+    holdout.clusters = None;
+    holdout
+        .slices
+        .insert("tiny".to_owned(), (0..4_000).map(|row| row < 40).collect());
+    let guarded = Settings {
+        guardrails: vec![Guardrail {
+            metric: Metric::RocAuc,
+            slice: Some("tiny".to_owned()),
+            max_regression: 0.1,
+        }],
+        ..settings
+    };
+    assert!(matches!(
+        verdict(&holdout, &guarded).verdict,
+        Verdict::NotComparable {
+            reason: NotComparableReason::InsufficientData { slice: Some(_), .. }
+        }
+    ));
+}
+
+#[test]
+fn clusters_of_repeated_rows_widen_the_interval() {
+    let base = simulated(1_000, 0.2, [1.0, 0.9], 9);
+    let repeat =
+        |values: &[f64]| -> Vec<f64> { values.iter().flat_map(|&value| [value; 10]).collect() };
+    let mut repeated = Holdout {
+        labels: base.labels.iter().flat_map(|&label| [label; 10]).collect(),
+        champion: repeat(&base.champion),
+        challenger: repeat(&base.challenger),
+        ..Holdout::default()
+    };
+    let error = |holdout: &Holdout| {
+        let comparison = verdict(holdout, &Settings::default());
+        (
+            comparison.metrics[0].standard_error.unwrap(),
+            comparison.cross_check.unwrap().standard_error,
+        )
+    };
+    let of_base = error(&base);
+    let naive = error(&repeated);
+    repeated.clusters = Some((0..10_000).map(|row| row / 10).collect());
+    let clustered = error(&repeated);
+    for (base, naive, clustered) in [
+        (of_base.0, naive.0, clustered.0),
+        (of_base.1, naive.1, clustered.1),
+    ] {
+        assert!(
+            (naive / base - 0.1_f64.sqrt()).abs() < 0.03,
+            "{naive} {base}"
+        );
+        assert!((clustered / base - 1.0).abs() < 0.08, "{clustered} {base}");
+    }
+}
+
+#[test]
+fn frequencies_are_rows_and_class_weights_leave_the_ranking_alone() {
+    let base = simulated(1_500, 0.3, [1.0, 0.8], 10);
+    let twice =
+        |values: &[f64]| -> Vec<f64> { values.iter().flat_map(|&value| [value; 2]).collect() };
+    let doubled = Holdout {
+        labels: base.labels.iter().flat_map(|&label| [label; 2]).collect(),
+        champion: twice(&base.champion),
+        challenger: twice(&base.challenger),
+        ..Holdout::default()
+    };
+    let weighted = |weights: Vec<f64>, role: WeightRole| {
+        let holdout = Holdout {
+            weights: Some(weights),
+            ..base.clone()
+        };
+        verdict(
+            &holdout,
+            &Settings {
+                weights: role,
+                ..all_metrics()
+            },
+        )
+    };
+    let (rows, counted) = (
+        verdict(&doubled, &all_metrics()),
+        weighted(vec![2.0; 1_500], WeightRole::Frequency),
+    );
+    assert!((rows.effective_positives - counted.effective_positives).abs() < 1e-9);
+    for (rows, counted) in rows.metrics.iter().zip(&counted.metrics) {
+        let ratio = counted.standard_error.unwrap() / rows.standard_error.unwrap();
+        assert!((ratio - 1.0).abs() < 0.15, "{}: {ratio}", rows.metric);
+        let [rows, counted] = [rows, counted].map(|metric| metric.champion.defined().unwrap());
+        assert!((rows - counted).abs() < 1e-9);
+    }
+    let delong = |comparison: &Comparison| comparison.cross_check.unwrap().standard_error;
+    assert!((delong(&rows) / delong(&counted) - 1.0).abs() < 1e-9);
+
+    let by_class: Vec<f64> = base
+        .labels
+        .iter()
+        .map(|&label| if label == 1 { 5.0 } else { 1.0 })
+        .collect();
+    let (classes, plain) = (
+        weighted(by_class, WeightRole::Class),
+        verdict(&base, &all_metrics()),
+    );
+    assert!(
+        (classes.metrics[0].standard_error.unwrap() - plain.metrics[0].standard_error.unwrap())
+            .abs()
+            < 1e-7
+    );
+    assert_ne!(
+        classes.challenger[&Metric::Accuracy],
+        plain.challenger[&Metric::Accuracy]
+    );
+}
+
+#[test]
+fn balanced_accuracy_is_the_mean_of_both_recalls() {
+    let holdout = simulated(3_000, 0.1, [1.0, 0.8], 11);
+    let balanced = verdict(
+        &holdout,
+        &Settings {
+            weights: WeightRole::Balanced,
+            ..all_metrics()
+        },
+    );
+    let plain = verdict(&holdout, &all_metrics());
+    let recall = plain.challenger[&Metric::Recall].defined().unwrap();
+    let confusion = crate::metrics::confusion(
+        &crate::metrics::Predictions {
+            labels: &holdout.labels,
+            scores: &holdout.challenger,
+            weights: None,
+        },
+        &DecisionRule::default(),
+    )
+    .unwrap();
+    let specificity =
+        confusion.true_negative / (confusion.true_negative + confusion.false_positive);
+    let found = balanced.challenger[&Metric::Accuracy].defined().unwrap();
+    assert!((found - 0.5 * (recall + specificity)).abs() < 1e-9);
+    for (metric, plain) in balanced.metrics.iter().zip(&plain.metrics) {
+        let spread = metric.standard_error.unwrap();
+        let middle = &metric.intervals[&IntervalKind::Percentile];
+        let difference = metric.difference.unwrap();
+        assert!(
+            middle.low < difference && difference < middle.high && spread > 0.0,
+            "{}",
+            plain.metric
+        );
+    }
+}
+
+#[test]
+fn resamples_double_near_the_boundary_only() {
+    let found: Vec<u32> = (0..12)
+        .map(|seed| {
+            verdict(
+                &simulated(1_500, 0.2, [1.0, 0.9], seed),
+                &Settings {
+                    resamples: 500,
+                    ..Settings::default()
+                },
+            )
+        })
+        .map(|comparison| comparison.resamples)
+        .collect();
+    assert!(found.contains(&500), "{found:?}");
+    assert!(found.iter().any(|&resamples| resamples > 500), "{found:?}");
+    let doubled =
+        |resamples: &u32| (0..7).any(|times| *resamples == 500 << times) || *resamples == 50_000;
+    assert!(found.iter().all(doubled), "{found:?}");
+}
+
+#[test]
+fn delong_agrees_with_the_bootstrap_and_leakage_is_flagged() {
+    let comparison = verdict(&simulated(6_000, 0.2, [1.0, 0.8], 12), &Settings::default());
+    assert_eq!(comparison.warnings, vec![]);
+    let mut leaked = simulated(3_000, 0.2, [1.0, 0.8], 13);
+    leaked.challenger = leaked
+        .labels
+        .iter()
+        .map(|&label| f64::from(label))
+        .collect();
+    let comparison = verdict(&leaked, &Settings::default());
+    assert!(comparison.warnings.contains(&Warning::SuspectedLeakage {
+        challenger: true,
+        roc_auc: 1.0
+    }));
+}
+
+#[test]
+fn separate_intervals_find_only_what_cannot_be_missed() {
+    let settings = Settings {
+        method: Method::SeparateIntervals(SeparateIntervals::default()),
+        ..Settings::default()
+    };
+    let small = verdict(&simulated(20_000, 0.1, [1.0, 0.7], 14), &settings);
+    assert_eq!(small.verdict, Verdict::Inconclusive);
+    assert_eq!(
+        verdict(
+            &simulated(20_000, 0.1, [1.0, 0.7], 14),
+            &Settings::default()
+        )
+        .verdict,
+        Verdict::Superior
+    );
+    let large = verdict(&simulated(20_000, 0.5, [20.0, 0.0], 14), &settings);
+    assert_eq!(large.verdict, Verdict::Superior);
+    assert!(large.warnings.contains(&Warning::WeakMethod));
+    assert_eq!(large.metrics.len(), 3);
+}
+
+#[test]
+fn bad_rows_and_settings_are_refused_with_their_place() {
+    let message = |change: fn(&mut Holdout, &mut Settings)| {
+        let (mut holdout, mut settings) =
+            (simulated(100, 0.5, [1.0, 1.0], 15), Settings::default());
+        change(&mut holdout, &mut settings);
+        compare(&holdout, &settings, 1).unwrap_err().to_string()
+    };
+    assert_eq!(
+        message(|holdout, _| holdout.labels[3] = 2),
+        "row 4: `label` must be 0 or 1; got 2"
+    );
+    assert_eq!(
+        message(|holdout, _| holdout.challenger[0] = f64::NAN),
+        "row 1: `challenger score` must be a finite number; got NaN"
+    );
+    assert_eq!(
+        message(|holdout, _| holdout.weights = Some(vec![-1.0; 100])),
+        "row 1: `weight` must be a finite number of at least 0; got -1; row 2: `weight` must be a finite number of at least 0; got -1; \
+         row 3: `weight` must be a finite number of at least 0; got -1; row 4: `weight` must be a finite number of at least 0; got -1; \
+         row 5: `weight` must be a finite number of at least 0; got -1; and 95 more"
+    );
+    assert_eq!(
+        message(|holdout, _| holdout.champion.truncate(99)),
+        "`champion` must have one value per label; there are 99 values and 100 labels"
+    );
+    assert_eq!(
+        message(|_, settings| settings.confidence = 1.0),
+        "`confidence` must lie between 0 and 1; got 1"
+    );
+    assert_eq!(
+        message(|holdout, settings| {
+            holdout.weights = Some(vec![0.5; 100]);
+            settings.weights = WeightRole::Frequency;
+        })
+        .split(';')
+        .next(),
+        Some("row 1: `weight` must be a whole number, since weights are frequencies")
+    );
+}

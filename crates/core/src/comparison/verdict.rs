@@ -9,7 +9,11 @@ use crate::metrics::Value;
 
 /// Better on the primary metric and not worse than allowed on every guardrail (an intersection-union test: each at its own level).
 pub(super) fn of_outcomes(metrics: &[MetricComparison]) -> Verdict {
-    let with = |role: Role, outcome: Outcome| metrics.iter().any(|metric| metric.role == role && metric.outcome == outcome);
+    let with = |role: Role, outcome: Outcome| {
+        metrics
+            .iter()
+            .any(|metric| metric.role == role && metric.outcome == outcome)
+    };
     let guarded = metrics
         .iter()
         .filter(|metric| metric.role == Role::Guardrail)
@@ -25,7 +29,12 @@ pub(super) fn of_outcomes(metrics: &[MetricComparison]) -> Verdict {
 
 /// More metrics better than worse, or the reverse.
 pub(super) fn of_votes(metrics: &[MetricComparison]) -> Verdict {
-    let count = |outcome: Outcome| metrics.iter().filter(|metric| metric.outcome == outcome).count();
+    let count = |outcome: Outcome| {
+        metrics
+            .iter()
+            .filter(|metric| metric.outcome == outcome)
+            .count()
+    };
     match count(Outcome::Better).cmp(&count(Outcome::Worse)) {
         std::cmp::Ordering::Greater => Verdict::Superior,
         std::cmp::Ordering::Less => Verdict::Inferior,
@@ -79,14 +88,17 @@ pub(super) fn obstacle(
 }
 
 fn undefined(metric: &MetricComparison) -> Option<NotComparableReason> {
-    [("champion", metric.champion), ("challenger", metric.challenger)]
-        .into_iter()
-        .find_map(|(model, value)| match value {
-            Value::Defined(_) => None,
-            Value::Undefined(reason) => Some(NotComparableReason::UndefinedMetric {
-                metric: metric.metric,
-                slice: metric.slice.clone(),
-                reason: format!("for the {model}, {reason}"),
-            }),
-        })
+    [
+        ("champion", metric.champion),
+        ("challenger", metric.challenger),
+    ]
+    .into_iter()
+    .find_map(|(model, value)| match value {
+        Value::Defined(_) => None,
+        Value::Undefined(reason) => Some(NotComparableReason::UndefinedMetric {
+            metric: metric.metric,
+            slice: metric.slice.clone(),
+            reason: format!("for the {model}, {reason}"),
+        }),
+    })
 }

@@ -30,11 +30,17 @@ pub(super) fn of_rows(rows: &Rows<'_>, comparison: &Comparison) -> Vec<Warning> 
         }
         warnings.extend(heaviest(rows, class));
     }
-    for (challenger, metrics) in [(false, &comparison.champion), (true, &comparison.challenger)] {
+    for (challenger, metrics) in [
+        (false, &comparison.champion),
+        (true, &comparison.challenger),
+    ] {
         if let Some(&Value::Defined(roc_auc)) = metrics.get(&Metric::RocAuc)
             && roc_auc > TOO_GOOD
         {
-            warnings.push(Warning::SuspectedLeakage { challenger, roc_auc });
+            warnings.push(Warning::SuspectedLeakage {
+                challenger,
+                roc_auc,
+            });
         }
     }
     warnings
@@ -44,9 +50,13 @@ fn heaviest(rows: &Rows<'_>, class: Class) -> Option<Warning> {
     let label = u8::from(class == Class::Positive);
     let members = || (0..rows.labels.len()).filter(|&row| rows.labels[row] == label);
     let total: f64 = members().map(|row| rows.weights[row]).sum();
-    let row = members().max_by(|&left, &right| rows.weights[left].total_cmp(&rows.weights[right]))?;
+    let row =
+        members().max_by(|&left, &right| rows.weights[left].total_cmp(&rows.weights[right]))?;
     let share = rows.weights[row] / total;
-    (share > HEAVY_SHARE && members().nth(1).is_some()).then_some(Warning::HeavyWeight { row: row + 1, share })
+    (share > HEAVY_SHARE && members().nth(1).is_some()).then_some(Warning::HeavyWeight {
+        row: row + 1,
+        share,
+    })
 }
 
 /// Warnings that follow from the outcomes.
@@ -81,9 +91,10 @@ fn cross_check(comparison: &Comparison, questions: &[Question]) -> Option<Warnin
         .zip(&comparison.metrics)
         .find(|(question, _)| question.measure == ROC_AUC_ON_ALL_ROWS)?;
     let bootstrap = metric.standard_error?;
-    let far = (delong.standard_error - bootstrap).abs() > CLOSE * bootstrap.max(delong.standard_error);
-    let decides_otherwise =
-        question.role == Role::Primary && shows(question, delong.interval) != shows_outcome(metric.outcome);
+    let far =
+        (delong.standard_error - bootstrap).abs() > CLOSE * bootstrap.max(delong.standard_error);
+    let decides_otherwise = question.role == Role::Primary
+        && shows(question, delong.interval) != shows_outcome(metric.outcome);
     (far || decides_otherwise).then_some(Warning::CrossCheckDisagreement {
         delong: delong.standard_error,
         bootstrap,
