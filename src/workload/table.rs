@@ -1,12 +1,13 @@
 //! Columns of a Parquet or CSV file, by name.
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type, Int64Type, SchemaRef};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Values of one column, one per row.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +32,23 @@ impl Values {
             Self::Numbers(values) => Some(values.clone()),
             Self::Texts(_) | Self::Other(_) => None,
         }
+    }
+
+    /// The values at some rows as an Arrow array; absent where they are of another kind.
+    #[must_use]
+    pub fn array(&self, rows: &[usize]) -> Option<ArrayRef> {
+        Some(match self {
+            Self::Integers(values) => Arc::new(Int64Array::from_iter_values(
+                rows.iter().map(|&row| values[row]),
+            )),
+            Self::Numbers(values) => Arc::new(Float64Array::from_iter_values(
+                rows.iter().map(|&row| values[row]),
+            )),
+            Self::Texts(values) => Arc::new(StringArray::from_iter_values(
+                rows.iter().map(|&row| &values[row]),
+            )),
+            Self::Other(_) => return None,
+        })
     }
 
     /// The value of a row as text, where values have one.
@@ -107,6 +125,11 @@ impl Table {
     /// Names of the columns that were read, in the order of the file.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.columns.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// All columns that were read, with their names.
+    pub fn into_columns(self) -> impl Iterator<Item = (String, Values)> {
+        self.columns.into_iter()
     }
 
     /// A column.

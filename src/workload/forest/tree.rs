@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Tree {
     /// The feature that a node asks; meaningless in a leaf.
-    feature: Vec<u16>,
+    pub(crate) feature: Vec<u16>,
     /// Rows whose value is below it (or NaN) go left.
-    threshold: Vec<f64>,
+    pub(crate) threshold: Vec<f64>,
     /// The left child, the right one follows it; 0 in a leaf.
-    left: Vec<u32>,
+    pub(crate) left: Vec<u32>,
     /// Weighted share of positives of the training rows.
-    share: Vec<f64>,
+    pub(crate) share: Vec<f64>,
 }
 
 impl Tree {
