@@ -2,6 +2,7 @@
 
 pub mod adapters;
 pub mod atomic_file;
+pub mod cli;
 pub mod engine;
 pub mod local;
 pub mod ports;

@@ -1,3 +1,9 @@
-//! Wiring only.
+//! The `podium` program.
 
-fn main() {}
+use clap::Parser;
+use podium_operator::cli::Cli;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    Cli::parse().execute()
+}

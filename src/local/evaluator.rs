@@ -30,7 +30,7 @@ impl Evaluator for LocalEvaluator {
                 challenger: path(&spec.challenger.predictions)?,
                 score: columns.score.clone(),
             },
-            id: columns.id.clone(),
+            id: Some(columns.id.clone()),
             label: columns.label.clone(),
             weight: columns.weight.clone(),
             cluster: columns.cluster.clone(),

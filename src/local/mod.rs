@@ -1,6 +1,10 @@
 //! Runs the manifests of a directory on this machine, without a cluster.
 
+pub mod admission;
+pub mod evaluator;
 pub mod manifests;
+pub mod ports;
+pub mod session;
 pub mod state;
 
 use std::path::{Path, PathBuf};

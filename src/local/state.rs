@@ -68,21 +68,12 @@ impl StateDirectory {
         Ok(Created::New)
     }
 
-    fn path(&self, plural: &str, name: &str) -> PathBuf {
-        self.root.join(plural).join(format!("{name}.yaml"))
-    }
-}
-
-impl Cluster for StateDirectory {
-    async fn get<K: Object>(&self, name: &str) -> Result<Option<K>, PortError> {
-        let plural = K::plural(&());
-        self.read(&plural, name)?
-            .map(|value| typed(&self.path(&plural, name), value))
-            .transpose()
-    }
-
-    async fn list<K: Object>(&self) -> Result<Vec<K>, PortError> {
-        let directory = self.root.join(K::plural(&()).as_ref());
+    /// All stored objects of a kind, by name.
+    ///
+    /// # Errors
+    /// A file cannot be read or holds no YAML.
+    pub fn list_values(&self, plural: &str) -> Result<Vec<Value>, PortError> {
+        let directory = self.root.join(plural);
         let listed = match fs::read_dir(&directory) {
             Ok(listed) => listed,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -100,10 +91,30 @@ impl Cluster for StateDirectory {
         paths.sort();
         paths
             .iter()
-            .filter_map(|path| {
-                read_yaml(path)
-                    .transpose()
-                    .map(|value| value.and_then(|v| typed(path, v)))
+            .filter_map(|path| read_yaml(path).transpose())
+            .collect()
+    }
+
+    fn path(&self, plural: &str, name: &str) -> PathBuf {
+        self.root.join(plural).join(format!("{name}.yaml"))
+    }
+}
+
+impl Cluster for StateDirectory {
+    async fn get<K: Object>(&self, name: &str) -> Result<Option<K>, PortError> {
+        let plural = K::plural(&());
+        self.read(&plural, name)?
+            .map(|value| typed(&self.path(&plural, name), value))
+            .transpose()
+    }
+
+    async fn list<K: Object>(&self) -> Result<Vec<K>, PortError> {
+        let plural = K::plural(&());
+        self.list_values(&plural)?
+            .into_iter()
+            .map(|value| {
+                let name = name_of(&value).unwrap_or_default();
+                typed(&self.path(&plural, &name), value)
             })
             .collect()
     }

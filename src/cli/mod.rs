@@ -1,0 +1,119 @@
+//! The commands of `podium`: they read arguments, call the rooms that do the work, and print.
+
+mod bench_search;
+mod evaluate;
+mod get;
+mod intervals;
+mod progress;
+mod run;
+mod score;
+mod simulate;
+mod summary;
+mod train;
+
+use clap::{Parser, Subcommand};
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// The command could not do what it was asked.
+pub(crate) const FAILED: u8 = 1;
+/// With `--require-promotion`: a champion was held.
+pub(crate) const HELD: u8 = 3;
+
+/// Tunes, compares and promotes models: a Kubernetes operator that also runs without a cluster.
+#[derive(Debug, Parser)]
+#[command(name = "podium", version, arg_required_else_help = true, max_term_width = 100, after_help = "\
+Examples:
+  podium run examples/fraud                      tune, compare and promote on this machine
+  podium get trials -d examples/fraud -o wide    what was tried
+  podium evaluate --champion old.parquet --challenger new.parquet --id id --label y
+  podium crds | kubectl apply --server-side -f -
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 a champion was held (with --require-promotion).")]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the manifests of a directory on this machine, without a cluster.
+    Run(run::Arguments),
+    /// Show the objects of a local run as kubectl would.
+    Get(get::Arguments),
+    /// Train a weighted random forest: the workload of a trial.
+    Train(train::Arguments),
+    /// Score the rows of a file with a trained model.
+    Score(score::Arguments),
+    /// Compare two models on their predictions.
+    Evaluate(evaluate::Arguments),
+    /// Make data to try things on.
+    #[command(subcommand)]
+    Simulate(simulate::Simulate),
+    /// Print the CustomResourceDefinitions.
+    Crds,
+    /// Serve benchmarks.
+    #[command(subcommand)]
+    Bench(Bench),
+    /// Run one program to its end and write down how it ended.
+    #[command(hide = true)]
+    Supervise {
+        /// The run's directory.
+        run: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Bench {
+    /// Suggest configurations: one JSON request per line of standard input, one reply per line of output.
+    Search,
+}
+
+/// Why a command failed, in words for people.
+pub(crate) type Failure = Box<dyn std::error::Error>;
+
+impl Cli {
+    /// Carries out the command; failures are printed.
+    #[must_use]
+    pub fn execute(self) -> ExitCode {
+        let done = match self.command {
+            Command::Run(arguments) => run::run(&arguments),
+            Command::Get(arguments) => get::get(&arguments),
+            Command::Train(arguments) => train::train(arguments),
+            Command::Score(arguments) => score::score(&arguments),
+            Command::Evaluate(arguments) => evaluate::evaluate(arguments),
+            Command::Simulate(simulate) => simulate::simulate(&simulate),
+            Command::Crds => print_crds(),
+            Command::Bench(Bench::Search) => {
+                bench_search::serve(io::stdin().lock(), io::stdout().lock())
+                    .map(|()| ExitCode::SUCCESS)
+                    .map_err(Failure::from)
+            }
+            Command::Supervise { run } => run::supervise(run),
+        };
+        done.unwrap_or_else(|error| {
+            if is_broken_pipe(error.as_ref()) {
+                return ExitCode::SUCCESS;
+            }
+            eprintln!("error: {error}");
+            ExitCode::from(FAILED)
+        })
+    }
+}
+
+/// `podium get … | head` closes the pipe early, which is no failure.
+fn is_broken_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
+    error
+        .downcast_ref::<io::Error>()
+        .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+fn print_crds() -> Result<ExitCode, Failure> {
+    use io::Write;
+    let mut out = io::stdout().lock();
+    for (_, crd) in podium_api::crd_files() {
+        write!(out, "---\n{}", serde_saphyr::to_string(&crd)?)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,233 @@
+//! Showing what goes on: bars and a live table on a terminal, plain lines elsewhere.
+
+use crate::ports::{Cluster, PortError};
+use comfy_table::Table;
+use indicatif::{ProgressBar, ProgressStyle};
+use kube::ResourceExt;
+use podium_api::{ChampionPolicy, Evaluation, Trial, TuningJob};
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+use std::time::Duration;
+
+/// A bar on standard error for a count of things; nothing where that is no terminal.
+pub(super) fn bar(noun: &'static str) -> ProgressBar {
+    let template = format!("{{bar:40}} {noun} {{pos}} of {{len}}, {{eta}} left");
+    let style = ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(0).with_style(style)
+}
+
+/// A table without lines, as kubectl prints them.
+pub(super) fn table(headers: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(comfy_table::presets::NOTHING);
+    table.set_header(headers.iter().map(ToString::to_string).collect::<Vec<_>>());
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 3));
+    }
+    table
+}
+
+/// All objects of a run at one moment.
+#[derive(Debug, Default)]
+pub(super) struct Snapshot {
+    pub(super) jobs: Vec<TuningJob>,
+    pub(super) trials: Vec<Trial>,
+    pub(super) policies: Vec<ChampionPolicy>,
+    pub(super) evaluations: Vec<Evaluation>,
+}
+
+impl Snapshot {
+    pub(super) async fn take(cluster: &impl Cluster) -> Result<Self, PortError> {
+        let mut trials: Vec<Trial> = cluster.list().await?;
+        trials.sort_by_key(|trial| (job_of(trial), trial.spec.index));
+        Ok(Self {
+            jobs: cluster.list().await?,
+            trials,
+            policies: cluster.list().await?,
+            evaluations: cluster.list().await?,
+        })
+    }
+}
+
+fn job_of(trial: &Trial) -> String {
+    trial.labels().get("podium.dev/tuning-job").cloned().unwrap_or_default()
+}
+
+/// Shows snapshots as they come.
+pub(super) enum Progress {
+    Terminal(ProgressBar),
+    Lines(Said),
+}
+
+impl Progress {
+    /// A live view on a terminal, plain lines elsewhere.
+    pub(super) fn new() -> Self {
+        if !std::io::stderr().is_terminal() {
+            return Self::Lines(Said::default());
+        }
+        let style = ProgressStyle::with_template("{bar:40} {pos} of {len} trials, {elapsed} so far{msg}")
+            .unwrap_or_else(|_| ProgressStyle::default_bar());
+        let bar = ProgressBar::new(0).with_style(style);
+        bar.enable_steady_tick(Duration::from_millis(500));
+        Self::Terminal(bar)
+    }
+
+    pub(super) fn show(&mut self, snapshot: &Snapshot, now_ms: i64) {
+        match self {
+            Self::Terminal(bar) => {
+                let wanted: i32 = snapshot.jobs.iter().map(|job| job.spec.max_trials).sum();
+                let counted = snapshot.jobs.iter().filter_map(|job| job.status.as_ref()?.trials);
+                let done: i32 = counted.map(|t| t.succeeded + t.stopped_early + t.infeasible + t.failed).sum();
+                bar.set_length(u64::try_from(wanted).unwrap_or(0));
+                bar.set_position(u64::try_from(done).unwrap_or(0));
+                bar.set_message(live(snapshot, now_ms));
+            }
+            Self::Lines(said) => {
+                for line in said.news(snapshot, now_ms) {
+                    println!("{line}");
+                }
+            }
+        }
+    }
+
+    pub(super) fn finish(&self) {
+        if let Self::Terminal(bar) = self {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// Trials shown at once.
+const SHOWN: usize = 16;
+
+/// What stands behind and below the bar: time left, the best so far, and the latest trials.
+fn live(snapshot: &Snapshot, now_ms: i64) -> String {
+    let mut text = String::new();
+    for job in &snapshot.jobs {
+        text.push_str(&time_left(job, now_ms));
+        if let Some(best) = job.status.as_ref().and_then(|status| status.best.as_ref()) {
+            text.push_str(&format!("; best {:.4} ({})", best.objective, best.trial));
+        }
+    }
+    let mut table = table(&["TRIAL", "PHASE", "OBJECTIVE", "DURATION", "PARAMETERS"]);
+    let first = snapshot.trials.len().saturating_sub(SHOWN);
+    for trial in &snapshot.trials[first..] {
+        table.add_row(row(trial, now_ms));
+    }
+    if !snapshot.trials.is_empty() {
+        text.push_str(&format!("\n{table}"));
+    }
+    for policy in &snapshot.policies {
+        if let Some(message) = ready_message(policy) {
+            text.push_str(&format!("\n{}: {message}", policy.name_any()));
+        }
+    }
+    text
+}
+
+fn time_left(job: &TuningJob, now_ms: i64) -> String {
+    let estimated = job.status.as_ref().and_then(|status| status.estimated_completion_time.as_ref());
+    match estimated {
+        Some(at) => {
+            let seconds = (at.0.as_millisecond() - now_ms).max(0) / 1000;
+            format!(", about {} left", duration(seconds))
+        }
+        None => String::new(),
+    }
+}
+
+fn duration(seconds: i64) -> String {
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, seconds) => format!("{seconds}s"),
+        (0, minutes, seconds) => format!("{minutes}m{seconds:02}s"),
+        (hours, minutes, _) => format!("{hours}h{minutes:02}m"),
+    }
+}
+
+fn row(trial: &Trial, now_ms: i64) -> Vec<String> {
+    let status = trial.status.clone().unwrap_or_default();
+    let running = || {
+        let since = status.start_time.as_ref()?.0.as_millisecond();
+        Some(duration((now_ms - since).max(0) / 1000))
+    };
+    vec![
+        trial.name_any(),
+        status.phase.clone().unwrap_or_default(),
+        status.objective.map(|value| format!("{value:.4}")).unwrap_or_default(),
+        status.duration.clone().or_else(running).unwrap_or_default(),
+        status.parameters_text.clone().unwrap_or_else(|| parameters(trial)),
+    ]
+}
+
+fn parameters(trial: &Trial) -> String {
+    let words: Vec<String> = trial.spec.parameters.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    words.join(" ")
+}
+
+fn ready_message(policy: &ChampionPolicy) -> Option<&str> {
+    let conditions = &policy.status.as_ref()?.conditions;
+    let ready = conditions.iter().find(|condition| condition.type_ == "Ready")?;
+    Some(ready.message.as_str()).filter(|message| !message.is_empty())
+}
+
+/// What was said already, by object.
+#[derive(Default)]
+pub(super) struct Said(BTreeMap<String, String>);
+
+impl Said {
+    /// Lines for what changed since the last snapshot.
+    fn news(&mut self, snapshot: &Snapshot, now_ms: i64) -> Vec<String> {
+        let mut lines = Vec::new();
+        for trial in &snapshot.trials {
+            let status = trial.status.clone().unwrap_or_default();
+            let phase = status.phase.clone().unwrap_or_default();
+            if phase.is_empty() || phase == "Pending" {
+                continue;
+            }
+            let cells = row(trial, now_ms);
+            let line = match phase.as_str() {
+                "Queued" | "Running" => format!("{} {phase}: {}", cells[0], cells[4]),
+                _ => {
+                    let objective = status.objective.map(|_| format!(" objective {}", cells[2]));
+                    let why = status.message.filter(|_| phase != "Succeeded").map(|message| format!(": {message}"));
+                    format!(
+                        "{} {phase}{}{}{}",
+                        cells[0],
+                        objective.unwrap_or_default(),
+                        if cells[3].is_empty() { String::new() } else { format!(" in {}", cells[3]) },
+                        why.unwrap_or_default()
+                    )
+                }
+            };
+            self.say(&format!("trial/{}", cells[0]), &phase, line, &mut lines);
+        }
+        for job in &snapshot.jobs {
+            let status = job.status.clone().unwrap_or_default();
+            let phase = status.phase.clone().unwrap_or_default();
+            let message = status
+                .conditions
+                .iter()
+                .find(|condition| condition.type_ == "Ready")
+                .map(|condition| condition.message.clone())
+                .unwrap_or_default();
+            if !phase.is_empty() {
+                let line = format!("{} {phase}: {message}", job.name_any());
+                self.say(&format!("job/{}", job.name_any()), &phase, line, &mut lines);
+            }
+        }
+        for policy in &snapshot.policies {
+            if let Some(message) = ready_message(policy) {
+                let line = format!("{}: {message}", policy.name_any());
+                self.say(&format!("policy/{}", policy.name_any()), message, line, &mut lines);
+            }
+        }
+        lines
+    }
+
+    fn say(&mut self, what: &str, state: &str, line: String, lines: &mut Vec<String>) {
+        if self.0.get(what).map(String::as_str) != Some(state) {
+            self.0.insert(what.to_string(), state.to_string());
+            lines.push(line);
+        }
+    }
+}

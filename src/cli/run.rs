@@ -1,0 +1,198 @@
+//! `podium run`.
+
+use super::progress::{Progress, Snapshot};
+use super::{FAILED, Failure, HELD, intervals, summary};
+use crate::local::session::{Pass, Session};
+use crate::ports::{Clock, Ports};
+use crate::trials::run_directory::RunDirectory;
+use crate::trials::supervisor;
+use clap::Args;
+use kube::ResourceExt;
+use podium_api::{ChampionPolicy, Evaluation, TuningJob};
+use podium_core::comparison::Comparison;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Run the manifests of a directory on this machine, without a cluster.
+///
+/// Trials are processes; the objects are kept under DIR/.podium, so that a run that was interrupted goes on where it was when it is
+/// started again. Ends when nothing is left to do.
+///
+/// Example:
+///   podium run examples/fraud
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(super) struct Arguments {
+    /// The directory with the manifests.
+    #[arg(value_name = "DIR")]
+    directory: PathBuf,
+    /// Exit with code 3 unless every policy's challenger was promoted.
+    #[arg(long)]
+    require_promotion: bool,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    runtime()?.block_on(async {
+        let podium = std::env::current_exe()?;
+        let directory = std::path::absolute(&arguments.directory)?;
+        let mut session = Session::begin(&directory, podium)?;
+        let mut progress = Progress::new();
+        let finished = tokio::select! {
+            settled = settle(&mut session, &mut progress) => Some(settled),
+            () = interrupted() => None,
+        };
+        progress.finish();
+        match finished {
+            Some(settled) => {
+                settled?;
+                let snapshot = Snapshot::take(session.engine().ports().cluster()).await?;
+                Ok(conclude(&snapshot, arguments.require_promotion))
+            }
+            None => {
+                let stopped = session.stop_trials().await?;
+                eprintln!("interrupted: {stopped} running trials were ended; the next `podium run` repeats them");
+                Ok(ExitCode::from(FAILED))
+            }
+        }
+    })
+}
+
+pub(super) fn supervise(run: PathBuf) -> Result<ExitCode, Failure> {
+    runtime()?.block_on(supervisor::supervise(&RunDirectory::at(run)))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
+}
+
+async fn settle(session: &mut Session, progress: &mut Progress) -> Result<(), Failure> {
+    loop {
+        let pass = session.pass().await?;
+        let ports = session.engine().ports();
+        let snapshot = Snapshot::take(ports.cluster()).await?;
+        progress.show(&snapshot, ports.clock().now().0);
+        match pass {
+            Pass::Acted => {}
+            Pass::Waiting { look_again } => session.wait(look_again).await,
+            Pass::Settled => return Ok(()),
+        }
+    }
+}
+
+/// Resolves when somebody asks this process to end.
+async fn interrupted() {
+    let terminate = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut terminate) => drop(terminate.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        () = terminate => {}
+    }
+}
+
+/// Prints what came out, and says it by the exit code.
+fn conclude(snapshot: &Snapshot, require_promotion: bool) -> ExitCode {
+    let mut failed = false;
+    let mut held = false;
+    for job in &snapshot.jobs {
+        failed |= conclude_job(job);
+    }
+    for policy in &snapshot.policies {
+        match conclude_policy(policy, snapshot) {
+            Conclusion::Promoted => {}
+            Conclusion::Held => held = true,
+            Conclusion::Failed => failed = true,
+        }
+    }
+    match (failed, held && require_promotion) {
+        (true, _) => ExitCode::from(FAILED),
+        (false, true) => ExitCode::from(HELD),
+        (false, false) => ExitCode::SUCCESS,
+    }
+}
+
+/// Prints the best parameters of a search; whether it failed.
+fn conclude_job(job: &TuningJob) -> bool {
+    let name = job.name_any();
+    let status = job.status.clone().unwrap_or_default();
+    let message = condition_message(&status.conditions, "Ready");
+    let phase = status.phase.unwrap_or_default();
+    println!();
+    println!("{name}: {phase}: {message}");
+    if let Some(best) = &status.best {
+        println!("best of {}: {} with {}", status.progress.unwrap_or_default(), best.trial, plain(best.objective));
+        let widest = best.parameters.keys().map(|name| name.len()).max().unwrap_or(0);
+        for (name, value) in &best.parameters {
+            println!("  {name:widest$}  {value}");
+        }
+        let metrics: Vec<String> = best.metrics.iter().map(|(name, value)| format!("{name} {}", plain(*value))).collect();
+        println!("  {}", metrics.join(", "));
+    }
+    if let Some(registered) = &status.registered {
+        println!("registered as {} v{}", registered.model, registered.version);
+    }
+    matches!(phase.as_str(), "Failed" | "Blocked")
+}
+
+fn plain(value: f64) -> String {
+    format!("{value:.4}")
+}
+
+enum Conclusion {
+    Promoted,
+    Held,
+    Failed,
+}
+
+fn conclude_policy(policy: &ChampionPolicy, snapshot: &Snapshot) -> Conclusion {
+    let name = policy.name_any();
+    let status = policy.status.clone().unwrap_or_default();
+    println!();
+    let champion = status.champion.as_ref().map(|champion| champion.version.clone());
+    let last = status.last_evaluation.as_ref();
+    let evaluation = last.and_then(|last| snapshot.evaluations.iter().find(|e| e.name_any() == last.name));
+    if let Some(comparison) = evaluation.and_then(comparison_of) {
+        print!("{}", intervals::draw(&comparison));
+        for warning in &comparison.warnings {
+            println!("warning: {}", summary::warning(warning));
+        }
+    }
+    let ready = status.conditions.iter().find(|condition| condition.type_ == "Ready");
+    match last {
+        Some(last) => println!("{}", last.sentence),
+        None => println!("{name}: {}", condition_message(&status.conditions, "Ready")),
+    }
+    if let Some(champion) = &champion {
+        println!("champion of {}: v{champion}", policy.spec.model);
+    }
+    let wanted = evaluation.map(|evaluation| evaluation.spec.challenger.version.clone());
+    let failed = ready.is_none_or(|ready| ready.status == "False");
+    match (failed, champion, wanted) {
+        (true, _, _) => {
+            if last.is_some() {
+                println!("{name}: {}", condition_message(&status.conditions, "Ready"));
+            }
+            Conclusion::Failed
+        }
+        (false, Some(champion), Some(wanted)) if champion == wanted => Conclusion::Promoted,
+        (false, Some(_), None) => Conclusion::Promoted,
+        (false, _, _) => Conclusion::Held,
+    }
+}
+
+fn comparison_of(evaluation: &Evaluation) -> Option<Comparison> {
+    serde_json::from_value(evaluation.status.as_ref()?.comparison.clone()?).ok()
+}
+
+fn condition_message(conditions: &podium_api::schema::Conditions, kind: &str) -> String {
+    conditions
+        .iter()
+        .find(|condition| condition.type_ == kind)
+        .map(|condition| condition.message.clone())
+        .unwrap_or_default()
+}

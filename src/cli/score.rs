@@ -1,0 +1,38 @@
+//! `podium score`.
+
+use super::Failure;
+use super::train::path_of_uri;
+use crate::workload::score;
+use clap::Args;
+use std::process::ExitCode;
+
+/// Score the rows of a file with a trained model.
+///
+/// The output holds the column `score`, the columns of the data that are no features of the model, and those of --keep.
+///
+/// Example:
+///   podium score --model models/7 --data holdout.parquet --out predictions.parquet
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(super) struct Arguments {
+    /// The model's file, or the directory that holds its `model.parquet`; a path or a file:// URI.
+    #[arg(long)]
+    model: String,
+    /// Rows to score, Parquet or CSV.
+    #[arg(long)]
+    data: String,
+    /// The Parquet file to write.
+    #[arg(long)]
+    out: String,
+    /// Features that the output shall hold too, such as those that slices are made of.
+    #[arg(long, value_delimiter = ',', value_name = "COLUMN,…")]
+    keep: Vec<String>,
+}
+
+pub(super) fn score(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let path = |uri: &str| path_of_uri(uri);
+    let out = path(&arguments.out)?;
+    let rows = score::score(&path(&arguments.model)?, &path(&arguments.data)?, &arguments.keep, &out)?;
+    println!("{}: {rows} scores", out.display());
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,138 @@
+//! Admits manifests as an API server would: unknown fields, defaults, types, bounds, then the CEL rules, all from the CRDs.
+
+mod structure;
+
+use kube_cel::{Validator, apply_defaults, compile_schema};
+use serde_json::{Map, Value, json};
+use std::fmt;
+
+/// What is wrong with a manifest, and where.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cause {
+    /// Field path such as `spec.parameters[0].real.min`; empty for the whole object.
+    pub path: String,
+    /// In the API server's words, such as `Required value`.
+    pub message: String,
+}
+
+impl Cause {
+    fn new(path: &str, message: impl Into<String>) -> Self {
+        Self {
+            path: path.to_string(),
+            message: message.into(),
+        }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.path.is_empty() {
+            formatter.write_str(&self.message)
+        } else {
+            write!(formatter, "{}: {}", self.path, self.message)
+        }
+    }
+}
+
+/// The object as it would be stored, with defaults and without a status; `old` is what is stored under its name.
+///
+/// # Errors
+/// Everything that is wrong with it. Rules are only asked once types and bounds hold, as in an API server.
+pub fn admit(object: &Value, old: Option<&Value>) -> Result<Value, Vec<Cause>> {
+    let schema = schema_of(object).map_err(|cause| vec![cause])?;
+    let mut causes = structure::unknown_fields(&schema, object);
+    causes.extend(structure::metadata(object));
+    if !causes.is_empty() {
+        return Err(causes);
+    }
+    let mut object = object.clone();
+    if let Some(fields) = object.as_object_mut() {
+        fields.remove("status");
+    }
+    let object = without_nulls(&apply_defaults(&schema, &object));
+    let causes = structure::validate(&schema, &object);
+    if !causes.is_empty() {
+        return Err(causes);
+    }
+    let causes = rules(&schema, &object, old);
+    if causes.is_empty() { Ok(object) } else { Err(causes) }
+}
+
+/// The schema of the object's kind, with the fields that every object has.
+fn schema_of(object: &Value) -> Result<Value, Cause> {
+    let text = |name: &str| object.get(name).and_then(Value::as_str).unwrap_or_default();
+    let (api_version, kind) = (text("apiVersion"), text("kind"));
+    let crds = podium_api::crds();
+    let named = crds.iter().find(|crd| crd.pointer("/spec/names/kind").and_then(Value::as_str) == Some(kind));
+    let group = |crd: &Value, pointer: &str| crd.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_string();
+    let known = named.filter(|crd| {
+        api_version == format!("{}/{}", group(crd, "/spec/group"), group(crd, "/spec/versions/0/name"))
+    });
+    let schema = known.and_then(|crd| crd.pointer("/spec/versions/0/schema/openAPIV3Schema"));
+    schema.cloned().ok_or_else(|| {
+        let kinds: Vec<String> = crds.iter().map(|crd| group(crd, "/spec/names/kind")).collect();
+        Cause::new(
+            "",
+            format!(
+                "no matches for kind \"{kind}\" in version \"{api_version}\"; without a cluster only the kinds of podium.dev/v1alpha1 are known: {}",
+                kinds.join(", ")
+            ),
+        )
+    })
+}
+
+/// The API server drops nulls of fields that may not be null.
+fn without_nulls(value: &Value) -> Value {
+    match value {
+        Value::Object(fields) => Value::Object(
+            fields
+                .iter()
+                .filter(|(_, value)| !value.is_null())
+                .map(|(name, value)| (name.clone(), without_nulls(value)))
+                .collect::<Map<_, _>>(),
+        ),
+        Value::Array(items) => Value::Array(items.iter().map(without_nulls).collect()),
+        other => other.clone(),
+    }
+}
+
+/// The failed CEL rules, each with the path that it names.
+fn rules(schema: &Value, object: &Value, old: Option<&Value>) -> Vec<Cause> {
+    let compiled = compile_schema(schema);
+    // A stored object was defaulted by the schema of its time; only the specification is compared.
+    let old = old.map(|old| json!({"spec": old.get("spec").cloned().unwrap_or_default()}));
+    let Err(errors) = Validator::new().validate_compiled(&compiled, object, old.as_ref()) else {
+        return Vec::new();
+    };
+    errors
+        .into_vec()
+        .into_iter()
+        .map(|error| {
+            let path = field_path(schema, &error.field_path, &error.rule);
+            let value = value_at(object, &path).map_or_else(|| "null".to_string(), structure::shown);
+            Cause::new(&path, format!("Invalid value: {value}: {}", error.message))
+        })
+        .collect()
+}
+
+/// The path of a rule's own node, and of the field below it that the rule names as its `fieldPath`.
+fn field_path(schema: &Value, node: &str, rule: &str) -> String {
+    let at_node = structure::schema_at(schema, node);
+    let named = at_node
+        .and_then(|schema| schema.get("x-kubernetes-validations")?.as_array())
+        .and_then(|rules| rules.iter().find(|stated| stated.get("rule").and_then(Value::as_str) == Some(rule)))
+        .and_then(|stated| stated.get("fieldPath")?.as_str())
+        .unwrap_or_default();
+    if node.ends_with(named) {
+        node.to_string()
+    } else {
+        format!("{node}{named}")
+    }
+}
+
+fn value_at<'a>(object: &'a Value, path: &str) -> Option<&'a Value> {
+    structure::segments(path).into_iter().try_fold(object, |value, segment| match segment {
+        structure::Segment::Field(name) => value.get(name),
+        structure::Segment::Index(index) => value.get(index),
+    })
+}
