@@ -5,7 +5,8 @@ use super::{Failure, intervals, summary};
 use crate::workload::evaluate::{self, Request, Slice, Source};
 use clap::{ArgGroup, Args, ValueEnum};
 use podium_core::comparison::{
-    Guardrail, IntervalKind, Method, Naming, Primary, SeparateIntervals, Settings, WeightRole, sentence,
+    Guardrail, IntervalKind, Method, Naming, Primary, SeparateIntervals, Settings, WeightRole,
+    sentence,
 };
 use podium_core::metrics::{DecisionRule, Metric, ThresholdOperator};
 use std::process::ExitCode;
@@ -138,11 +139,13 @@ impl FromStr for SliceArgument {
     fn from_str(text: &str) -> Result<Self, String> {
         let mut parts = text.splitn(3, '=');
         match (parts.next(), parts.next(), parts.next()) {
-            (Some(name), Some(column), Some(equals)) if !name.is_empty() && !column.is_empty() => Ok(Self(Slice {
-                name: name.to_string(),
-                column: column.to_string(),
-                equals: equals.to_string(),
-            })),
+            (Some(name), Some(column), Some(equals)) if !name.is_empty() && !column.is_empty() => {
+                Ok(Self(Slice {
+                    name: name.to_string(),
+                    column: column.to_string(),
+                    equals: equals.to_string(),
+                }))
+            }
             _ => Err("must have the form NAME=COLUMN=VALUE".to_string()),
         }
     }
@@ -163,7 +166,9 @@ impl FromStr for GuardrailArgument {
             None => (what, None),
         };
         Ok(Self(Guardrail {
-            metric: metric.parse().map_err(|error: podium_core::metrics::UnknownMetric| error.to_string())?,
+            metric: metric
+                .parse()
+                .map_err(|error: podium_core::metrics::UnknownMetric| error.to_string())?,
             slice,
             max_regression: allowed
                 .parse()
@@ -197,7 +202,11 @@ pub(super) fn evaluate(arguments: Arguments) -> Result<ExitCode, Failure> {
 
 fn request(arguments: Arguments) -> Result<Request, Failure> {
     let settings = settings(&arguments);
-    let source = match (arguments.champion, arguments.challenger, arguments.predictions) {
+    let source = match (
+        arguments.champion,
+        arguments.challenger,
+        arguments.predictions,
+    ) {
         (Some(champion), Some(challenger), None) => Source::TwoFiles {
             champion: path_of_uri(&champion)?,
             challenger: path_of_uri(&challenger)?,
@@ -258,7 +267,11 @@ fn settings(arguments: &Arguments) -> Settings {
             metric: arguments.primary,
             min_improvement: arguments.min_improvement,
         },
-        guardrails: arguments.guardrails.iter().map(|guardrail| guardrail.0.clone()).collect(),
+        guardrails: arguments
+            .guardrails
+            .iter()
+            .map(|guardrail| guardrail.0.clone())
+            .collect(),
         observed: arguments.observe.clone(),
     }
 }

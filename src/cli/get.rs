@@ -42,7 +42,10 @@ pub(super) fn get(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let plural = text(&crd, "/spec/names/plural");
     let root = state_root(&arguments.directory);
     if !root.is_dir() {
-        let message = format!("{} holds no run; `podium run` makes one", arguments.directory.display());
+        let message = format!(
+            "{} holds no run; `podium run` makes one",
+            arguments.directory.display()
+        );
         return Err(message.into());
     }
     let state = StateDirectory::new(root.join("state"));
@@ -56,8 +59,14 @@ pub(super) fn get(arguments: &Arguments) -> Result<ExitCode, Failure> {
     match arguments.output {
         None => print_table(&crd, &objects, false)?,
         Some(Output::Wide) => print_table(&crd, &objects, true)?,
-        Some(Output::Yaml) => print!("{}", serde_saphyr::to_string(&one_or_list(arguments, objects))?),
-        Some(Output::Json) => println!("{}", serde_json::to_string_pretty(&one_or_list(arguments, objects))?),
+        Some(Output::Yaml) => print!(
+            "{}",
+            serde_saphyr::to_string(&one_or_list(arguments, objects))?
+        ),
+        Some(Output::Json) => println!(
+            "{}",
+            serde_json::to_string_pretty(&one_or_list(arguments, objects))?
+        ),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -76,7 +85,11 @@ fn one_or_list(arguments: &Arguments, mut objects: Vec<Value>) -> Value {
 }
 
 fn text(value: &Value, pointer: &str) -> String {
-    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_string()
+    value
+        .pointer(pointer)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_string()
 }
 
 /// The CRD whose kind, plural, singular or short name is asked for.
@@ -84,17 +97,29 @@ fn crd_of(kind: &str) -> Result<Value, Failure> {
     let wanted = kind.to_lowercase();
     let crds = podium_api::crds();
     let named = crds.iter().find(|crd| {
-        let short = crd.pointer("/spec/names/shortNames").and_then(Value::as_array);
-        let is_short = short.into_iter().flatten().any(|name| name.as_str() == Some(&wanted));
+        let short = crd
+            .pointer("/spec/names/shortNames")
+            .and_then(Value::as_array);
+        let is_short = short
+            .into_iter()
+            .flatten()
+            .any(|name| name.as_str() == Some(&wanted));
         is_short
             || ["plural", "singular", "kind"]
                 .iter()
                 .any(|name| text(crd, &format!("/spec/names/{name}")).to_lowercase() == wanted)
     });
-    let plurals: Vec<String> = crds.iter().map(|crd| text(crd, "/spec/names/plural")).collect();
-    named
-        .cloned()
-        .ok_or_else(|| format!("there is no kind `{kind}`; it must be one of {}", plurals.join(", ")).into())
+    let plurals: Vec<String> = crds
+        .iter()
+        .map(|crd| text(crd, "/spec/names/plural"))
+        .collect();
+    named.cloned().ok_or_else(|| {
+        format!(
+            "there is no kind `{kind}`; it must be one of {}",
+            plurals.join(", ")
+        )
+        .into()
+    })
 }
 
 fn print_table(crd: &Value, objects: &[Value], wide: bool) -> Result<(), Failure> {
@@ -110,7 +135,11 @@ fn print_table(crd: &Value, objects: &[Value], wide: bool) -> Result<(), Failure
         .filter(|column| wide || column.get("priority").and_then(Value::as_i64).unwrap_or(0) == 0)
         .collect();
     let mut headers = vec!["NAME".to_string()];
-    headers.extend(columns.iter().map(|column| text(column, "/name").to_uppercase()));
+    headers.extend(
+        columns
+            .iter()
+            .map(|column| text(column, "/name").to_uppercase()),
+    );
     let headers: Vec<&str> = headers.iter().map(String::as_str).collect();
     let mut table = table(&headers);
     for object in objects {
@@ -138,14 +167,18 @@ fn cell(object: &Value, column: &Value) -> String {
 /// The value at a path of fields, such as `.spec.model`, and of conditions, such as `.status.conditions[?(@.type=="Ready")].status`.
 fn at_json_path<'a>(object: &'a Value, path: &str) -> Option<&'a Value> {
     let fields = |value: &'a Value, path: &str| {
-        path.split('.').filter(|field| !field.is_empty()).try_fold(value, |value, field| value.get(field))
+        path.split('.')
+            .filter(|field| !field.is_empty())
+            .try_fold(value, |value, field| value.get(field))
     };
     match path.split_once("[?(@.type==\"") {
         None => fields(object, path),
         Some((list, rest)) => {
             let (kind, below) = rest.split_once("\")]")?;
             let items = fields(object, list)?.as_array()?;
-            let item = items.iter().find(|item| item.get("type").and_then(Value::as_str) == Some(kind))?;
+            let item = items
+                .iter()
+                .find(|item| item.get("type").and_then(Value::as_str) == Some(kind))?;
             fields(item, below)
         }
     }

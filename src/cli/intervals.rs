@@ -17,12 +17,19 @@ pub(super) fn draw(comparison: &Comparison) -> String {
         return String::new();
     };
     let names: Vec<String> = drawn.iter().map(|metric| name(metric)).collect();
-    let widest = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+    let widest = names
+        .iter()
+        .map(|name| name.chars().count())
+        .max()
+        .unwrap_or(0);
     let mut text = String::new();
     for (metric, name) in drawn.into_iter().zip(names) {
         let difference = metric.difference.unwrap_or(f64::NAN);
         let line: String = scale.line(metric).into_iter().collect();
-        text.push_str(&format!("  {name:widest$}  {difference:>+8.4}  {}\n", line.trim_end()));
+        text.push_str(&format!(
+            "  {name:widest$}  {difference:>+8.4}  {}\n",
+            line.trim_end()
+        ));
     }
     let left = widest + 12;
     text.push_str(&format!("{:left$}  {}\n", "", scale.axis()));
@@ -44,7 +51,9 @@ struct Scale {
 impl Scale {
     /// A scale that holds every interval, every bound and 0.
     fn of(metrics: &[&MetricComparison]) -> Option<Self> {
-        let ends = metrics.iter().flat_map(|metric| [metric.low, metric.high, bound(metric)]);
+        let ends = metrics
+            .iter()
+            .flat_map(|metric| [metric.low, metric.high, bound(metric)]);
         let (mut low, mut high) = (0.0_f64, 0.0_f64);
         for end in ends.flatten() {
             if !end.is_finite() {
@@ -67,7 +76,8 @@ impl Scale {
         if let Some(bound) = bound(metric).filter(|bound| *bound != 0.0) {
             line[self.column(bound)] = ':';
         }
-        if let (Some(low), Some(high), Some(middle)) = (metric.low, metric.high, metric.difference) {
+        if let (Some(low), Some(high), Some(middle)) = (metric.low, metric.high, metric.difference)
+        {
             let (low, high) = (self.column(low), self.column(high));
             for place in &mut line[low..=high] {
                 *place = '-';
@@ -85,7 +95,8 @@ impl Scale {
         let zero = self.column(0.0);
         let mut axis: Vec<char> = vec![' '; WIDTH];
         let mut put = |start: usize, text: &str| {
-            let free = (start..start + text.len()).all(|place| axis.get(place).is_some_and(|c| *c == ' '));
+            let free =
+                (start..start + text.len()).all(|place| axis.get(place).is_some_and(|c| *c == ' '));
             if free {
                 for (offset, c) in text.chars().enumerate() {
                     axis[start + offset] = c;
@@ -111,7 +122,11 @@ fn bound(metric: &MetricComparison) -> Option<f64> {
         Role::Guardrail => -margin,
         Role::Observed | Role::Vote => return None,
     };
-    Some(if metric.metric.higher_is_better() { bound } else { -bound })
+    Some(if metric.metric.higher_is_better() {
+        bound
+    } else {
+        -bound
+    })
 }
 
 #[cfg(test)]
@@ -130,7 +145,11 @@ mod tests {
             ..Holdout::default()
         };
         let settings = Settings {
-            guardrails: vec![Guardrail { metric: Metric::LogLoss, slice: None, max_regression: 0.05 }],
+            guardrails: vec![Guardrail {
+                metric: Metric::LogLoss,
+                slice: None,
+                max_regression: 0.05,
+            }],
             ..Settings::default()
         };
         compare(&holdout, &settings, 1).unwrap()
@@ -157,7 +176,10 @@ mod tests {
     #[test]
     fn nothing_is_drawn_without_intervals() {
         let mut comparison = comparison();
-        comparison.metrics.iter_mut().for_each(|metric| metric.low = None);
+        comparison
+            .metrics
+            .iter_mut()
+            .for_each(|metric| metric.low = None);
         assert_eq!(draw(&comparison), "");
     }
 }

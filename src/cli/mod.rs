@@ -23,14 +23,20 @@ pub(crate) const HELD: u8 = 3;
 
 /// Tunes, compares and promotes models: a Kubernetes operator that also runs without a cluster.
 #[derive(Debug, Parser)]
-#[command(name = "podium", version, arg_required_else_help = true, max_term_width = 100, after_help = "\
+#[command(
+    name = "podium",
+    version,
+    arg_required_else_help = true,
+    max_term_width = 100,
+    after_help = "\
 Examples:
   podium run examples/fraud                      tune, compare and promote on this machine
   podium get trials -d examples/fraud -o wide    what was tried
   podium evaluate --champion old.parquet --challenger new.parquet --id id --label y
   podium crds | kubectl apply --server-side -f -
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 a champion was held (with --require-promotion).")]
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 a champion was held (with --require-promotion)."
+)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,

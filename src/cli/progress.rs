@@ -12,7 +12,8 @@ use std::time::Duration;
 /// A bar on standard error for a count of things; nothing where that is no terminal.
 pub(super) fn bar(noun: &'static str) -> ProgressBar {
     let template = format!("{{bar:40}} {noun} {{pos}} of {{len}}, {{eta}} left");
-    let style = ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    let style =
+        ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::new(0).with_style(style)
 }
 
@@ -50,7 +51,11 @@ impl Snapshot {
 }
 
 fn job_of(trial: &Trial) -> String {
-    trial.labels().get("podium.dev/tuning-job").cloned().unwrap_or_default()
+    trial
+        .labels()
+        .get("podium.dev/tuning-job")
+        .cloned()
+        .unwrap_or_default()
 }
 
 /// Shows snapshots as they come.
@@ -65,8 +70,9 @@ impl Progress {
         if !std::io::stderr().is_terminal() {
             return Self::Lines(Said::default());
         }
-        let style = ProgressStyle::with_template("{bar:40} {pos} of {len} trials, {elapsed} so far{msg}")
-            .unwrap_or_else(|_| ProgressStyle::default_bar());
+        let style =
+            ProgressStyle::with_template("{bar:40} {pos} of {len} trials, {elapsed} so far{msg}")
+                .unwrap_or_else(|_| ProgressStyle::default_bar());
         let bar = ProgressBar::new(0).with_style(style);
         bar.enable_steady_tick(Duration::from_millis(500));
         Self::Terminal(bar)
@@ -76,8 +82,13 @@ impl Progress {
         match self {
             Self::Terminal(bar) => {
                 let wanted: i32 = snapshot.jobs.iter().map(|job| job.spec.max_trials).sum();
-                let counted = snapshot.jobs.iter().filter_map(|job| job.status.as_ref()?.trials);
-                let done: i32 = counted.map(|t| t.succeeded + t.stopped_early + t.infeasible + t.failed).sum();
+                let counted = snapshot
+                    .jobs
+                    .iter()
+                    .filter_map(|job| job.status.as_ref()?.trials);
+                let done: i32 = counted
+                    .map(|t| t.succeeded + t.stopped_early + t.infeasible + t.failed)
+                    .sum();
                 bar.set_length(u64::try_from(wanted).unwrap_or(0));
                 bar.set_position(u64::try_from(done).unwrap_or(0));
                 bar.set_message(live(snapshot, now_ms));
@@ -126,7 +137,10 @@ fn live(snapshot: &Snapshot, now_ms: i64) -> String {
 }
 
 fn time_left(job: &TuningJob, now_ms: i64) -> String {
-    let estimated = job.status.as_ref().and_then(|status| status.estimated_completion_time.as_ref());
+    let estimated = job
+        .status
+        .as_ref()
+        .and_then(|status| status.estimated_completion_time.as_ref());
     match estimated {
         Some(at) => {
             let seconds = (at.0.as_millisecond() - now_ms).max(0) / 1000;
@@ -153,20 +167,33 @@ fn row(trial: &Trial, now_ms: i64) -> Vec<String> {
     vec![
         trial.name_any(),
         status.phase.clone().unwrap_or_default(),
-        status.objective.map(|value| format!("{value:.4}")).unwrap_or_default(),
+        status
+            .objective
+            .map(|value| format!("{value:.4}"))
+            .unwrap_or_default(),
         status.duration.clone().or_else(running).unwrap_or_default(),
-        status.parameters_text.clone().unwrap_or_else(|| parameters(trial)),
+        status
+            .parameters_text
+            .clone()
+            .unwrap_or_else(|| parameters(trial)),
     ]
 }
 
 fn parameters(trial: &Trial) -> String {
-    let words: Vec<String> = trial.spec.parameters.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let words: Vec<String> = trial
+        .spec
+        .parameters
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
     words.join(" ")
 }
 
 fn ready_message(policy: &ChampionPolicy) -> Option<&str> {
     let conditions = &policy.status.as_ref()?.conditions;
-    let ready = conditions.iter().find(|condition| condition.type_ == "Ready")?;
+    let ready = conditions
+        .iter()
+        .find(|condition| condition.type_ == "Ready")?;
     Some(ready.message.as_str()).filter(|message| !message.is_empty())
 }
 
@@ -189,12 +216,19 @@ impl Said {
                 "Queued" | "Running" => format!("{} {phase}: {}", cells[0], cells[4]),
                 _ => {
                     let objective = status.objective.map(|_| format!(" objective {}", cells[2]));
-                    let why = status.message.filter(|_| phase != "Succeeded").map(|message| format!(": {message}"));
+                    let why = status
+                        .message
+                        .filter(|_| phase != "Succeeded")
+                        .map(|message| format!(": {message}"));
                     format!(
                         "{} {phase}{}{}{}",
                         cells[0],
                         objective.unwrap_or_default(),
-                        if cells[3].is_empty() { String::new() } else { format!(" in {}", cells[3]) },
+                        if cells[3].is_empty() {
+                            String::new()
+                        } else {
+                            format!(" in {}", cells[3])
+                        },
                         why.unwrap_or_default()
                     )
                 }
@@ -218,7 +252,12 @@ impl Said {
         for policy in &snapshot.policies {
             if let Some(message) = ready_message(policy) {
                 let line = format!("{}: {message}", policy.name_any());
-                self.say(&format!("policy/{}", policy.name_any()), message, line, &mut lines);
+                self.say(
+                    &format!("policy/{}", policy.name_any()),
+                    message,
+                    line,
+                    &mut lines,
+                );
             }
         }
         lines

@@ -64,7 +64,9 @@ pub(super) fn supervise(run: PathBuf) -> Result<ExitCode, Failure> {
 }
 
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
 }
 
 async fn settle(session: &mut Session, progress: &mut Progress) -> Result<(), Failure> {
@@ -125,12 +127,26 @@ fn conclude_job(job: &TuningJob) -> bool {
     println!();
     println!("{name}: {phase}: {message}");
     if let Some(best) = &status.best {
-        println!("best of {}: {} with {}", status.progress.unwrap_or_default(), best.trial, plain(best.objective));
-        let widest = best.parameters.keys().map(|name| name.len()).max().unwrap_or(0);
+        println!(
+            "best of {}: {} with {}",
+            status.progress.unwrap_or_default(),
+            best.trial,
+            plain(best.objective)
+        );
+        let widest = best
+            .parameters
+            .keys()
+            .map(|name| name.len())
+            .max()
+            .unwrap_or(0);
         for (name, value) in &best.parameters {
             println!("  {name:widest$}  {value}");
         }
-        let metrics: Vec<String> = best.metrics.iter().map(|(name, value)| format!("{name} {}", plain(*value))).collect();
+        let metrics: Vec<String> = best
+            .metrics
+            .iter()
+            .map(|(name, value)| format!("{name} {}", plain(*value)))
+            .collect();
         println!("  {}", metrics.join(", "));
     }
     if let Some(registered) = &status.registered {
@@ -153,16 +169,27 @@ fn conclude_policy(policy: &ChampionPolicy, snapshot: &Snapshot) -> Conclusion {
     let name = policy.name_any();
     let status = policy.status.clone().unwrap_or_default();
     println!();
-    let champion = status.champion.as_ref().map(|champion| champion.version.clone());
+    let champion = status
+        .champion
+        .as_ref()
+        .map(|champion| champion.version.clone());
     let last = status.last_evaluation.as_ref();
-    let evaluation = last.and_then(|last| snapshot.evaluations.iter().find(|e| e.name_any() == last.name));
+    let evaluation = last.and_then(|last| {
+        snapshot
+            .evaluations
+            .iter()
+            .find(|e| e.name_any() == last.name)
+    });
     if let Some(comparison) = evaluation.and_then(comparison_of) {
         print!("{}", intervals::draw(&comparison));
         for warning in &comparison.warnings {
             println!("warning: {}", summary::warning(warning));
         }
     }
-    let ready = status.conditions.iter().find(|condition| condition.type_ == "Ready");
+    let ready = status
+        .conditions
+        .iter()
+        .find(|condition| condition.type_ == "Ready");
     match last {
         Some(last) => println!("{}", last.sentence),
         None => println!("{name}: {}", condition_message(&status.conditions, "Ready")),

@@ -32,7 +32,12 @@ pub(super) struct Arguments {
 pub(super) fn score(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let path = |uri: &str| path_of_uri(uri);
     let out = path(&arguments.out)?;
-    let rows = score::score(&path(&arguments.model)?, &path(&arguments.data)?, &arguments.keep, &out)?;
+    let rows = score::score(
+        &path(&arguments.model)?,
+        &path(&arguments.data)?,
+        &arguments.keep,
+        &out,
+    )?;
     println!("{}: {rows} scores", out.display());
     Ok(ExitCode::SUCCESS)
 }

@@ -55,6 +55,9 @@ pub(super) fn simulate(simulate: &Simulate) -> Result<ExitCode, Failure> {
         bar.set_position(u64::from(done));
     })?;
     bar.finish_and_clear();
-    println!("{}: {rows} transactions, {frauds} of them frauds", wanted.out.display());
+    println!(
+        "{}: {rows} transactions, {frauds} of them frauds",
+        wanted.out.display()
+    );
     Ok(ExitCode::SUCCESS)
 }

@@ -73,7 +73,11 @@ pub(super) struct Arguments {
     #[arg(long = "subsamplingRate", env = "subsamplingRate", default_value_t = Settings::default().subsampling_rate)]
     subsampling_rate: f64,
     /// Features that a node may choose from.
-    #[arg(long = "featureSubsetStrategy", env = "featureSubsetStrategy", default_value = "auto")]
+    #[arg(
+        long = "featureSubsetStrategy",
+        env = "featureSubsetStrategy",
+        default_value = "auto"
+    )]
     feature_subset_strategy: FeatureSubset,
     /// What a split makes smaller.
     #[arg(long, env = "impurity", default_value = "gini")]
@@ -120,7 +124,12 @@ pub(super) fn train(arguments: Arguments) -> Result<ExitCode, Failure> {
             suspect.feature, suspect.determines
         );
     }
-    println!("{} rows, {} features: {}", trained.rows, trained.features.len(), trained.features.join(", "));
+    println!(
+        "{} rows, {} features: {}",
+        trained.rows,
+        trained.features.len(),
+        trained.features.join(", ")
+    );
     if let Some(report) = &trained.report {
         publish(report)?;
     }
@@ -138,7 +147,8 @@ fn publish(report: &Report) -> Result<(), Failure> {
     // Outside of a pod and of a trial nobody waits for it.
     let awaited = std::env::var_os("PODIUM_TRIAL").is_some() || path.exists();
     if awaited {
-        fs::write(&path, message).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+        fs::write(&path, message)
+            .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
     }
     Ok(())
 }

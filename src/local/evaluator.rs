@@ -37,7 +37,11 @@ impl Evaluator for LocalEvaluator {
             slices: spec
                 .slices
                 .iter()
-                .map(|s| evaluate::Slice { name: s.name.clone(), column: s.column.clone(), equals: s.equals.clone() })
+                .map(|s| evaluate::Slice {
+                    name: s.name.clone(),
+                    column: s.column.clone(),
+                    equals: s.equals.clone(),
+                })
                 .collect(),
             settings: comparison_settings(&spec.test),
             seed: u64::try_from(spec.seed).unwrap_or(0),

@@ -51,10 +51,14 @@ impl Ports for LocalPorts {
 
     fn registry(&self, spec: &ModelRegistrySpec) -> Result<DirectoryRegistry, PortError> {
         let Some(directory) = &spec.directory else {
-            let message = "`spec.directory` must be set: this version of Podium reaches no MLflow server yet";
+            let message =
+                "`spec.directory` must be set: this version of Podium reaches no MLflow server yet";
             return Err(PortError::Permanent(message.to_string()));
         };
-        Ok(DirectoryRegistry::new(self.directory.join(&directory.path), self.directory.clone()))
+        Ok(DirectoryRegistry::new(
+            self.directory.join(&directory.path),
+            self.directory.clone(),
+        ))
     }
 
     fn store(&self) -> &DirectoryStore {

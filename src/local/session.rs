@@ -5,7 +5,7 @@ use super::ports::LocalPorts;
 use super::state::{StateDirectory, bump_resource_version};
 use super::state_root;
 use crate::engine::{Engine, Left};
-use crate::ports::{Cluster, Clock, PortError, Ports, TrialRunner};
+use crate::ports::{Clock, Cluster, PortError, Ports, TrialRunner};
 use kube::ResourceExt;
 use podium_api::{ChampionPolicy, Evaluation, Trial, TuningJob};
 use serde_json::{Value, json};
@@ -70,7 +70,10 @@ impl Session {
     pub fn begin(directory: &Path, podium: PathBuf) -> Result<Self, SessionError> {
         let manifests = manifests::read(directory)?;
         let root = state_root(directory);
-        let unwritable = |error| SessionError::Unwritable { path: root.clone(), error };
+        let unwritable = |error| SessionError::Unwritable {
+            path: root.clone(),
+            error,
+        };
         fs::create_dir_all(&root).map_err(unwritable)?;
         let lock = lock(&root, directory)?;
         let ports = LocalPorts::new(directory, podium);
@@ -79,7 +82,11 @@ impl Session {
         for (plural, object) in &admitted {
             apply(ports.cluster(), plural, object, &now)?;
         }
-        Ok(Self { engine: Engine::new(ports), watched: BTreeSet::new(), _lock: lock })
+        Ok(Self {
+            engine: Engine::new(ports),
+            watched: BTreeSet::new(),
+            _lock: lock,
+        })
     }
 
     /// The engine of this run.
@@ -99,10 +106,18 @@ impl Session {
             left = left.and(self.engine.reconcile_tuning_job(&job.name_any()).await?);
         }
         for evaluation in cluster.list::<Evaluation>().await? {
-            left = left.and(self.engine.reconcile_evaluation(&evaluation.name_any()).await?);
+            left = left.and(
+                self.engine
+                    .reconcile_evaluation(&evaluation.name_any())
+                    .await?,
+            );
         }
         for policy in cluster.list::<ChampionPolicy>().await? {
-            left = left.and(self.engine.reconcile_champion_policy(&policy.name_any()).await?);
+            left = left.and(
+                self.engine
+                    .reconcile_champion_policy(&policy.name_any())
+                    .await?,
+            );
         }
         self.watch_running().await?;
         if left.acted {
@@ -164,7 +179,10 @@ fn running_attempt(trial: &Trial) -> Option<(String, u32)> {
 
 fn lock(root: &Path, directory: &Path) -> Result<File, SessionError> {
     let path = root.join("lock");
-    let unwritable = |error| SessionError::Unwritable { path: path.clone(), error };
+    let unwritable = |error| SessionError::Unwritable {
+        path: path.clone(),
+        error,
+    };
     let file = File::create(&path).map_err(unwritable)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
@@ -182,20 +200,37 @@ fn admit_all(
     let mut admitted = Vec::new();
     let mut refused = Vec::new();
     for manifest in manifests {
-        let file = manifest.file.strip_prefix(directory).unwrap_or(&manifest.file).display();
+        let file = manifest
+            .file
+            .strip_prefix(directory)
+            .unwrap_or(&manifest.file)
+            .display();
         match admit_one(&manifest.object, state)? {
             Ok(object) => admitted.push(object),
             Err(causes) => {
                 let what = described(&manifest.object);
-                refused.extend(causes.into_iter().map(|cause| format!("{file}: {what}: {cause}")));
+                refused.extend(
+                    causes
+                        .into_iter()
+                        .map(|cause| format!("{file}: {what}: {cause}")),
+                );
             }
         }
     }
-    if refused.is_empty() { Ok(admitted) } else { Err(SessionError::Refused(refused)) }
+    if refused.is_empty() {
+        Ok(admitted)
+    } else {
+        Err(SessionError::Refused(refused))
+    }
 }
 
 fn described(object: &Value) -> String {
-    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or("?");
+    let text = |pointer: &str| {
+        object
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .unwrap_or("?")
+    };
     format!("{} \"{}\"", text("/kind"), text("/metadata/name"))
 }
 
@@ -216,14 +251,24 @@ fn admit_one(object: &Value, state: &StateDirectory) -> Result<Admitted, PortErr
 
 fn plural_of(object: &Value) -> Option<String> {
     let kind = object.get("kind")?;
-    let names = podium_api::crds().into_iter().filter_map(|crd| crd.pointer("/spec/names").cloned());
-    let named = names.into_iter().find(|names| names.get("kind") == Some(kind))?;
-    named.get("plural").and_then(Value::as_str).map(str::to_string)
+    let names = podium_api::crds()
+        .into_iter()
+        .filter_map(|crd| crd.pointer("/spec/names").cloned());
+    let named = names
+        .into_iter()
+        .find(|names| names.get("kind") == Some(kind))?;
+    named
+        .get("plural")
+        .and_then(Value::as_str)
+        .map(str::to_string)
 }
 
 /// Stores a manifest as `kubectl apply` would: a changed specification is a new generation.
 fn apply(state: &StateDirectory, plural: &str, object: &Value, now: &str) -> Result<(), PortError> {
-    let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
+    let name = object
+        .pointer("/metadata/name")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
     let Some(mut stored) = state.read(plural, name)? else {
         return state.create_value(plural, object.clone(), now).map(drop);
     };
@@ -231,7 +276,10 @@ fn apply(state: &StateDirectory, plural: &str, object: &Value, now: &str) -> Res
         return Ok(());
     }
     bump_resource_version(&mut stored);
-    let generation = stored.pointer("/metadata/generation").and_then(Value::as_i64).unwrap_or(0);
+    let generation = stored
+        .pointer("/metadata/generation")
+        .and_then(Value::as_i64)
+        .unwrap_or(0);
     if let Some(metadata) = stored.get_mut("metadata").and_then(Value::as_object_mut) {
         metadata.insert("generation".into(), json!(generation + 1));
     }

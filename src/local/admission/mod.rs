@@ -55,7 +55,11 @@ pub fn admit(object: &Value, old: Option<&Value>) -> Result<Value, Vec<Cause>> {
         return Err(causes);
     }
     let causes = rules(&schema, &object, old);
-    if causes.is_empty() { Ok(object) } else { Err(causes) }
+    if causes.is_empty() {
+        Ok(object)
+    } else {
+        Err(causes)
+    }
 }
 
 /// The schema of the object's kind, with the fields that every object has.
@@ -63,10 +67,22 @@ fn schema_of(object: &Value) -> Result<Value, Cause> {
     let text = |name: &str| object.get(name).and_then(Value::as_str).unwrap_or_default();
     let (api_version, kind) = (text("apiVersion"), text("kind"));
     let crds = podium_api::crds();
-    let named = crds.iter().find(|crd| crd.pointer("/spec/names/kind").and_then(Value::as_str) == Some(kind));
-    let group = |crd: &Value, pointer: &str| crd.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_string();
+    let named = crds
+        .iter()
+        .find(|crd| crd.pointer("/spec/names/kind").and_then(Value::as_str) == Some(kind));
+    let group = |crd: &Value, pointer: &str| {
+        crd.pointer(pointer)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_string()
+    };
     let known = named.filter(|crd| {
-        api_version == format!("{}/{}", group(crd, "/spec/group"), group(crd, "/spec/versions/0/name"))
+        api_version
+            == format!(
+                "{}/{}",
+                group(crd, "/spec/group"),
+                group(crd, "/spec/versions/0/name")
+            )
     });
     let schema = known.and_then(|crd| crd.pointer("/spec/versions/0/schema/openAPIV3Schema"));
     schema.cloned().ok_or_else(|| {
@@ -109,7 +125,8 @@ fn rules(schema: &Value, object: &Value, old: Option<&Value>) -> Vec<Cause> {
         .into_iter()
         .map(|error| {
             let path = field_path(schema, &error.field_path, &error.rule);
-            let value = value_at(object, &path).map_or_else(|| "null".to_string(), structure::shown);
+            let value =
+                value_at(object, &path).map_or_else(|| "null".to_string(), structure::shown);
             Cause::new(&path, format!("Invalid value: {value}: {}", error.message))
         })
         .collect()
@@ -120,7 +137,11 @@ fn field_path(schema: &Value, node: &str, rule: &str) -> String {
     let at_node = structure::schema_at(schema, node);
     let named = at_node
         .and_then(|schema| schema.get("x-kubernetes-validations")?.as_array())
-        .and_then(|rules| rules.iter().find(|stated| stated.get("rule").and_then(Value::as_str) == Some(rule)))
+        .and_then(|rules| {
+            rules
+                .iter()
+                .find(|stated| stated.get("rule").and_then(Value::as_str) == Some(rule))
+        })
         .and_then(|stated| stated.get("fieldPath")?.as_str())
         .unwrap_or_default();
     if node.ends_with(named) {
@@ -131,8 +152,10 @@ fn field_path(schema: &Value, node: &str, rule: &str) -> String {
 }
 
 fn value_at<'a>(object: &'a Value, path: &str) -> Option<&'a Value> {
-    structure::segments(path).into_iter().try_fold(object, |value, segment| match segment {
-        structure::Segment::Field(name) => value.get(name),
-        structure::Segment::Index(index) => value.get(index),
-    })
+    structure::segments(path)
+        .into_iter()
+        .try_fold(object, |value, segment| match segment {
+            structure::Segment::Field(name) => value.get(name),
+            structure::Segment::Index(index) => value.get(index),
+        })
 }

@@ -22,13 +22,15 @@ pub(super) fn segments(path: &str) -> Vec<Segment<'_>> {
 
 /// The schema of the field at `path`.
 pub(super) fn schema_at<'a>(schema: &'a Value, path: &str) -> Option<&'a Value> {
-    segments(path).into_iter().try_fold(schema, |schema, segment| match segment {
-        Segment::Field(name) => schema
-            .get("properties")
-            .and_then(|properties| properties.get(name))
-            .or_else(|| schema.get("additionalProperties")),
-        Segment::Index(_) => schema.get("items"),
-    })
+    segments(path)
+        .into_iter()
+        .try_fold(schema, |schema, segment| match segment {
+            Segment::Field(name) => schema
+                .get("properties")
+                .and_then(|properties| properties.get(name))
+                .or_else(|| schema.get("additionalProperties")),
+            Segment::Index(_) => schema.get("items"),
+        })
 }
 
 /// A value as the API server shows it.
@@ -57,13 +59,17 @@ pub(super) fn unknown_fields(schema: &Value, object: &Value) -> Vec<Cause> {
 }
 
 fn unknown(path: &str) -> Cause {
-    Cause::new("", format!("strict decoding error: unknown field \"{path}\""))
+    Cause::new(
+        "",
+        format!("strict decoding error: unknown field \"{path}\""),
+    )
 }
 
 fn unknown_below(schema: &Value, value: &Value, path: &str, causes: &mut Vec<Cause>) {
     match value {
         Value::Object(fields) => {
-            let keeps = schema.get("x-kubernetes-preserve-unknown-fields") == Some(&Value::Bool(true));
+            let keeps =
+                schema.get("x-kubernetes-preserve-unknown-fields") == Some(&Value::Bool(true));
             for (name, value) in fields {
                 let below = format!("{path}.{name}");
                 let inner = schema
@@ -73,7 +79,8 @@ fn unknown_below(schema: &Value, value: &Value, path: &str, causes: &mut Vec<Cau
                 match inner {
                     Some(inner) => unknown_below(inner, value, &below, causes),
                     // A field of another type than the schema's is found by its type.
-                    None if keeps || schema.get("type").and_then(Value::as_str) != Some("object") => {}
+                    None if keeps
+                        || schema.get("type").and_then(Value::as_str) != Some("object") => {}
                     None => causes.push(unknown(&below)),
                 }
             }
@@ -92,14 +99,22 @@ fn unknown_below(schema: &Value, value: &Value, path: &str, causes: &mut Vec<Cau
 /// The object's name is a DNS subdomain.
 pub(super) fn metadata(object: &Value) -> Option<Cause> {
     let Some(name) = object.pointer("/metadata/name") else {
-        return Some(Cause::new("metadata.name", "Required value: name or generateName is required"));
+        return Some(Cause::new(
+            "metadata.name",
+            "Required value: name or generateName is required",
+        ));
     };
     let Some(name) = name.as_str() else {
-        return Some(Cause::new("metadata.name", format!("Invalid value: {}: must be of type string", shown(name))));
+        return Some(Cause::new(
+            "metadata.name",
+            format!("Invalid value: {}: must be of type string", shown(name)),
+        ));
     };
     let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     let label = |label: &str| {
-        label.starts_with(inner) && label.ends_with(inner) && label.chars().all(|c| inner(c) || c == '-')
+        label.starts_with(inner)
+            && label.ends_with(inner)
+            && label.chars().all(|c| inner(c) || c == '-')
     };
     if name.len() <= 253 && name.split('.').all(label) {
         return None;
@@ -128,9 +143,19 @@ pub(super) fn validate(schema: &Value, object: &Value) -> Vec<Cause> {
 }
 
 fn required(schema: &Value, value: &Value, path: &str, causes: &mut Vec<Cause>) {
-    for name in schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
+    for name in schema
+        .get("required")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+    {
         if value.get(name).is_none() {
-            let below = if path.is_empty() { name.to_string() } else { format!("{path}.{name}") };
+            let below = if path.is_empty() {
+                name.to_string()
+            } else {
+                format!("{path}.{name}")
+            };
             causes.push(Cause::new(&below, "Required value"));
         }
     }
@@ -143,7 +168,9 @@ fn value_of(schema: &Value, value: &Value, path: &str, causes: &mut Vec<Cause>) 
         let found = type_of(value);
         causes.push(Cause::new(
             path,
-            format!("Invalid value: \"{found}\": {path} in body must be of type {wanted}: \"{found}\""),
+            format!(
+                "Invalid value: \"{found}\": {path} in body must be of type {wanted}: \"{found}\""
+            ),
         ));
         return;
     }
@@ -157,7 +184,10 @@ fn value_of(schema: &Value, value: &Value, path: &str, causes: &mut Vec<Cause>) 
             if let Some(most) = schema.get("maxProperties").and_then(Value::as_u64)
                 && fields.len() as u64 > most
             {
-                causes.push(Cause::new(path, format!("Too many: {}: must have at most {most} items", fields.len())));
+                causes.push(Cause::new(
+                    path,
+                    format!("Too many: {}: must have at most {most} items", fields.len()),
+                ));
             }
             for (name, value) in fields {
                 let inner = schema
@@ -204,7 +234,11 @@ fn one_of_the_listed(schema: &Value, value: &Value, path: &str, causes: &mut Vec
         let supported: Vec<String> = listed.iter().map(shown).collect();
         causes.push(Cause::new(
             path,
-            format!("Unsupported value: {}: supported values: {}", shown(value), supported.join(", ")),
+            format!(
+                "Unsupported value: {}: supported values: {}",
+                shown(value),
+                supported.join(", ")
+            ),
         ));
     }
 }
@@ -213,18 +247,26 @@ fn text_bounds(schema: &Value, text: &str, path: &str, causes: &mut Vec<Cause>) 
     let bound = |name: &str| schema.get(name).and_then(Value::as_u64);
     let length = text.chars().count() as u64;
     if let Some(most) = bound("maxLength").filter(|most| length > *most) {
-        causes.push(Cause::new(path, format!("Too long: may not be more than {most} bytes")));
+        causes.push(Cause::new(
+            path,
+            format!("Too long: may not be more than {most} bytes"),
+        ));
     }
     if let Some(least) = bound("minLength").filter(|least| length < *least) {
         causes.push(Cause::new(
             path,
-            format!("Invalid value: \"{text}\": {path} in body should be at least {least} chars long"),
+            format!(
+                "Invalid value: \"{text}\": {path} in body should be at least {least} chars long"
+            ),
         ));
     }
     if let Some(pattern) = schema.get("pattern").and_then(Value::as_str)
         && !Regex::new(pattern).is_ok_and(|pattern| pattern.is_match(text))
     {
-        causes.push(Cause::new(path, format!("Invalid value: \"{text}\": {path} in body should match '{pattern}'")));
+        causes.push(Cause::new(
+            path,
+            format!("Invalid value: \"{text}\": {path} in body should match '{pattern}'"),
+        ));
     }
 }
 
@@ -234,7 +276,10 @@ fn number_bounds(schema: &Value, value: &Value, path: &str, causes: &mut Vec<Cau
     let mut refuse = |relation: &str, bound: &Value| {
         causes.push(Cause::new(
             path,
-            format!("Invalid value: {value}: {path} in body should be {relation} than or equal to {}", plain(bound)),
+            format!(
+                "Invalid value: {value}: {path} in body should be {relation} than or equal to {}",
+                plain(bound)
+            ),
         ));
     };
     if let Some((least, _)) = bound("minimum").filter(|(_, least)| number < *least) {
@@ -255,7 +300,10 @@ fn list(schema: &Value, items: &[Value], path: &str, causes: &mut Vec<Cause>) {
     let bound = |name: &str| schema.get(name).and_then(Value::as_u64);
     let number = items.len() as u64;
     if let Some(most) = bound("maxItems").filter(|most| number > *most) {
-        causes.push(Cause::new(path, format!("Too many: {number}: must have at most {most} items")));
+        causes.push(Cause::new(
+            path,
+            format!("Too many: {number}: must have at most {most} items"),
+        ));
     }
     if let Some(least) = bound("minItems").filter(|least| number < *least) {
         causes.push(Cause::new(
@@ -296,7 +344,10 @@ fn duplicates(schema: &Value, items: &[Value], path: &str, causes: &mut Vec<Caus
             format!("{{{}}}", fields.join(","))
         };
         if !seen.insert(identity.clone()) {
-            causes.push(Cause::new(&format!("{path}[{index}]"), format!("Duplicate value: {identity}")));
+            causes.push(Cause::new(
+                &format!("{path}[{index}]"),
+                format!("Duplicate value: {identity}"),
+            ));
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Decisions on champions, each on a hand-made situation; the whole promotion by planning until nothing is left.
 
+use std::collections::BTreeMap;
+
 use super::gates::{Approvals, FirstChampion, Mode};
 use super::*;
 
