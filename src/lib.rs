@@ -8,3 +8,4 @@ pub mod local;
 pub mod ports;
 pub mod trials;
 pub mod workload;
+pub mod yaml;

@@ -37,8 +37,9 @@ fn fixtures() -> Vec<(String, Fixtures)> {
         .map(|entry| entry.unwrap().path())
         .collect();
     files.sort();
-    let read =
-        |path: &Path| serde_saphyr::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let read = |path: &Path| {
+        podium_operator::yaml::document(&std::fs::read_to_string(path).unwrap()).unwrap()
+    };
     files
         .iter()
         .map(|path| {

@@ -76,11 +76,10 @@ pub fn read(directory: &Path) -> Result<Vec<Manifest>, ManifestError> {
 }
 
 fn documents(file: &Path, text: &str) -> Result<Vec<Manifest>, ManifestError> {
-    let parsed: Vec<Value> =
-        serde_saphyr::from_multiple(text).map_err(|e| ManifestError::NotYaml {
-            path: file.to_path_buf(),
-            message: e.to_string(),
-        })?;
+    let parsed: Vec<Value> = crate::yaml::documents(text).map_err(|e| ManifestError::NotYaml {
+        path: file.to_path_buf(),
+        message: e.to_string(),
+    })?;
     Ok(parsed
         .into_iter()
         .enumerate()

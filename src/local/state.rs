@@ -190,7 +190,7 @@ fn hidden(path: &Path) -> bool {
 
 fn read_yaml(path: &Path) -> Result<Option<Value>, PortError> {
     match fs::read_to_string(path) {
-        Ok(text) => serde_saphyr::from_str(&text).map(Some).map_err(|e| {
+        Ok(text) => crate::yaml::document(&text).map(Some).map_err(|e| {
             PortError::Permanent(format!("{} is not what podium writes: {e}", path.display()))
         }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

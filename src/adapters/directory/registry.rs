@@ -221,7 +221,7 @@ fn read_alias(model: &Path, alias: &str) -> Result<Option<String>, PortError> {
 
 fn read_version_file(path: &Path) -> Result<VersionFile, PortError> {
     let text = fs::read_to_string(path).map_err(|e| cannot("read", path, &e))?;
-    serde_saphyr::from_str(&text).map_err(|error| {
+    crate::yaml::document(&text).map_err(|error| {
         PortError::Permanent(format!(
             "{} must hold `source` and `tags`: {error}",
             path.display()

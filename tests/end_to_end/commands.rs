@@ -1,0 +1,254 @@
+//! The other commands, as a person types them.
+
+use crate::fraud::undisturbed;
+use crate::project::{Project, SQUARE, ended, podium};
+use serde_json::{Value, json};
+use std::io::Write;
+use std::process::Stdio;
+
+#[test]
+fn get_shows_the_columns_of_the_crds_and_whole_objects() {
+    let project = Project::with_search(3, SQUARE);
+    assert_eq!(project.run().code, Some(0));
+    let directory = project.path().display().to_string();
+    let get = |arguments: &[&str]| {
+        let finished = ended(&[&["get"], arguments, &["-d", &directory]].concat());
+        assert_eq!(finished.code, Some(0), "{}", finished.err);
+        finished.out
+    };
+    let trials = get(&["trials"]);
+    let lines: Vec<&str> = trials.lines().collect();
+    assert!(
+        lines[0].starts_with("NAME    PHASE       OBJECTIVE"),
+        "{trials}"
+    );
+    assert_eq!(lines.len(), 4);
+    assert!(lines[1].starts_with("toy-1   Succeeded"), "{trials}");
+    assert!(lines[1].contains("kind="), "{trials}");
+    assert!(
+        get(&["tj", "-o", "wide"])
+            .lines()
+            .next()
+            .unwrap()
+            .contains("ALGORITHM")
+    );
+    let whole: Value = serde_json::from_str(&get(&["tuningjob", "toy", "-o", "json"])).unwrap();
+    assert_eq!(whole["spec"]["algorithm"]["name"], "Auto");
+    let list: Value = podium_operator::yaml::document(&get(&["trials", "-o", "yaml"])).unwrap();
+    assert_eq!(list["items"].as_array().unwrap().len(), 3);
+    assert_eq!(list["items"][0]["apiVersion"], "podium.dev/v1alpha1");
+    let unknown = ended(&["get", "pods", "-d", &directory]);
+    assert_eq!(unknown.code, Some(1));
+    assert!(
+        unknown
+            .err
+            .contains("there is no kind `pods`; it must be one of championpolicies"),
+        "{}",
+        unknown.err
+    );
+    let missing = ended(&["get", "trials", "toy-9", "-d", &directory]);
+    assert_eq!(missing.err, "error: trials \"toy-9\" not found\n");
+    let nowhere = ended(&["get", "trials", "-d", "/nonexistent"]);
+    assert_eq!(
+        nowhere.err,
+        "error: /nonexistent holds no run; `podium run` makes one\n"
+    );
+}
+
+#[test]
+fn crds_are_those_in_the_repository() {
+    let printed = ended(&["crds"]).out;
+    let documents: Vec<Value> = podium_operator::yaml::documents(&printed).unwrap();
+    assert_eq!(documents, podium_api::crds());
+    assert_eq!(documents.len(), 6);
+}
+
+#[test]
+fn help_has_examples_and_wrong_usage_exits_with_2() {
+    for command in [
+        vec!["--help"],
+        vec!["run", "--help"],
+        vec!["train", "--help"],
+        vec!["score", "--help"],
+        vec!["evaluate", "--help"],
+        vec!["get", "--help"],
+    ] {
+        let help = ended(&command);
+        assert_eq!(help.code, Some(0));
+        assert!(help.out.contains("Example"), "{command:?} has no example");
+        assert!(!help.out.contains("supervise "), "{}", help.out);
+    }
+    assert_eq!(ended(&["run"]).code, Some(2));
+    assert_eq!(ended(&["evaluate", "--label", "y"]).code, Some(2));
+    assert_eq!(
+        ended(&[
+            "evaluate",
+            "--predictions",
+            "a",
+            "--label",
+            "y",
+            "--guardrail",
+            "f2:1"
+        ])
+        .code,
+        Some(2)
+    );
+}
+
+#[test]
+fn evaluate_gives_the_verdict_of_the_run_and_everything_as_json() {
+    let (project, _) = undisturbed();
+    let predictions = |version: u32| {
+        project
+            .path()
+            .join(format!(".podium/predictions/v{version}.parquet"))
+            .display()
+            .to_string()
+    };
+    let (champion, challenger) = (predictions(1), predictions(2));
+    let arguments = [
+        "evaluate",
+        "--champion",
+        &champion,
+        "--challenger",
+        &challenger,
+        "--id",
+        "transaction_id",
+        "--label",
+        "tx_fraud",
+        "--cluster",
+        "customer_id",
+        "--guardrail",
+        "weightedF1:0.01",
+        "--rows-noun",
+        "transactions",
+    ];
+    let text = ended(&arguments);
+    assert_eq!(text.code, Some(0), "{}", text.err);
+    assert!(
+        text.out.contains("The challenger raises ROC AUC by 0.0"),
+        "{}",
+        text.out
+    );
+    assert!(text.out.contains("Matthews correlation"), "{}", text.out);
+    let whole = ended(&[&arguments[..], &["-o", "json"]].concat());
+    let comparison: Value = serde_json::from_str(&whole.out).unwrap();
+    assert_eq!(comparison["verdict"]["kind"], "Superior");
+    assert_eq!(comparison["challenger"].as_object().unwrap().len(), 13);
+    let of_run = &project.only("evaluations")["status"]["comparison"];
+    assert_eq!(
+        comparison["metrics"][0]["difference"],
+        of_run["metrics"][0]["difference"]
+    );
+    assert_eq!(comparison["crossCheck"], of_run["crossCheck"]);
+}
+
+#[test]
+fn two_columns_of_one_file_are_compared_too() {
+    let project = Project::new();
+    let mut rows = "y,old,new\n".to_string();
+    for row in 0..900_u32 {
+        let label = u32::from(row % 3 == 0);
+        let noise = |step: u32| f64::from(row * step % 97) / 97.0;
+        rows.push_str(&format!(
+            "{label},{},{}\n",
+            0.2 * f64::from(label) + 0.8 * noise(31),
+            0.4 * f64::from(label) + 0.6 * noise(53)
+        ));
+    }
+    let file = project.write("both.csv", &rows).display().to_string();
+    let found = ended(&[
+        "evaluate",
+        "--predictions",
+        &file,
+        "--champion-score",
+        "old",
+        "--challenger-score",
+        "new",
+        "--label",
+        "y",
+    ]);
+    assert_eq!(found.code, Some(0), "{}", found.err);
+    assert!(
+        found.out.contains("The challenger raises ROC AUC"),
+        "{}",
+        found.out
+    );
+}
+
+#[test]
+fn train_reports_each_fold_with_its_weight_and_flags_leakage() {
+    let data = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/examples/fraud/data/train.parquet"
+    );
+    let out = Project::new();
+    let output = format!("file://{}/out", out.path().display());
+    let trained = podium()
+        .args([
+            "train", "--data", data, "--label", "tx_fraud", "--weight", "balanced", "--folds", "3",
+            "--output", &output,
+        ])
+        .args([
+            "--exclude",
+            "transaction_id,customer_id,terminal_id,tx_time_seconds,tx_time_days",
+        ])
+        .env("numTrees", "5")
+        .output()
+        .unwrap();
+    let (printed, warned) = (
+        String::from_utf8(trained.stdout).unwrap(),
+        String::from_utf8(trained.stderr).unwrap(),
+    );
+    assert!(trained.status.success(), "{warned}");
+    assert!(
+        warned.contains("SuspectedLeakage: the feature `tx_fraud_scenario` determines the label"),
+        "{warned}"
+    );
+    let report: Value = serde_json::from_str(printed.lines().last().unwrap()).unwrap();
+    let keys: Vec<&String> = report["metrics"].as_object().unwrap().keys().collect();
+    assert_eq!(keys.len(), 9, "{keys:?}");
+    assert!(report["metrics"]["auc_fold_3"].as_f64().unwrap() > 0.99);
+    let weights: f64 = report["weights"]
+        .as_object()
+        .unwrap()
+        .values()
+        .map(|weight| weight.as_f64().unwrap())
+        .sum();
+    assert!((weights - 67_533.0).abs() < 1e-6, "{weights}");
+    assert!(out.path().join("out/predictions.parquet").is_file());
+    assert!(!out.path().join("out/model.parquet").exists());
+}
+
+#[test]
+fn bench_search_answers_its_protocol() {
+    let mut child = podium()
+        .args(["bench", "search"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let requests = [
+        json!({"op": "init", "space": [{"name": "x", "type": "float", "low": 0.0, "high": 1.0, "log": false}], "seed": 0, "budget": 3, "parallel": 1}),
+        json!({"op": "ask"}),
+        json!({"op": "tell", "id": 1, "value": 0.5}),
+        json!({"op": "ask"}),
+    ];
+    let mut input = child.stdin.take().unwrap();
+    for request in requests {
+        writeln!(input, "{request}").unwrap();
+    }
+    drop(input);
+    let output = child.wait_with_output().unwrap();
+    let replies: Vec<Value> = String::from_utf8(output.stdout)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(replies.len(), 4);
+    assert!(
+        replies.iter().all(|reply| reply.get("error").is_none()),
+        "{replies:?}"
+    );
+    assert!((0.0..=1.0).contains(&replies[1]["config"]["x"].as_f64().unwrap()));
+}

@@ -1,0 +1,10 @@
+//! The program as people start it: whole runs, faults, and bad input.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A test speaks by failing.
+
+mod bad_files;
+mod bad_manifests;
+mod bad_trials;
+mod commands;
+mod faults;
+mod fraud;
+mod project;
