@@ -109,8 +109,8 @@ fn the_core_does_not_ask_for_the_time_or_the_machine() {
         let code = std::fs::read_to_string(&file).unwrap();
         let code = code.split("#[cfg(test)]\nmod tests {").next().unwrap();
         if file
-            .file_name()
-            .is_some_and(|name| name.to_string_lossy().contains("tests"))
+            .components()
+            .any(|part| part.as_os_str().to_string_lossy().starts_with("tests"))
         {
             continue;
         }

@@ -44,15 +44,10 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the manifests of a directory on this machine, without a cluster.
     Run(run::Arguments),
-    /// Show the objects of a local run as kubectl would.
     Get(get::Arguments),
-    /// Train a weighted random forest: the workload of a trial.
     Train(train::Arguments),
-    /// Score the rows of a file with a trained model.
     Score(score::Arguments),
-    /// Compare two models on their predictions.
     Evaluate(evaluate::Arguments),
     /// Make data to try things on.
     #[command(subcommand)]

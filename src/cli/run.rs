@@ -198,7 +198,11 @@ fn conclude_policy(policy: &ChampionPolicy, snapshot: &Snapshot) -> Conclusion {
         println!("champion of {}: v{champion}", policy.spec.model);
     }
     let wanted = evaluation.map(|evaluation| evaluation.spec.challenger.version.clone());
-    let failed = ready.is_none_or(|ready| ready.status == "False");
+    let without_evidence = status.conditions.iter().any(|condition| {
+        condition.type_ == "EvidenceComplete"
+            && ["EvidenceMissing", "EvaluationFailed"].contains(&condition.reason.as_str())
+    });
+    let failed = without_evidence || ready.is_none_or(|ready| ready.status == "False");
     match (failed, champion, wanted) {
         (true, _, _) => {
             if last.is_some() {

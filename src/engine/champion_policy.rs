@@ -198,8 +198,9 @@ impl<P: Ports> Engine<P> {
                 "the scorer of v{version} ended well but left no predictions at {uri}"
             )),
             Run::Ended(run) => Predictions::Unavailable(format!(
-                "the scorer of v{version} failed ({:?}): {}",
-                run.exit, run.log_tail
+                "the scorer of v{version} failed: {}; its last lines: {}",
+                run.exit,
+                run.log_tail.trim()
             )),
         })
     }

@@ -231,7 +231,7 @@ fn bench_search_answers_its_protocol() {
     let requests = [
         json!({"op": "init", "space": [{"name": "x", "type": "float", "low": 0.0, "high": 1.0, "log": false}], "seed": 0, "budget": 3, "parallel": 1}),
         json!({"op": "ask"}),
-        json!({"op": "tell", "id": 1, "value": 0.5}),
+        json!({"op": "tell", "id": 0, "value": 0.5}),
         json!({"op": "ask"}),
     ];
     let mut input = child.stdin.take().unwrap();

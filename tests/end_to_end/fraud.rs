@@ -1,6 +1,6 @@
 //! The example that people meet first.
 
-use crate::project::{Finished, Project};
+use crate::project::{Finished, Project, skipped};
 use podium_operator::workload::forest::Settings;
 use podium_operator::workload::model_file::Model;
 use podium_operator::workload::simulate::{Request, transactions};
@@ -184,10 +184,10 @@ fn a_champion_that_is_better_stays_and_the_exit_code_says_so() {
 fn data_from_elsewhere_with_the_same_columns_are_taken() {
     let elsewhere = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/fraud");
     if !elsewhere.is_dir() {
-        eprintln!(
-            "SKIPPED: {} is not here, so the example was not run on data from elsewhere",
+        skipped(&format!(
+            "{} is not here, so the example was not run on data from elsewhere",
             elsewhere.display()
-        );
+        ));
         return;
     }
     let project = Project::copy_of("examples/fraud");

@@ -444,14 +444,8 @@ fn describe(input: &TrialInput<'_>, exit: &Exit, log_tail: &str) -> (Reason, Str
         tail => format!("{text}; its last lines: {tail}"),
     };
     match exit {
-        Exit::Code(code) => (
-            Reason::NonZeroExit,
-            with_log(format!("the container exited with code {code}")),
-        ),
-        Exit::Signal(signal) => (
-            Reason::Signalled,
-            with_log(format!("signal {signal} ended the container")),
-        ),
+        Exit::Code(_) => (Reason::NonZeroExit, with_log(exit.to_string())),
+        Exit::Signal(_) => (Reason::Signalled, with_log(exit.to_string())),
         Exit::DeadlineExceeded => {
             let limit = input
                 .active_deadline_seconds
@@ -460,12 +454,23 @@ fn describe(input: &TrialInput<'_>, exit: &Exit, log_tail: &str) -> (Reason, Str
                 format!("it ran longer than `trial.activeDeadlineSeconds`{limit} and was ended");
             (Reason::DeadlineExceeded, with_log(text))
         }
-        Exit::OutOfMemory => (
-            Reason::OutOfMemory,
-            with_log("it used more memory than it may".to_string()),
-        ),
-        Exit::CannotStart(why) => (Reason::CannotStart, why.clone()),
-        Exit::Infrastructure(how) => (Reason::InfrastructureLost, how.clone()),
+        Exit::OutOfMemory => (Reason::OutOfMemory, with_log(exit.to_string())),
+        Exit::CannotStart(_) => (Reason::CannotStart, exit.to_string()),
+        Exit::Infrastructure(_) => (Reason::InfrastructureLost, exit.to_string()),
+    }
+}
+
+impl std::fmt::Display for Exit {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Code(code) => write!(formatter, "the container exited with code {code}"),
+            Self::Signal(signal) => write!(formatter, "signal {signal} ended the container"),
+            Self::DeadlineExceeded => {
+                formatter.write_str("it ran longer than it may and was ended")
+            }
+            Self::OutOfMemory => formatter.write_str("it used more memory than it may"),
+            Self::CannotStart(why) | Self::Infrastructure(why) => formatter.write_str(why),
+        }
     }
 }
 

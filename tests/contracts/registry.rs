@@ -1,0 +1,154 @@
+//! Models: versions registered once per key, aliases moved by comparing and setting.
+
+use podium_operator::adapters::directory::registry::DirectoryRegistry;
+use podium_operator::ports::{ModelRegistry, Moved, NewVersion};
+use std::collections::BTreeMap;
+
+/// A registry, and the URI of a directory with a model in it.
+struct Case<R> {
+    registry: R,
+    source: String,
+}
+
+impl<R: ModelRegistry> Case<R> {
+    async fn register(&self, key: &str) -> String {
+        let new = NewVersion {
+            model: "fraud",
+            key,
+            source: &self.source,
+            tags: BTreeMap::from([("trial".to_string(), key.to_string())]),
+        };
+        self.registry.register(new).await.unwrap()
+    }
+
+    async fn alias(&self, alias: &str) -> Option<String> {
+        self.registry
+            .view("fraud")
+            .await
+            .unwrap()
+            .unwrap()
+            .aliases
+            .get(alias)
+            .cloned()
+    }
+
+    async fn move_champion(&self, from: Option<&str>, to: &str) -> Moved {
+        self.registry
+            .move_alias("fraud", "champion", from, to)
+            .await
+            .unwrap()
+    }
+}
+
+async fn versions_count_up_and_a_key_registers_once(case: &Case<impl ModelRegistry>) {
+    assert!(case.registry.view("fraud").await.unwrap().is_none());
+    let first = case.register("search-1").await;
+    let second = case.register("search-2").await;
+    assert_eq!((first.as_str(), second.as_str()), ("1", "2"));
+    assert_eq!(case.register("search-1").await, "1");
+    let view = case.registry.view("fraud").await.unwrap().unwrap();
+    assert_eq!(view.versions.keys().collect::<Vec<_>>(), ["1", "2"]);
+    assert!(view.aliases.is_empty());
+}
+
+async fn an_alias_moves_from_where_it_was_expected(case: &Case<impl ModelRegistry>) {
+    case.register("a").await;
+    case.register("b").await;
+    assert_eq!(case.move_champion(None, "1").await, Moved::Done);
+    assert_eq!(case.alias("champion").await.as_deref(), Some("1"));
+    assert_eq!(case.move_champion(Some("1"), "2").await, Moved::Done);
+    assert_eq!(case.alias("champion").await.as_deref(), Some("2"));
+    assert_eq!(
+        case.move_champion(Some("1"), "2").await,
+        Moved::Done,
+        "moving again is no move"
+    );
+}
+
+async fn an_alias_that_others_moved_is_left_alone(case: &Case<impl ModelRegistry>) {
+    case.register("a").await;
+    case.register("b").await;
+    case.register("c").await;
+    case.move_champion(None, "3").await;
+    let found = Some("3".to_string());
+    assert_eq!(
+        case.move_champion(Some("1"), "2").await,
+        Moved::Contended {
+            found: found.clone()
+        }
+    );
+    assert_eq!(
+        case.move_champion(None, "2").await,
+        Moved::Contended { found }
+    );
+    assert_eq!(case.alias("champion").await.as_deref(), Some("3"));
+}
+
+async fn an_alias_does_not_move_to_a_version_that_is_not_there(case: &Case<impl ModelRegistry>) {
+    case.register("a").await;
+    assert!(
+        case.registry
+            .move_alias("fraud", "champion", None, "9")
+            .await
+            .is_err()
+    );
+    assert_eq!(case.alias("champion").await, None);
+}
+
+async fn tags_are_added_and_replaced(case: &Case<impl ModelRegistry>) {
+    case.register("a").await;
+    for value in ["one", "two"] {
+        let tags = BTreeMap::from([("verdict".to_string(), value.to_string())]);
+        case.registry.tag("fraud", "1", tags).await.unwrap();
+    }
+    assert!(
+        case.registry
+            .tag("fraud", "9", BTreeMap::new())
+            .await
+            .is_err()
+    );
+}
+
+fn directory() -> (Case<DirectoryRegistry>, tempfile::TempDir) {
+    let directory = tempfile::tempdir().unwrap();
+    let output = directory.path().join("output");
+    std::fs::create_dir(&output).unwrap();
+    std::fs::write(output.join("model.parquet"), "weights").unwrap();
+    let registry = DirectoryRegistry::new(
+        directory.path().join("registry"),
+        directory.path().to_path_buf(),
+    );
+    let source = "file://output".to_string();
+    (Case { registry, source }, directory)
+}
+
+#[test]
+fn a_version_of_the_directory_holds_the_files_and_its_tags() {
+    let (case, alive) = directory();
+    crate::run(async {
+        case.register("a").await;
+        let tags = BTreeMap::from([("verdict".to_string(), "Superior".to_string())]);
+        case.registry.tag("fraud", "1", tags).await.unwrap();
+    });
+    let version = alive.path().join("registry/fraud/versions/1");
+    assert_eq!(
+        std::fs::read_to_string(version.join("files/model.parquet")).unwrap(),
+        "weights"
+    );
+    let text = std::fs::read_to_string(version.join("version.yaml")).unwrap();
+    assert!(
+        text.contains("trial: a") && text.contains("verdict: Superior"),
+        "{text}"
+    );
+}
+
+suite! {
+    directory_registry => super::directory();
+    [
+    versions_count_up_and_a_key_registers_once,
+    an_alias_moves_from_where_it_was_expected,
+    an_alias_that_others_moved_is_left_alone,
+    an_alias_does_not_move_to_a_version_that_is_not_there,
+    tags_are_added_and_replaced,
+    ]
+}
