@@ -13,3 +13,6 @@ lint: ## Format, clippy with warnings denied, docs
 
 crds: ## Write crds/ anew from the types
 	UPDATE_CRDS=1 cargo test -q -p podium-api --test crds generated_files
+
+bench: ## Measure what docs/benchmarks.md states; takes about half an hour
+	@scripts/bench

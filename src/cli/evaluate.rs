@@ -2,6 +2,7 @@
 
 use super::train::path_of_uri;
 use super::{Failure, intervals, summary};
+use crate::engine::evaluation::finished_status;
 use crate::workload::evaluate::{self, Request, Slice, Source};
 use clap::{ArgGroup, Args, ValueEnum};
 use podium_core::comparison::{
@@ -103,7 +104,7 @@ pub(super) struct Arguments {
     /// What the rows are called in the sentence.
     #[arg(long, default_value = "rows")]
     rows_noun: String,
-    /// `json` prints the whole comparison with every metric of both models.
+    /// `json` prints the status that an Evaluation would have, with every metric of both models.
     #[arg(long, short, default_value = "text")]
     output: Output,
 }
@@ -187,7 +188,10 @@ pub(super) fn evaluate(arguments: Arguments) -> Result<ExitCode, Failure> {
         rows: &rows_noun,
     };
     match output {
-        Output::Json => println!("{}", serde_json::to_string_pretty(&comparison)?),
+        Output::Json => {
+            let evaluation = finished_status(&comparison, &naming)?;
+            println!("{}", serde_json::to_string_pretty(&evaluation)?);
+        }
         Output::Text => {
             print!("{}", summary::metrics(&comparison));
             print!("{}", intervals::draw(&comparison));

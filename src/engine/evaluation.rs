@@ -65,12 +65,23 @@ fn finished(
         challenger: &challenger,
         rows: &evaluation.spec.rows_noun,
     };
+    finished_status(comparison, &naming)
+}
+
+/// The part of a status that says what a comparison found.
+///
+/// # Errors
+/// The comparison cannot be written as JSON.
+pub fn finished_status(
+    comparison: &Comparison,
+    naming: &Naming<'_>,
+) -> Result<EvaluationStatus, PortError> {
     let whole =
         serde_json::to_value(comparison).map_err(|e| PortError::Permanent(e.to_string()))?;
     Ok(EvaluationStatus {
         phase: Some(FINISHED.to_string()),
         verdict: Some(verdict_name(&comparison.verdict).to_string()),
-        sentence: Some(sentence(comparison, &naming)),
+        sentence: Some(sentence(comparison, naming)),
         comparison: Some(whole),
         ..EvaluationStatus::default()
     })

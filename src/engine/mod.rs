@@ -4,7 +4,7 @@
 
 mod champion_policy;
 mod champion_status;
-mod evaluation;
+pub mod evaluation;
 mod trial;
 mod tuning_job;
 

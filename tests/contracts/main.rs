@@ -31,7 +31,9 @@ macro_rules! laws_of {
 
 pub(crate) use laws_of;
 
+mod clock;
 mod cluster;
+mod evaluator;
 mod object_store;
 mod registry;
 mod trial_runner;

@@ -3,10 +3,13 @@
 use podium_operator::adapters::directory::store::DirectoryStore;
 use podium_operator::ports::ObjectStore;
 
+/// Stores bytes under a name and returns their URI.
+type Put = Box<dyn Fn(&str, &[u8]) -> String>;
+
 /// A store, and a way to put objects into it.
 struct Case<S> {
     store: S,
-    put: Box<dyn Fn(&str, &[u8]) -> String>,
+    put: Put,
 }
 
 async fn a_digest_names_the_bytes(case: &Case<impl ObjectStore>) {
@@ -41,7 +44,7 @@ async fn a_scheme_of_another_world_is_refused(case: &Case<impl ObjectStore>) {
 fn directory() -> (Case<DirectoryStore>, tempfile::TempDir) {
     let directory = tempfile::tempdir().unwrap();
     let base = directory.path().to_path_buf();
-    let put = Box::new(move |name: &str, bytes: &[u8]| {
+    let put: Put = Box::new(move |name: &str, bytes: &[u8]| {
         std::fs::write(base.join(name), bytes).unwrap();
         format!("file://{name}")
     });

@@ -132,7 +132,9 @@ fn evaluate_gives_the_verdict_of_the_run_and_everything_as_json() {
     );
     assert!(text.out.contains("Matthews correlation"), "{}", text.out);
     let whole = ended(&[&arguments[..], &["-o", "json"]].concat());
-    let comparison: Value = serde_json::from_str(&whole.out).unwrap();
+    let evaluation: Value = serde_json::from_str(&whole.out).unwrap();
+    assert_eq!(evaluation["verdict"], "Superior");
+    let comparison = &evaluation["comparison"];
     assert_eq!(comparison["verdict"]["kind"], "Superior");
     assert_eq!(comparison["challenger"].as_object().unwrap().len(), 13);
     let of_run = &project.only("evaluations")["status"]["comparison"];
