@@ -167,9 +167,9 @@ mod tests {
         set(&mut comparison.metrics[1], -0.02, 0.0, 0.02);
         assert_eq!(
             draw(&comparison),
-            "  ROC AUC    +0.0200                |     [------o------]\n\
+            "  ROC AUC    +0.0200                |      [------o------]\n\
              \x20 log loss   +0.0000  [-------------o-------------]                    :\n\
-             \x20                     -0.0200       0                              0.0500\n"
+             \x20                     -0.0200       0                             0.0500\n"
         );
     }
 

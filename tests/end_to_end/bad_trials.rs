@@ -45,19 +45,23 @@ fn each_bad_end_fails_the_trial_and_says_why() {
         ("kill -9 $$$$".to_string(), "signal 9"),
         (
             "true".to_string(),
-            "the termination message must be a JSON object with `metrics`; it is empty",
+            "the container ended well but wrote no termination message",
         ),
         (
             report("{\"metrics\": {\"loss\": 1"),
             "the termination message must be",
         ),
         (report("{\"metrics\": {\"loss\": NaN}}"), "`loss`"),
-        (report("{\"metrics\": {\"loss\": 1e999}}"), "`loss`"),
+        (report("{\"metrics\": {\"loss\": -Infinity}}"), "`loss`"),
+        (
+            report("{\"metrics\": {\"loss\": 1e999}}"),
+            "number out of range at line 1",
+        ),
         (report("{\"metrics\": {\"lossy\": 1}}"), "`loss`"),
         (report("{\"loss\": 1}"), "must have `metrics`"),
         (
             "head -c 5000 /dev/zero | tr '\\0' x > $PODIUM_TERMINATION_MESSAGE_PATH".to_string(),
-            "4,096",
+            "must be shorter than 4096 bytes",
         ),
     ];
     for (script, expected) in cases {

@@ -10,7 +10,7 @@ use podium_core::report::CombinedMetric;
 use podium_core::time::Timestamp;
 use podium_core::tuning::conditions::Condition as Said;
 use podium_core::tuning::trial::{Attempt, Phase, Reason, TrialRecord};
-use podium_core::value::Configuration;
+use podium_core::value::{Configuration, ParameterValue};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -135,9 +135,17 @@ fn duration(milliseconds: i64) -> String {
 fn parameters_text(parameters: &Configuration) -> String {
     let all: Vec<String> = parameters
         .iter()
-        .map(|(name, value)| format!("{name}={value}"))
+        .map(|(name, value)| match value {
+            ParameterValue::Real(number) => format!("{name}={}", six_digits(*number)),
+            ParameterValue::Integer(_) | ParameterValue::Text(_) => format!("{name}={value}"),
+        })
         .collect();
     all.join(",").chars().take(500).collect()
+}
+
+/// A number with at most six significant digits, for people.
+fn six_digits(number: f64) -> f64 {
+    format!("{number:.5e}").parse().unwrap_or(number)
 }
 
 /// The conditions as said now: a transition time changes only where the status did, and nothing is
@@ -203,5 +211,27 @@ pub fn memory_of(status: Option<&ChampionPolicyStatus>) -> Memory {
             .holdout_use
             .as_ref()
             .map_or(0, |h| u32::try_from(h.evaluations).unwrap_or(0)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_are_short_for_people() {
+        let configuration = Configuration::from([
+            ("depth".to_string(), ParameterValue::Integer(7)),
+            ("kind".to_string(), ParameterValue::Text("gini".to_string())),
+            (
+                "rate".to_string(),
+                ParameterValue::Real(0.624_737_089_344_035_5),
+            ),
+            ("tiny".to_string(), ParameterValue::Real(1.234_567_891e-9)),
+        ]);
+        assert_eq!(
+            parameters_text(&configuration),
+            "depth=7,kind=gini,rate=0.624737,tiny=0.00000000123457"
+        );
     }
 }

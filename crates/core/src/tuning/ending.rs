@@ -1,5 +1,6 @@
 //! When a search is over, and how it ended.
 
+use super::trial::Phase;
 use super::{Best, Counts, Reason, TuningInput};
 use crate::time::Timestamp;
 
@@ -44,6 +45,18 @@ pub(super) fn exhausted(found: bool, message: String) -> Ending {
     }
 }
 
+/// What went wrong with the newest failed trial, to follow a sentence about all of them.
+fn last_failure(input: &TuningInput<'_>) -> String {
+    let failed = input
+        .trials
+        .iter()
+        .filter(|trial| !trial.refit && trial.record.phase == Phase::Failed);
+    failed
+        .max_by_key(|trial| trial.index)
+        .map(|trial| format!("; {}: {}", trial.name, trial.record.message))
+        .unwrap_or_default()
+}
+
 /// The ordered list of endings; the first that applies wins.
 pub(super) fn judge(
     input: &TuningInput<'_>,
@@ -68,8 +81,9 @@ pub(super) fn judge(
         return Some(Ending::failed(
             Reason::TooManyFailedTrials,
             format!(
-                "{} trials failed, more than `maxFailedTrials` {limit} allows",
-                counts.failed
+                "{} trials failed, more than `maxFailedTrials` {limit} allows{}",
+                counts.failed,
+                last_failure(input)
             ),
         ));
     }
