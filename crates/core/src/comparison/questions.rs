@@ -109,3 +109,54 @@ impl Question {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(metric: Metric, role: Role, margin: f64, low: f64, high: f64) -> Outcome {
+        let question = Question {
+            measure: Measure {
+                metric,
+                slice: None,
+            },
+            slice: None,
+            role,
+            margin: Some(margin),
+        };
+        question.outcome(Interval { low, high })
+    }
+
+    #[test]
+    fn intervals_and_margins_decide_by_the_table() {
+        use Outcome::{Better, Inconclusive, NotWorse, Worse};
+        let cases = [
+            (Metric::RocAuc, Role::Primary, 0.0, 0.001, 0.02, Better),
+            (Metric::RocAuc, Role::Primary, 0.0, 0.0, 0.02, Inconclusive),
+            (
+                Metric::RocAuc,
+                Role::Primary,
+                0.01,
+                0.005,
+                0.02,
+                Inconclusive,
+            ),
+            (Metric::RocAuc, Role::Primary, 0.01, 0.011, 0.02, Better),
+            (Metric::RocAuc, Role::Primary, 0.0, -0.02, -0.001, Worse),
+            (Metric::LogLoss, Role::Primary, 0.0, -0.02, -0.001, Better),
+            (Metric::LogLoss, Role::Primary, 0.0, 0.001, 0.02, Worse),
+            (Metric::F1, Role::Guardrail, 0.01, -0.009, 0.0, NotWorse),
+            (Metric::F1, Role::Guardrail, 0.01, -0.01, 0.0, Inconclusive),
+            (Metric::F1, Role::Guardrail, 0.01, -0.03, -0.011, Worse),
+            (Metric::Brier, Role::Guardrail, 0.01, 0.0, 0.009, NotWorse),
+            (Metric::Brier, Role::Guardrail, 0.01, 0.011, 0.03, Worse),
+        ];
+        for (metric, role, margin, low, high, expected) in cases {
+            let found = outcome(metric, role, margin, low, high);
+            assert_eq!(
+                found, expected,
+                "{metric} {role:?} {margin} [{low}, {high}]"
+            );
+        }
+    }
+}

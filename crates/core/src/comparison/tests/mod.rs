@@ -419,3 +419,54 @@ fn bad_rows_and_settings_are_refused_with_their_place() {
         Some("row 1: `weight` must be a whole number, since weights are frequencies")
     );
 }
+
+#[test]
+fn a_deciding_metric_that_is_often_undefined_decides_nothing() {
+    let guarded = |predicted_positive: usize| {
+        let mut holdout = simulated(2_000, 0.2, [1.0, 0.8], 16);
+        for score in [&mut holdout.champion, &mut holdout.challenger] {
+            score.iter_mut().for_each(|score| *score *= 0.4);
+            score[..predicted_positive].fill(0.9);
+        }
+        let settings = Settings {
+            guardrails: vec![Guardrail {
+                metric: Metric::Precision,
+                slice: None,
+                max_regression: 0.5,
+            }],
+            ..Settings::default()
+        };
+        verdict(&holdout, &settings).verdict
+    };
+    // No row is predicted positive in one of twenty resamples, or in one of a hundred million.
+    let rare = guarded(3);
+    let Verdict::NotComparable {
+        reason:
+            NotComparableReason::UnstableResamples {
+                metric,
+                undefined,
+                resamples,
+                ..
+            },
+    } = rare
+    else {
+        panic!("{rare:?}");
+    };
+    assert_eq!((metric, resamples), (Metric::Precision, 2000));
+    assert!((60..140).contains(&undefined), "{undefined}");
+    assert!(!matches!(guarded(18), Verdict::NotComparable { .. }));
+}
+
+#[test]
+fn an_observed_metric_that_is_undefined_once_is_still_reported() {
+    let mut holdout = simulated(2_000, 0.2, [1.0, 0.8], 17);
+    holdout.champion.iter_mut().for_each(|score| *score *= 0.4);
+    holdout.champion[..3].fill(0.9);
+    let settings = Settings {
+        observed: vec![Metric::Precision],
+        ..Settings::default()
+    };
+    let comparison = verdict(&holdout, &settings);
+    assert!(!matches!(comparison.verdict, Verdict::NotComparable { .. }));
+    assert!(comparison.metrics[1].low.is_some());
+}

@@ -185,6 +185,8 @@ fn too_many_failures_and_the_deadline_fail_the_search() {
         mk_trial(1, TrialPhase::Failed, None),
         mk_trial(2, TrialPhase::Failed, None),
     ];
+    let allowed = plan(&mk_input(&settings, &trials[..1]), NOW);
+    assert_eq!(allowed.report.phase, Phase::Running);
     let failed = plan(&mk_input(&settings, &trials), NOW);
     assert_eq!(
         (failed.report.phase, failed.report.reason),
