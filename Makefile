@@ -1,4 +1,4 @@
-.PHONY: help test lint crds bench
+.PHONY: help test lint crds bench testbed testbed-down testbed-test
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -16,3 +16,13 @@ crds: ## Write crds/ anew from the types
 
 bench: ## Measure what docs/benchmarks.md states; takes about half an hour
 	@scripts/bench
+
+testbed: ## Start a one-node Kubernetes (as root; builds for minutes at its first time) and print its KUBECONFIG
+	@cargo run --quiet --locked -p podium-testbed -- up
+
+testbed-down: ## End it and remove everything it made
+	@cargo run --quiet --locked -p podium-testbed -- down
+
+testbed-test: ## The tests that need a real cluster, as root
+	PODIUM_TESTBED=true cargo test --locked -p podium-testbed --test cluster
+	scripts/on-testbed cargo test --locked --test cluster

@@ -1,72 +1,13 @@
 //! Local admission: every CEL rule of every CRD by a passing and a failing fixture, and the structural refusals.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A test speaks by failing.
 
+#[path = "fixtures/admission.rs"]
+mod fixtures;
+
+use fixtures::{Fixture, fixtures, merged};
 use podium_operator::local::admission::admit;
-use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use std::path::Path;
-
-#[derive(Deserialize)]
-struct Fixtures {
-    base: Value,
-    rules: Vec<Fixture>,
-}
-
-/// A rule with a change of the base object that it lets pass and one that it refuses.
-#[derive(Deserialize)]
-struct Fixture {
-    at: String,
-    rule: String,
-    /// Whether the base object is stored already; rules about changes need that, and others must not be mixed up with them.
-    #[serde(default = "yes")]
-    transition: bool,
-    pass: Value,
-    fail: Value,
-    causes: Vec<String>,
-}
-
-fn yes() -> bool {
-    true
-}
-
-fn fixtures() -> Vec<(String, Fixtures)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/admission");
-    let mut files: Vec<_> = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
-    files.sort();
-    let read = |path: &Path| {
-        podium_operator::yaml::document(&std::fs::read_to_string(path).unwrap()).unwrap()
-    };
-    files
-        .iter()
-        .map(|path| {
-            (
-                path.file_stem().unwrap().to_string_lossy().into_owned(),
-                read(path),
-            )
-        })
-        .collect()
-}
-
-/// RFC 7386.
-fn merged(base: &Value, patch: &Value) -> Value {
-    let Value::Object(changes) = patch else {
-        return patch.clone();
-    };
-    let mut fields = base.as_object().cloned().unwrap_or_default();
-    for (name, change) in changes {
-        if change.is_null() {
-            fields.remove(name);
-        } else {
-            let below = fields.get(name).cloned().unwrap_or_default();
-            fields.insert(name.clone(), merged(&below, change));
-        }
-    }
-    Value::Object(fields)
-}
 
 fn said(object: &Value, old: Option<&Value>) -> Vec<String> {
     admit(object, old).map_or_else(
@@ -173,7 +114,8 @@ fn structure_is_refused_in_the_words_of_an_api_server() {
     );
     assert_eq!(
         refused(json!({"spec": {"maxTrials": 0}})),
-        "spec.maxTrials: Invalid value: 0: spec.maxTrials in body should be greater than or equal to 1"
+        "spec.maxTrials: Invalid value: 0: spec.maxTrials in body should be greater than or equal to 1\n\
+         spec.parallelism: Invalid value: \"object\": `parallelism` must be at most `maxTrials`"
     );
     assert_eq!(
         refused(json!({"spec": {"objective": null}})),

@@ -43,12 +43,12 @@ fn each_is_refused_with_its_file_and_path() {
         (
             "min: -1, max: 1",
             "min: 1, max: -1",
-            "spec.parameters[0].real.min: Invalid value: 1: `min` must be less than `max`",
+            "spec.parameters[0].real.min: Invalid value: \"object\": `min` must be less than `max`",
         ),
         (
             "min: -1, max: 1",
             "min: 0, max: 1, scale: Log",
-            "spec.parameters[0].real.min: Invalid value: 0: `min` must be greater than 0 when `scale` is Log",
+            "spec.parameters[0].real.min: Invalid value: \"object\": `min` must be greater than 0 when `scale` is Log",
         ),
         (
             "name: kind",
@@ -68,7 +68,7 @@ fn each_is_refused_with_its_file_and_path() {
         (
             "maxTrials: 3",
             "maxTrials: 3\n  algorithm: {name: Grid}",
-            "spec.algorithm.name: Invalid value: \"Grid\": `Grid` needs a finite space: every `real` parameter must have a `step`, and none may be `normal`",
+            "spec.algorithm.name: Invalid value: \"object\": `Grid` needs a finite space: every `real` parameter must have a `step`, and none may be `normal`",
         ),
         (
             "kind: TuningJob",
@@ -154,7 +154,7 @@ fn an_immutable_field_may_not_change_between_runs() {
     assert!(
         refused
             .err
-            .contains("spec.seed: Invalid value: 8: `seed` is immutable"),
+            .contains("spec.seed: Invalid value: \"object\": `seed` is immutable"),
         "{}",
         refused.err
     );

@@ -93,7 +93,7 @@ pub struct EvaluatedVersion {
 pub struct EvaluationStatus {
     /// The generation that this status was made of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0, max = i64::MAX))]
+    #[schemars(range(min = 0, max = 9_007_199_254_740_991_i64))]
     pub observed_generation: Option<i64>,
     /// Pending, Finished or Failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]

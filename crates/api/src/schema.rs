@@ -45,7 +45,7 @@ pub fn metrics(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "object",
         "maxProperties": 200,
-        "additionalProperties": { "type": "number", "minimum": f64::MIN, "maximum": f64::MAX },
+        "additionalProperties": { "type": "number", "minimum": -1e18, "maximum": 1e18 },
     })
 }
 
@@ -66,7 +66,7 @@ pub fn conditions(_: &mut SchemaGenerator) -> Schema {
                 "reason": { "type": "string", "minLength": 1, "maxLength": 1024, "description": "Why, as one CamelCase word of a closed list." },
                 "message": { "type": "string", "maxLength": 32768, "description": "Why, in one sentence." },
                 "lastTransitionTime": { "type": "string", "format": "date-time", "maxLength": 64, "description": "When `status` last changed." },
-                "observedGeneration": { "type": "integer", "format": "int64", "minimum": 0, "maximum": i64::MAX, "description": "The generation of the object that this was said of." },
+                "observedGeneration": { "type": "integer", "format": "int64", "minimum": 0, "maximum": 9_007_199_254_740_991_i64, "description": "The generation of the object that this was said of." },
             },
         },
     })

@@ -66,7 +66,7 @@ pub struct TrialSpec {
 pub struct TrialStatus {
     /// The generation that this status was made of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0, max = i64::MAX))]
+    #[schemars(range(min = 0, max = 9_007_199_254_740_991_i64))]
     pub observed_generation: Option<i64>,
     /// Pending, Queued, Running, Succeeded, StoppedEarly, Infeasible or Failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -78,7 +78,7 @@ pub struct TrialStatus {
     pub conditions: Conditions,
     /// The objective, once it ended with one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = -1e300, max = 1e300))]
+    #[schemars(range(min = -1e18, max = 1e18))]
     pub objective: Option<f64>,
     /// Its metrics.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -134,10 +134,10 @@ pub struct TrialMetric {
     #[schemars(length(min = 1, max = 250))]
     pub name: String,
     /// Its value.
-    #[schemars(range(min = -1e300, max = 1e300))]
+    #[schemars(range(min = -1e18, max = 1e18))]
     pub value: f64,
     /// Sum of the weights of its parts.
-    #[schemars(range(min = 0.0, max = 1e300))]
+    #[schemars(range(min = 0.0, max = 1e18))]
     pub weight: f64,
     /// From how many parts it was combined.
     #[schemars(range(min = 1, max = 100_000))]

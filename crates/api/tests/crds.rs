@@ -59,6 +59,17 @@ fn lint(path: &str, schema: &Value, faults: &mut Vec<String>) {
         }
         _ => {}
     }
+    // The API server compares whole numbers as 64-bit integers, so a bound beyond them refuses every whole number.
+    for bound in ["minimum", "maximum"] {
+        let number = schema.get(bound).and_then(Value::as_f64);
+        if number
+            .is_some_and(|number| number.abs() > 9.2e18 || (number != 0.0 && number.abs() < 1e-9))
+        {
+            fault(&format!(
+                "a `{bound}` that no 64-bit integer can be compared with"
+            ));
+        }
+    }
     if has("additionalProperties") && !has("maxProperties") {
         fault("a map without `maxProperties`");
     }

@@ -22,6 +22,19 @@ impl Cause {
             message: message.into(),
         }
     }
+
+    /// Whether the shape is wrong, so that a rule could stumble over it.
+    fn blocks_rules(&self) -> bool {
+        [
+            "Required value",
+            "Too long",
+            "Too many",
+            "Unsupported value",
+        ]
+        .iter()
+        .any(|kind| self.message.starts_with(kind))
+            || self.message.contains(" in body must be of type ")
+    }
 }
 
 impl fmt::Display for Cause {
@@ -37,7 +50,7 @@ impl fmt::Display for Cause {
 /// The object as it would be stored, with defaults and without a status; `old` is what is stored under its name.
 ///
 /// # Errors
-/// Everything that is wrong with it. Rules are only asked once types and bounds hold, as in an API server.
+/// Everything that is wrong with it. Rules are not asked of an object whose shape is wrong, as in an API server.
 pub fn admit(object: &Value, old: Option<&Value>) -> Result<Value, Vec<Cause>> {
     let schema = schema_of(object).map_err(|cause| vec![cause])?;
     let mut causes = structure::unknown_fields(&schema, object);
@@ -50,11 +63,10 @@ pub fn admit(object: &Value, old: Option<&Value>) -> Result<Value, Vec<Cause>> {
         fields.remove("status");
     }
     let object = without_nulls(&apply_defaults(&schema, &object));
-    let causes = structure::validate(&schema, &object);
-    if !causes.is_empty() {
-        return Err(causes);
+    let mut causes = structure::validate(&schema, &object);
+    if !causes.iter().any(Cause::blocks_rules) {
+        causes.extend(rules(&schema, &object, old));
     }
-    let causes = rules(&schema, &object, old);
     if causes.is_empty() {
         Ok(object)
     } else {
@@ -124,38 +136,28 @@ fn rules(schema: &Value, object: &Value, old: Option<&Value>) -> Vec<Cause> {
         .into_vec()
         .into_iter()
         .map(|error| {
-            let path = field_path(schema, &error.field_path, &error.rule);
-            let value =
-                value_at(object, &path).map_or_else(|| "null".to_string(), structure::shown);
-            Cause::new(&path, format!("Invalid value: {value}: {}", error.message))
+            // The API server shows the type of the node that states the rule, not the value.
+            let shown =
+                type_that_states(schema, &error.field_path, &error.rule).unwrap_or("object");
+            Cause::new(
+                &error.field_path,
+                format!("Invalid value: \"{shown}\": {}", error.message),
+            )
         })
         .collect()
 }
 
-/// The path of a rule's own node, and of the field below it that the rule names as its `fieldPath`.
-fn field_path(schema: &Value, node: &str, rule: &str) -> String {
-    let at_node = structure::schema_at(schema, node);
-    let named = at_node
-        .and_then(|schema| schema.get("x-kubernetes-validations")?.as_array())
-        .and_then(|rules| {
-            rules
-                .iter()
-                .find(|stated| stated.get("rule").and_then(Value::as_str) == Some(rule))
-        })
-        .and_then(|stated| stated.get("fieldPath")?.as_str())
-        .unwrap_or_default();
-    if node.ends_with(named) {
-        node.to_string()
-    } else {
-        format!("{node}{named}")
-    }
-}
-
-fn value_at<'a>(object: &'a Value, path: &str) -> Option<&'a Value> {
-    structure::segments(path)
-        .into_iter()
-        .try_fold(object, |value, segment| match segment {
-            structure::Segment::Field(name) => value.get(name),
-            structure::Segment::Index(index) => value.get(index),
-        })
+/// The type of the node at `path` or above it whose schema states `rule`; a rule may name a field below its node.
+fn type_that_states<'a>(schema: &'a Value, path: &str, rule: &str) -> Option<&'a str> {
+    let ends = path.match_indices(['.', '[']).map(|(end, _)| end);
+    let mut nodes: Vec<&str> = ends.map(|end| &path[..end]).collect();
+    nodes.push(path);
+    nodes.into_iter().rev().find_map(|node| {
+        let schema = structure::schema_at(schema, node)?;
+        let stated = schema.get("x-kubernetes-validations")?.as_array()?;
+        let states = stated
+            .iter()
+            .any(|one| one.get("rule").and_then(Value::as_str) == Some(rule));
+        states.then(|| schema.get("type")?.as_str()).flatten()
+    })
 }

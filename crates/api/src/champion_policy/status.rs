@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub struct ChampionPolicyStatus {
     /// The generation that this status was made of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0, max = i64::MAX))]
+    #[schemars(range(min = 0, max = 9_007_199_254_740_991_i64))]
     pub observed_generation: Option<i64>,
     /// In one word; derived from the conditions, may gain values.
     #[serde(default, skip_serializing_if = "Option::is_none")]

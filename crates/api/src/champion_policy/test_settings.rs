@@ -30,7 +30,7 @@ pub struct TestSpec {
     pub weights: WeightRole,
     /// Scores at or above it are positive.
     #[serde(default = "half")]
-    #[schemars(range(min = -1e300, max = 1e300))]
+    #[schemars(range(min = -1e18, max = 1e18))]
     pub threshold: f64,
     /// Effective positives below which nothing is decided.
     #[serde(default = "fifty")]
@@ -164,7 +164,7 @@ pub struct PrimarySpec {
     pub metric: MetricName,
     /// By how much more than this.
     #[serde(default)]
-    #[schemars(range(min = 0.0, max = 1e300))]
+    #[schemars(range(min = 0.0, max = 1e18))]
     pub min_improvement: f64,
 }
 
@@ -192,7 +192,7 @@ pub struct GuardrailSpec {
     #[schemars(length(min = 1, max = 63))]
     pub slice: Option<String>,
     /// By how much it may be worse.
-    #[schemars(range(min = 0.0, max = 1e300))]
+    #[schemars(range(min = 0.0, max = 1e18))]
     #[x_kube(validation = Rule::new("self > 0.0").message("`maxRegression` must be greater than 0: no finite holdout can show that a metric did not fall at all"))]
     pub max_regression: f64,
 }

@@ -75,8 +75,7 @@ use serde::{Deserialize, Serialize};
     validation = Rule::new("self.parallelism <= self.maxTrials").message("`parallelism` must be at most `maxTrials`").field_path(".parallelism"),
     validation = Rule::new("self.maxTrials >= oldSelf.maxTrials").message("`maxTrials` may only grow").field_path(".maxTrials"),
     validation = Rule::new("has(self.seed) == has(oldSelf.seed) && (!has(self.seed) || self.seed == oldSelf.seed)").message("`seed` is immutable").field_path(".seed"),
-    validation = Rule::new("!has(self.algorithm) || self.algorithm.name != 'Grid' || self.parameters.all(p, !has(p.normal) && (!has(p.real) || has(p.real.step)))").message("`Grid` needs a finite space: every `real` parameter must have a `step`, and none may be `normal`").field_path(".algorithm.name"),
-    validation = Rule::new("!has(self.initialTrials) || self.initialTrials.all(t, t.all(name, self.parameters.exists(p, p.name == name)))").message("`initialTrials` must name only parameters of this search").field_path(".initialTrials")
+    validation = Rule::new("!has(self.algorithm) || self.algorithm.name != 'Grid' || self.parameters.all(p, !has(p.normal) && (!has(p.real) || has(p.real.step)))").message("`Grid` needs a finite space: every `real` parameter must have a `step`, and none may be `normal`").field_path(".algorithm.name")
 )]
 pub struct TuningJobSpec {
     /// No new trial is started while this is true; running ones go on to their end.

@@ -32,7 +32,7 @@ pub struct ObjectiveSpec {
     pub expression: Option<String>,
     /// Reaching it ends the search.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = -1e300, max = 1e300))]
+    #[schemars(range(min = -1e18, max = 1e18))]
     pub target: Option<f64>,
     /// CEL conditions over the trial's metrics; a trial that violates one is Infeasible and never the best.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -102,18 +102,19 @@ pub enum ScaleSpec {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[x_kube(
     validation = Rule::new("self.min < self.max").message("`min` must be less than `max`").field_path(".min"),
-    validation = Rule::new("self.scale != 'Log' || self.min > 0.0").message("`min` must be greater than 0 when `scale` is Log").field_path(".min")
+    validation = Rule::new("self.scale != 'Log' || self.min > 0.0").message("`min` must be greater than 0 when `scale` is Log").field_path(".min"),
+    validation = Rule::new("!has(self.step) || self.step > 0.0").message("`step` must be greater than 0").field_path(".step")
 )]
 pub struct RealParameter {
     /// Least value.
-    #[schemars(range(min = -1e300, max = 1e300))]
+    #[schemars(range(min = -1e18, max = 1e18))]
     pub min: f64,
     /// Greatest value.
-    #[schemars(range(min = -1e300, max = 1e300))]
+    #[schemars(range(min = -1e18, max = 1e18))]
     pub max: f64,
     /// Values are `min` plus multiples of this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1e-300, max = 1e300))]
+    #[schemars(range(min = 0.0, max = 1e18))]
     pub step: Option<f64>,
     /// On which scale values are spread.
     #[serde(default)]
@@ -161,26 +162,27 @@ pub struct ChoiceParameter {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[x_kube(
     validation = Rule::new("!has(self.min) || !has(self.max) || self.min < self.max").message("`min` must be less than `max`").field_path(".min"),
-    validation = Rule::new("self.deviation > 0.0").message("`deviation` must be greater than 0").field_path(".deviation")
+    validation = Rule::new("self.deviation > 0.0").message("`deviation` must be greater than 0").field_path(".deviation"),
+    validation = Rule::new("!has(self.step) || self.step > 0.0").message("`step` must be greater than 0").field_path(".step")
 )]
 pub struct NormalParameter {
     /// Mean of the values, or of their logarithms when `scale` is Log.
-    #[schemars(range(min = -1e300, max = 1e300))]
+    #[schemars(range(min = -1e18, max = 1e18))]
     pub mean: f64,
     /// Standard deviation, on the same scale.
-    #[schemars(range(min = 0.0, max = 1e300))]
+    #[schemars(range(min = 0.0, max = 1e18))]
     pub deviation: f64,
     /// Least value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = -1e300, max = 1e300))]
+    #[schemars(range(min = -1e18, max = 1e18))]
     pub min: Option<f64>,
     /// Greatest value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = -1e300, max = 1e300))]
+    #[schemars(range(min = -1e18, max = 1e18))]
     pub max: Option<f64>,
     /// Values are rounded to multiples of this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1e-300, max = 1e300))]
+    #[schemars(range(min = 0.0, max = 1e18))]
     pub step: Option<f64>,
     /// Whether values or their logarithms are spread around the mean.
     #[serde(default)]

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 pub struct TuningJobStatus {
     /// The generation that this status was made of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0, max = i64::MAX))]
+    #[schemars(range(min = 0, max = 9_007_199_254_740_991_i64))]
     pub observed_generation: Option<i64>,
     /// In one word; derived from the conditions, may gain values.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -101,7 +101,7 @@ pub struct BestTrial {
     #[schemars(length(max = 253))]
     pub trial: String,
     /// Its objective.
-    #[schemars(range(min = -1e300, max = 1e300))]
+    #[schemars(range(min = -1e18, max = 1e18))]
     pub objective: f64,
     /// Its metrics.
     #[serde(default)]
@@ -125,10 +125,10 @@ pub struct BestTrial {
 #[serde(rename_all = "camelCase")]
 pub struct IntervalStatus {
     /// Its lower end.
-    #[schemars(range(min = -1e300, max = 1e300))]
+    #[schemars(range(min = -1e18, max = 1e18))]
     pub low: f64,
     /// Its upper end.
-    #[schemars(range(min = -1e300, max = 1e300))]
+    #[schemars(range(min = -1e18, max = 1e18))]
     pub high: f64,
 }
 
@@ -156,7 +156,7 @@ pub struct RecentTrial {
     pub phase: String,
     /// Its objective.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = -1e300, max = 1e300))]
+    #[schemars(range(min = -1e18, max = 1e18))]
     pub objective: Option<f64>,
 }
 

@@ -1,0 +1,259 @@
+//! The programs of the test bed: built from source once, kept outside of the checkout under a name with their versions.
+
+use crate::{TestbedError, at};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const KUBERNETES: &str = "1.34.4";
+const ETCD: &str = "3.6.5";
+const CONTAINERD: &str = "2.2.1";
+const CNI: &str = "1.8.0";
+
+/// Where the programs are.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    directory: PathBuf,
+}
+
+/// A step of the build: what it is called, what it makes, and the commands.
+struct Step {
+    name: &'static str,
+    programs: &'static [&'static str],
+    build: fn(&Path) -> Result<(), TestbedError>,
+}
+
+const STEPS: [Step; 6] = [
+    Step {
+        name: "etcd",
+        programs: &["etcd"],
+        build: |bin| {
+            go_build(
+                "etcd",
+                &["go.etcd.io/etcd/server/v3"],
+                "-s -w",
+                &bin.join("etcd"),
+            )
+        },
+    },
+    Step {
+        name: "Kubernetes (about four minutes)",
+        programs: &[
+            "kube-apiserver",
+            "kube-controller-manager",
+            "kube-scheduler",
+            "kubelet",
+            "kubectl",
+        ],
+        build: build_kubernetes,
+    },
+    Step {
+        name: "containerd",
+        programs: &["containerd", "containerd-shim-runc-v2", "ctr"],
+        build: |bin| {
+            let package = |name: &str| {
+                format!("github.com/containerd/containerd/v2/cmd/{name}@v{CONTAINERD}")
+            };
+            let packages = ["containerd", "containerd-shim-runc-v2", "ctr"].map(package);
+            go_install(
+                bin,
+                &["-tags", "no_btrfs no_devmapper no_zfs no_aufs"],
+                &packages,
+            )
+        },
+    },
+    Step {
+        name: "network plugins",
+        programs: &["bridge", "loopback", "host-local"],
+        build: |bin| {
+            let package = |name: &str| {
+                format!("github.com/containernetworking/plugins/plugins/{name}@v{CNI}")
+            };
+            go_install(
+                bin,
+                &[],
+                &["main/bridge", "main/loopback", "ipam/host-local"].map(package),
+            )
+        },
+    },
+    Step {
+        name: "pause",
+        programs: &["pause"],
+        build: |bin| go_build("pause", &["."], "-s -w", &bin.join("pause")),
+    },
+    Step {
+        name: "runc",
+        programs: &["runc"],
+        build: unpack_runc,
+    },
+];
+
+impl Parts {
+    /// The programs, built first where they are missing; `say` is told what is being built.
+    ///
+    /// # Errors
+    /// A program cannot be built; what its builder said is in the message.
+    pub fn ready(say: &mut dyn FnMut(&str)) -> Result<Self, TestbedError> {
+        let directory = cache_directory()?.join(format!(
+            "kubernetes-{KUBERNETES}-etcd-{ETCD}-containerd-{CONTAINERD}-cni-{CNI}"
+        ));
+        at(&directory, fs::create_dir_all(&directory))?;
+        let lock_path = directory.join("lock");
+        let lock = at(&lock_path, File::create(&lock_path))?;
+        at(&lock_path, lock.lock())?;
+        let parts = Self { directory };
+        for step in &STEPS {
+            if step
+                .programs
+                .iter()
+                .all(|program| parts.program(program).is_file())
+            {
+                continue;
+            }
+            say(&format!("building {}", step.name));
+            let unfinished = parts.directory.join("unfinished");
+            let _ = fs::remove_dir_all(&unfinished);
+            at(&unfinished, fs::create_dir_all(&unfinished))?;
+            (step.build)(&unfinished)?;
+            for program in step.programs {
+                let built = unfinished.join(program);
+                at(&built, fs::rename(&built, parts.program(program)))?;
+            }
+        }
+        Ok(parts)
+    }
+
+    /// The path of a program.
+    #[must_use]
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+
+    /// The folder of all programs.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+}
+
+/// `PODIUM_TESTBED_CACHE`, or `podium/testbed` in the user's cache.
+fn cache_directory() -> Result<PathBuf, TestbedError> {
+    let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    variable("PODIUM_TESTBED_CACHE")
+        .or_else(|| variable("XDG_CACHE_HOME").map(|cache| cache.join("podium/testbed")))
+        .or_else(|| variable("HOME").map(|home| home.join(".cache/podium/testbed")))
+        .ok_or_else(|| TestbedError::Needs("HOME or PODIUM_TESTBED_CACHE to be set".to_string()))
+}
+
+fn build_kubernetes(bin: &Path) -> Result<(), TestbedError> {
+    let (major, minor) = ("1", "34");
+    // Without a version the server says v0.0.0, and clients refuse it.
+    let version =
+        |field: &str, value: &str| format!("-X k8s.io/component-base/version.{field}={value}");
+    let flags = [
+        "-s -w".to_string(),
+        version("gitVersion", &format!("v{KUBERNETES}")),
+        version("gitMajor", major),
+        version("gitMinor", minor),
+    ];
+    let packages = [
+        "kube-apiserver",
+        "kube-controller-manager",
+        "kube-scheduler",
+        "kubelet",
+        "kubectl",
+    ]
+    .map(|program| format!("k8s.io/kubernetes/cmd/{program}"));
+    let packages: Vec<&str> = packages.iter().map(String::as_str).collect();
+    // A trailing slash makes go write every program under its own name.
+    go_build("kubernetes", &packages, &flags.join(" "), &bin.join(""))
+}
+
+fn go_build(
+    module: &str,
+    packages: &[&str],
+    linker_flags: &str,
+    output: &Path,
+) -> Result<(), TestbedError> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("go")
+        .join(module);
+    let mut command = go();
+    command
+        .current_dir(&directory)
+        .args(["build", "-trimpath", "-ldflags", linker_flags, "-o"])
+        .arg(output)
+        .args(packages);
+    succeed(command, &format!("building {module}"))
+}
+
+fn go_install(bin: &Path, flags: &[&str], packages: &[String]) -> Result<(), TestbedError> {
+    let mut command = go();
+    command
+        .env("GOBIN", bin)
+        .args(["install", "-trimpath", "-ldflags", "-s -w"])
+        .args(flags)
+        .args(packages);
+    succeed(command, "installing Go programs")
+}
+
+fn go() -> Command {
+    let mut command = Command::new("go");
+    command
+        .env("CGO_ENABLED", "0")
+        .env("GOFLAGS", "-buildvcs=false");
+    command
+}
+
+/// The machine's runc, or Debian's without installing it: other builds lack seccomp, and pods fail without it.
+fn unpack_runc(bin: &Path) -> Result<(), TestbedError> {
+    let installed = ["/usr/sbin/runc", "/usr/bin/runc", "/usr/local/sbin/runc"]
+        .map(Path::new)
+        .into_iter()
+        .find(|path| path.is_file());
+    let found = match installed {
+        Some(path) => path.to_path_buf(),
+        None => {
+            let _ = Command::new("apt-get").args(["update", "-qq"]).output();
+            let mut download = Command::new("apt-get");
+            download.current_dir(bin).args(["download", "-qq", "runc"]);
+            succeed(download, "downloading Debian's runc")?;
+            let mut unpack = Command::new("sh");
+            unpack
+                .current_dir(bin)
+                .args(["-c", "dpkg-deb -x runc_*.deb unpacked"]);
+            succeed(unpack, "unpacking Debian's runc")?;
+            bin.join("unpacked/usr/sbin/runc")
+        }
+    };
+    let copy = bin.join("runc");
+    at(&copy, fs::copy(&found, &copy))?;
+    let mut version = Command::new(&copy);
+    version.arg("--version");
+    succeed(version, "starting runc")
+}
+
+/// Runs a command to its end and keeps what it says for the case that it fails.
+pub(crate) fn succeed(mut command: Command, what: &str) -> Result<(), TestbedError> {
+    output_of(&mut command, what).map(drop)
+}
+
+/// What a command that succeeds writes to its standard output.
+pub(crate) fn output_of(command: &mut Command, what: &str) -> Result<String, TestbedError> {
+    let failed = |output: String| TestbedError::Program {
+        what: what.to_string(),
+        output,
+    };
+    let output = command
+        .output()
+        .map_err(|error| failed(format!("{:?}: {error}", command.get_program())))?;
+    if output.status.success() {
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    } else {
+        Err(failed(format!(
+            "{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        )))
+    }
+}
