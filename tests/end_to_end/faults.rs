@@ -86,7 +86,9 @@ fn a_second_run_on_the_same_directory_says_so_and_stops() {
 fn a_trial_whose_supervisor_is_killed_is_repeated_and_does_not_count() {
     let project = Project::with_search(
         1,
-        &format!("if [ ! -e once ]; then touch once; exec sleep 600; fi; {SQUARE}"),
+        &format!(
+            "if [ ! -e once ]; then echo $$$$ > pid; mv pid once; exec sleep 600; fi; {SQUARE}"
+        ),
     );
     let mut run = started(&project);
     wait_for(|| project.path().join("once").exists());
@@ -100,9 +102,12 @@ fn a_trial_whose_supervisor_is_killed_is_repeated_and_does_not_count() {
         .status()
         .unwrap();
     assert!(killed.success());
-    let _ = Command::new("pkill")
-        .args(["-9", "-x", "-f", "sleep 600"])
-        .status();
+    let trial = fs::read_to_string(project.path().join("once")).unwrap();
+    let killed = Command::new("kill")
+        .args(["-9", trial.trim()])
+        .status()
+        .unwrap();
+    assert!(killed.success());
     assert!(run.wait().unwrap().success());
     let trial = project.only("trials");
     assert_eq!(trial["status"]["phase"], "Succeeded");
