@@ -110,9 +110,13 @@ impl TrialRunner for ProcessRunner {
                 since: Timestamp(started.time),
             }),
             // Its end may have been written between the two looks.
-            (Some(started), false) => {
-                Ok(ended_run(&directory)?.unwrap_or_else(|| lost_run(&directory, started)))
-            }
+            (Some(started), false) => match ended_run(&directory)? {
+                Some(run) => Ok(run),
+                None => {
+                    end_leftovers(&directory);
+                    Ok(lost_run(&directory, started))
+                }
+            },
         }
     }
 
@@ -212,6 +216,32 @@ fn lost_run(directory: &RunDirectory, started: Started) -> Run {
         termination_message: None,
         log_tail: String::new(),
     })
+}
+
+/// Ends what a killed supervisor left running, so that the next attempt does not run beside it. The processes are known by the
+/// path of their termination message, which no others have.
+fn end_leftovers(directory: &RunDirectory) {
+    let mut mark = b"PODIUM_TERMINATION_MESSAGE_PATH=".to_vec();
+    mark.extend_from_slice(
+        directory
+            .termination_message()
+            .as_os_str()
+            .as_encoded_bytes(),
+    );
+    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let id = entry.file_name().to_string_lossy().parse().ok();
+        let Some(id) = id.and_then(Pid::from_raw) else {
+            continue;
+        };
+        let environment = fs::read(entry.path().join("environ")).unwrap_or_default();
+        if environment
+            .split(|byte| *byte == 0)
+            .any(|variable| variable == mark)
+        {
+            // One that ended since is what is wanted.
+            let _ = kill_process(id, Signal::KILL);
+        }
+    }
 }
 
 fn read_tail(path: &Path, bytes: u64) -> io::Result<Option<String>> {
