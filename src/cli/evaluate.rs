@@ -183,7 +183,7 @@ pub(super) fn evaluate(arguments: Arguments) -> Result<ExitCode, Failure> {
     let rows_noun = arguments.rows_noun.clone();
     let comparison = evaluate::evaluate(&request(arguments)?)?;
     let naming = Naming {
-        champion: "The champion",
+        champion: "the champion",
         challenger: "The challenger",
         rows: &rows_noun,
     };

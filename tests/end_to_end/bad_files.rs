@@ -114,7 +114,7 @@ fn too_few_positives_are_no_verdict() {
     };
     let (code, none) = said(relabel(0), |_| {});
     assert_eq!(code, Some(0));
-    assert!(none.contains("could not be compared with The champion: 600 rows hold 0 effective positive rows, and 50 are needed."), "{none}");
+    assert!(none.contains("could not be compared with the champion: 600 rows hold 0 effective positive rows, and 50 are needed."), "{none}");
     let (code, few) = said(relabel(20), |_| {});
     assert_eq!(code, Some(0));
     assert!(

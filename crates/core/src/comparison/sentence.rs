@@ -141,7 +141,7 @@ impl Words<'_> {
                 .count()
         };
         format!(
-            "By separate intervals on {rows}, {challenger} is better than {champion} on {better} and worse on {worse} of {all} metrics.",
+            "{challenger} is better than {champion} on {better} and worse on {worse} of {all} metrics, by separate intervals on {rows}.",
             rows = self.rows(),
             challenger = self.naming.challenger,
             champion = self.naming.champion,

@@ -81,8 +81,13 @@ pub(super) fn judge(
         return Some(Ending::failed(
             Reason::TooManyFailedTrials,
             format!(
-                "{} trials failed, more than `maxFailedTrials` {limit} allows{}",
+                "{} {} failed, more than `maxFailedTrials` {limit} allows{}",
                 counts.failed,
+                if counts.failed == 1 {
+                    "trial"
+                } else {
+                    "trials"
+                },
                 last_failure(input)
             ),
         ));

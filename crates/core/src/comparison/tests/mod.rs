@@ -248,6 +248,13 @@ fn separate_intervals_find_only_what_cannot_be_missed() {
     let large = verdict(&simulated(20_000, 0.5, [20.0, 0.0], 14), &settings);
     assert_eq!(large.verdict, Verdict::Superior);
     assert!(large.warnings.contains(&Warning::WeakMethod));
+    let naming = Naming {
+        champion: "v1",
+        challenger: "v2",
+        rows: "rows",
+    };
+    let expected = "v2 is better than v1 on 3 and worse on 0 of 3 metrics, by separate intervals on 20,000 rows.";
+    assert_eq!(sentence(&large, &naming), expected);
     assert_eq!(large.metrics.len(), 3);
 }
 
