@@ -1,7 +1,6 @@
 //! `podium evaluate`.
 
-use super::train::path_of_uri;
-use super::{Failure, intervals, summary};
+use super::{Failure, intervals, path_of_uri, summary};
 use crate::engine::evaluation::finished_status;
 use crate::workload::evaluate::{self, Request, Slice, Source};
 use clap::{ArgGroup, Args, ValueEnum};

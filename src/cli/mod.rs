@@ -11,9 +11,10 @@ mod simulate;
 mod summary;
 mod train;
 
+use crate::adapters::directory::store::path_of;
 use clap::{Parser, Subcommand};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// The command could not do what it was asked.
@@ -117,4 +118,9 @@ fn print_crds() -> Result<ExitCode, Failure> {
         write!(out, "---\n{}", serde_saphyr::to_string(&crd)?)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A path, or the path of a file:// URI.
+fn path_of_uri(uri: &str) -> Result<PathBuf, Failure> {
+    Ok(path_of(Path::new(""), uri)?)
 }

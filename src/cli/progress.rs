@@ -3,7 +3,9 @@
 use crate::ports::{Cluster, PortError};
 use comfy_table::Table;
 use indicatif::{ProgressBar, ProgressStyle};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
+use podium_api::schema::Conditions;
 use podium_api::{ChampionPolicy, Evaluation, Trial, TuningJob};
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
@@ -190,11 +192,13 @@ fn parameters(trial: &Trial) -> String {
 }
 
 fn ready_message(policy: &ChampionPolicy) -> Option<&str> {
-    let conditions = &policy.status.as_ref()?.conditions;
-    let ready = conditions
-        .iter()
-        .find(|condition| condition.type_ == "Ready")?;
+    let ready = condition(&policy.status.as_ref()?.conditions, "Ready")?;
     Some(ready.message.as_str()).filter(|message| !message.is_empty())
+}
+
+/// The condition of a kind.
+pub(super) fn condition<'a>(conditions: &'a Conditions, kind: &str) -> Option<&'a Condition> {
+    conditions.iter().find(|condition| condition.type_ == kind)
 }
 
 /// What was said already, by object.
@@ -238,11 +242,9 @@ impl Said {
         for job in &snapshot.jobs {
             let status = job.status.clone().unwrap_or_default();
             let phase = status.phase.clone().unwrap_or_default();
-            let message = status
-                .conditions
-                .iter()
-                .find(|condition| condition.type_ == "Ready")
-                .map(|condition| condition.message.clone())
+            let ready = condition(&status.conditions, "Ready");
+            let message = ready
+                .map(|ready| ready.message.as_str())
                 .unwrap_or_default();
             if !phase.is_empty() {
                 let line = format!("{} {phase}: {message}", job.name_any());

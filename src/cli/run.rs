@@ -1,6 +1,6 @@
 //! `podium run`.
 
-use super::progress::{Progress, Snapshot};
+use super::progress::{Progress, Snapshot, condition};
 use super::{FAILED, Failure, HELD, intervals, summary};
 use crate::local::session::{Pass, Session};
 use crate::ports::{Clock, Ports};
@@ -122,7 +122,10 @@ fn conclude(snapshot: &Snapshot, require_promotion: bool) -> ExitCode {
 fn conclude_job(job: &TuningJob) -> bool {
     let name = job.name_any();
     let status = job.status.clone().unwrap_or_default();
-    let message = condition_message(&status.conditions, "Ready");
+    let ready = condition(&status.conditions, "Ready");
+    let message = ready
+        .map(|ready| ready.message.as_str())
+        .unwrap_or_default();
     let phase = status.phase.unwrap_or_default();
     println!();
     println!("{name}: {phase}: {message}");
@@ -186,27 +189,27 @@ fn conclude_policy(policy: &ChampionPolicy, snapshot: &Snapshot) -> Conclusion {
             println!("warning: {}", summary::warning(warning));
         }
     }
-    let ready = status
-        .conditions
-        .iter()
-        .find(|condition| condition.type_ == "Ready");
+    let ready = condition(&status.conditions, "Ready");
+    let state = ready
+        .map(|ready| ready.message.as_str())
+        .unwrap_or_default();
     match last {
         Some(last) => println!("{}", last.sentence),
-        None => println!("{name}: {}", condition_message(&status.conditions, "Ready")),
+        None => println!("{name}: {state}"),
     }
     if let Some(champion) = &champion {
         println!("champion of {}: v{champion}", policy.spec.model);
     }
     let wanted = evaluation.map(|evaluation| evaluation.spec.challenger.version.clone());
-    let without_evidence = status.conditions.iter().any(|condition| {
-        condition.type_ == "EvidenceComplete"
-            && ["EvidenceMissing", "EvaluationFailed"].contains(&condition.reason.as_str())
-    });
+    let without_evidence =
+        condition(&status.conditions, "EvidenceComplete").is_some_and(|evidence| {
+            ["EvidenceMissing", "EvaluationFailed"].contains(&evidence.reason.as_str())
+        });
     let failed = without_evidence || ready.is_none_or(|ready| ready.status == "False");
     match (failed, champion, wanted) {
         (true, _, _) => {
             if last.is_some() {
-                println!("{name}: {}", condition_message(&status.conditions, "Ready"));
+                println!("{name}: {state}");
             }
             Conclusion::Failed
         }
@@ -218,12 +221,4 @@ fn conclude_policy(policy: &ChampionPolicy, snapshot: &Snapshot) -> Conclusion {
 
 fn comparison_of(evaluation: &Evaluation) -> Option<Comparison> {
     serde_json::from_value(evaluation.status.as_ref()?.comparison.clone()?).ok()
-}
-
-fn condition_message(conditions: &podium_api::schema::Conditions, kind: &str) -> String {
-    conditions
-        .iter()
-        .find(|condition| condition.type_ == kind)
-        .map(|condition| condition.message.clone())
-        .unwrap_or_default()
 }

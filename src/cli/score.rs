@@ -1,7 +1,6 @@
 //! `podium score`.
 
-use super::Failure;
-use super::train::path_of_uri;
+use super::{Failure, path_of_uri};
 use crate::workload::score;
 use clap::Args;
 use std::process::ExitCode;

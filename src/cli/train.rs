@@ -1,14 +1,13 @@
 //! `podium train`.
 
-use super::Failure;
 use super::progress::bar;
-use crate::adapters::directory::store::path_of;
+use super::{Failure, path_of_uri};
 use crate::workload::forest::{FeatureSubset, Impurity, Settings};
 use crate::workload::train::{self, Report, Request, Validation};
 use crate::workload::training_data::{Columns, Weighting};
 use clap::{ArgGroup, Args};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Train a weighted random forest: the workload of a trial.
@@ -151,9 +150,4 @@ fn publish(report: &Report) -> Result<(), Failure> {
             .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
     }
     Ok(())
-}
-
-/// A path, or the path of a file:// URI.
-pub(super) fn path_of_uri(uri: &str) -> Result<PathBuf, Failure> {
-    Ok(path_of(Path::new(""), uri)?)
 }

@@ -250,17 +250,9 @@ fn admit_one(object: &Value, state: &StateDirectory) -> Result<Admitted, PortErr
 }
 
 fn plural_of(object: &Value) -> Option<String> {
-    let kind = object.get("kind")?;
-    let names = podium_api::crds()
-        .into_iter()
-        .filter_map(|crd| crd.pointer("/spec/names").cloned());
-    let named = names
-        .into_iter()
-        .find(|names| names.get("kind") == Some(kind))?;
-    named
-        .get("plural")
-        .and_then(Value::as_str)
-        .map(str::to_string)
+    let crd = podium_api::crd_of(object.get("kind")?.as_str()?)?;
+    let plural = crd.pointer("/spec/names/plural")?;
+    plural.as_str().map(str::to_string)
 }
 
 /// Stores a manifest as `kubectl apply` would: a changed specification is a new generation.

@@ -1,7 +1,6 @@
 //! Compares two models on files of their predictions.
 
-use super::table::{Table, TableError, Values};
-use super::training_data::{labels, weights};
+use super::table::{Table, TableError, Values, unusable};
 use podium_core::comparison::{Comparison, Holdout, Refusal, Settings, compare};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -69,14 +68,6 @@ pub enum EvaluateError {
     /// See [`TableError`].
     #[error(transparent)]
     Table(#[from] TableError),
-    /// A row or column of a file is at fault.
-    #[error("{path}: {message}")]
-    Unusable {
-        /// The file.
-        path: PathBuf,
-        /// What must hold, and where.
-        message: String,
-    },
     /// See [`Refusal`].
     #[error("{path}: {refusal}")]
     Refused {
@@ -127,14 +118,13 @@ fn read(request: &Request, path: &Path, scores: &[&str]) -> Result<Table, TableE
 }
 
 /// Everything of the rows but the scores.
-fn described(request: &Request, table: &Table) -> Result<Holdout, EvaluateError> {
-    let unusable = |message: String| unusable(&table.path, message);
+fn described(request: &Request, table: &Table) -> Result<Holdout, TableError> {
     let mut holdout = Holdout {
-        labels: labels(&table.numbers(&request.label)?, &request.label).map_err(unusable)?,
+        labels: table.labels(&request.label)?,
         ..Holdout::default()
     };
     if let Some(weight) = &request.weight {
-        holdout.weights = Some(weights(table.numbers(weight)?, weight).map_err(unusable)?);
+        holdout.weights = Some(table.weights(weight)?);
     }
     if let Some(cluster) = &request.cluster {
         holdout.clusters = Some(keys(table, cluster)?);
@@ -156,7 +146,7 @@ fn two_files(
     champion: &Path,
     challenger: &Path,
     score: &str,
-) -> Result<Holdout, EvaluateError> {
+) -> Result<Holdout, TableError> {
     let Some(id) = &request.id else {
         let message = "a column of ids must be given to join two files";
         return Err(unusable(champion, message.to_string()));
@@ -187,7 +177,7 @@ fn two_files(
 }
 
 /// The row of `new` for each row of `old`; ids must match one to one.
-fn join(old: &Table, new: &Table, id: &str) -> Result<Vec<usize>, EvaluateError> {
+fn join(old: &Table, new: &Table, id: &str) -> Result<Vec<usize>, TableError> {
     check_distinct(new, id)?;
     match (old.column(id)?, new.column(id)?) {
         (Values::Integers(left), Values::Integers(right)) => join_ids(old, new, id, left, right),
@@ -208,7 +198,7 @@ fn join_ids<I: Eq + Hash + std::fmt::Display>(
     id: &str,
     left: &[I],
     right: &[I],
-) -> Result<Vec<usize>, EvaluateError> {
+) -> Result<Vec<usize>, TableError> {
     let places: HashMap<&I, usize> = right
         .iter()
         .enumerate()
@@ -235,7 +225,7 @@ fn unmatched<I: std::fmt::Display>(
     having: &Path,
     id: &str,
     ids: &[&I],
-) -> EvaluateError {
+) -> TableError {
     let shown: Vec<String> = ids.iter().take(3).map(ToString::to_string).collect();
     let more = if ids.len() > shown.len() { ", …" } else { "" };
     let message = format!(
@@ -247,7 +237,7 @@ fn unmatched<I: std::fmt::Display>(
     unusable(lacking, message)
 }
 
-fn check_distinct(table: &Table, id: &str) -> Result<(), EvaluateError> {
+fn check_distinct(table: &Table, id: &str) -> Result<(), TableError> {
     fn repeated<I: Eq + Hash>(ids: &[I]) -> Option<(usize, usize)> {
         let mut seen = HashMap::with_capacity(ids.len());
         ids.iter()
@@ -286,7 +276,7 @@ fn check_distinct(table: &Table, id: &str) -> Result<(), EvaluateError> {
 }
 
 /// Labels and weights must agree, or the predictions are of different holdouts.
-fn check_same(old: &Table, new: &Table, column: &str, rows: &[usize]) -> Result<(), EvaluateError> {
+fn check_same(old: &Table, new: &Table, column: &str, rows: &[usize]) -> Result<(), TableError> {
     let (left, right) = (old.numbers(column)?, new.numbers(column)?);
     // A missing number equals a missing number.
     let differs =
@@ -308,7 +298,7 @@ fn check_same(old: &Table, new: &Table, column: &str, rows: &[usize]) -> Result<
 }
 
 /// A number per row that depends on the row's value only.
-fn keys(table: &Table, column: &str) -> Result<Vec<u64>, EvaluateError> {
+fn keys(table: &Table, column: &str) -> Result<Vec<u64>, TableError> {
     match table.column(column)? {
         Values::Integers(values) => Ok(values.iter().map(|value| value.cast_unsigned()).collect()),
         Values::Texts(values) => Ok(values
@@ -327,13 +317,6 @@ fn fnv_1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     })
-}
-
-fn unusable(path: &Path, message: String) -> EvaluateError {
-    EvaluateError::Unusable {
-        path: path.to_path_buf(),
-        message,
-    }
 }
 
 #[cfg(test)]

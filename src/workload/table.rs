@@ -84,6 +84,14 @@ pub enum TableError {
         /// Why.
         message: String,
     },
+    /// What the rows or columns hold cannot be used.
+    #[error("{path}: {message}")]
+    Unusable {
+        /// In which file.
+        path: PathBuf,
+        /// What must hold, and where.
+        message: String,
+    },
     /// A column is not there.
     #[error("{path} must have the column `{column}`; it has {}", .present.join(", "))]
     MissingColumn {
@@ -161,6 +169,50 @@ impl Table {
                 _ => "text".to_string(),
             },
         })
+    }
+
+    /// A column of labels.
+    ///
+    /// # Errors
+    /// It is not there, or a row holds neither 0 nor 1.
+    pub fn labels(&self, name: &str) -> Result<Vec<u8>, TableError> {
+        let label = |(row, value): (usize, &f64)| match value {
+            0.0 => Ok(0),
+            1.0 => Ok(1),
+            other => {
+                let message = format!("row {}: `{name}` must be 0 or 1; got {other}", row + 1);
+                Err(unusable(&self.path, message))
+            }
+        };
+        self.numbers(name)?.iter().enumerate().map(label).collect()
+    }
+
+    /// A column of weights.
+    ///
+    /// # Errors
+    /// It is not there, or a row holds a number that is negative or not finite.
+    pub fn weights(&self, name: &str) -> Result<Vec<f64>, TableError> {
+        let values = self.numbers(name)?;
+        let bad = |value: &f64| !value.is_finite() || *value < 0.0;
+        match values.iter().position(bad) {
+            None => Ok(values),
+            Some(row) => {
+                let (row, value) = (row + 1, values[row]);
+                let must = "must be a finite number of at least 0";
+                Err(unusable(
+                    &self.path,
+                    format!("row {row}: `{name}` {must}; got {value}"),
+                ))
+            }
+        }
+    }
+}
+
+/// What the rows or columns of `path` hold cannot be used.
+pub(super) fn unusable(path: &Path, message: impl Into<String>) -> TableError {
+    TableError::Unusable {
+        path: path.to_path_buf(),
+        message: message.into(),
     }
 }
 

@@ -3,7 +3,8 @@
 use super::forest::{Forest, Rows, Settings};
 use super::model_file::{Model, ModelError};
 use super::predictions_file::{self, WriteError};
-use super::training_data::{Columns, Part, Suspect, TrainingData, TrainingError};
+use super::table::TableError;
+use super::training_data::{Columns, Part, Suspect, TrainingData};
 use podium_core::metrics::{
     BadRow, DecisionRule, Metric, Predictions, ThresholdOperator, Value, evaluate,
 };
@@ -66,9 +67,9 @@ pub struct Trained {
 /// Why training failed.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
-    /// See [`TrainingError`].
+    /// See [`TableError`].
     #[error(transparent)]
-    Data(#[from] TrainingError),
+    Data(#[from] TableError),
     /// See [`ModelError`].
     #[error(transparent)]
     Model(#[from] ModelError),

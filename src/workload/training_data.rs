@@ -1,7 +1,7 @@
 //! What a forest learns from: features, labels and weights of the rows of a table.
 
-use super::table::{Table, TableError, Values};
-use std::path::{Path, PathBuf};
+use super::table::{Table, TableError, Values, unusable};
+use std::path::Path;
 use std::str::FromStr;
 
 /// What each row weighs in training and in weighted metrics.
@@ -41,22 +41,6 @@ pub struct Columns {
     pub exclude: Vec<String>,
 }
 
-/// Why rows cannot be learned from.
-#[derive(Debug, thiserror::Error)]
-pub enum TrainingError {
-    /// See [`TableError`].
-    #[error(transparent)]
-    Table(#[from] TableError),
-    /// A row or a choice of columns is at fault.
-    #[error("{path}: {message}")]
-    Unusable {
-        /// The file.
-        path: PathBuf,
-        /// What must hold, and where.
-        message: String,
-    },
-}
-
 /// Rows to learn from; features by column, everything else by row.
 #[derive(Clone, Debug)]
 pub struct TrainingData {
@@ -88,14 +72,10 @@ impl TrainingData {
     ///
     /// # Errors
     /// The file cannot be read, a column is missing or not numbers, a label is not 0 or 1, or a weight is negative.
-    pub fn read(path: &Path, columns: &Columns) -> Result<Self, TrainingError> {
+    pub fn read(path: &Path, columns: &Columns) -> Result<Self, TableError> {
         let table = Table::read(path, None)?;
-        let unusable = |message: String| TrainingError::Unusable {
-            path: path.to_path_buf(),
-            message,
-        };
-        let labels = labels(&table.numbers(&columns.label)?, &columns.label).map_err(unusable)?;
-        let names = feature_names(&table, columns).map_err(unusable)?;
+        let labels = table.labels(&columns.label)?;
+        let names = feature_names(&table, columns).map_err(|message| unusable(path, message))?;
         let features = names
             .iter()
             .map(|name| table.numbers(name))
@@ -103,7 +83,7 @@ impl TrainingData {
         let weights = match &columns.weight {
             Weighting::Equal => vec![1.0; labels.len()],
             Weighting::Balanced => balanced(&labels),
-            Weighting::Column(name) => weights(table.numbers(name)?, name).map_err(unusable)?,
+            Weighting::Column(name) => table.weights(name)?,
         };
         let suspects = suspects(&names, &features, &labels, &weights);
         let others = table
@@ -141,37 +121,6 @@ pub struct Part {
     pub labels: Vec<u8>,
     /// Finite and not negative.
     pub weights: Vec<f64>,
-}
-
-/// Labels as 0 and 1; the message names the first row that is neither.
-pub(super) fn labels(values: &[f64], column: &str) -> Result<Vec<u8>, String> {
-    values
-        .iter()
-        .enumerate()
-        .map(|(row, &value)| match value {
-            0.0 => Ok(0),
-            1.0 => Ok(1),
-            other => Err(format!(
-                "row {}: `{column}` must be 0 or 1; got {other}",
-                row + 1
-            )),
-        })
-        .collect()
-}
-
-/// Weights as they are; the message names the first row whose weight is negative or not finite.
-pub(super) fn weights(values: Vec<f64>, column: &str) -> Result<Vec<f64>, String> {
-    match values
-        .iter()
-        .position(|value| !value.is_finite() || *value < 0.0)
-    {
-        None => Ok(values),
-        Some(row) => Err(format!(
-            "row {}: `{column}` must be a finite number of at least 0; got {}",
-            row + 1,
-            values[row]
-        )),
-    }
 }
 
 fn balanced(labels: &[u8]) -> Vec<f64> {
@@ -275,6 +224,7 @@ fn determines_target(values: &[f64], target: &[f64]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::PathBuf;
 
     fn file(directory: &Path, text: &str) -> PathBuf {
         let path = directory.join("rows.csv");

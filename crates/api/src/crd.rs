@@ -21,6 +21,14 @@ pub fn crds() -> Vec<Value> {
     .collect()
 }
 
+/// The CRD of a kind such as `TuningJob`.
+#[must_use]
+pub fn crd_of(kind: &str) -> Option<Value> {
+    let of_kind =
+        |crd: &Value| crd.pointer("/spec/names/kind").and_then(Value::as_str) == Some(kind);
+    crds().into_iter().find(of_kind)
+}
+
 /// File name and CRD of each kind, as they lie in `crds/`.
 #[must_use]
 pub fn crd_files() -> Vec<(String, Value)> {

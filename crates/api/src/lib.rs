@@ -16,7 +16,7 @@ pub mod tuning_job;
 
 pub use approval::{Approval, ApprovalSpec};
 pub use champion_policy::{ChampionPolicy, ChampionPolicySpec, ChampionPolicyStatus};
-pub use crd::{crd_files, crds};
+pub use crd::{crd_files, crd_of, crds};
 pub use evaluation::{Evaluation, EvaluationSpec, EvaluationStatus};
 pub use model_registry::{ModelRegistry, ModelRegistrySpec, ModelRegistryStatus};
 pub use trial::{Trial, TrialSpec, TrialStatus};

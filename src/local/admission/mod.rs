@@ -78,17 +78,13 @@ pub fn admit(object: &Value, old: Option<&Value>) -> Result<Value, Vec<Cause>> {
 fn schema_of(object: &Value) -> Result<Value, Cause> {
     let text = |name: &str| object.get(name).and_then(Value::as_str).unwrap_or_default();
     let (api_version, kind) = (text("apiVersion"), text("kind"));
-    let crds = podium_api::crds();
-    let named = crds
-        .iter()
-        .find(|crd| crd.pointer("/spec/names/kind").and_then(Value::as_str) == Some(kind));
     let group = |crd: &Value, pointer: &str| {
         crd.pointer(pointer)
             .and_then(Value::as_str)
             .unwrap_or_default()
             .to_string()
     };
-    let known = named.filter(|crd| {
+    let known = podium_api::crd_of(kind).filter(|crd| {
         api_version
             == format!(
                 "{}/{}",
@@ -96,9 +92,12 @@ fn schema_of(object: &Value) -> Result<Value, Cause> {
                 group(crd, "/spec/versions/0/name")
             )
     });
-    let schema = known.and_then(|crd| crd.pointer("/spec/versions/0/schema/openAPIV3Schema"));
-    schema.cloned().ok_or_else(|| {
-        let kinds: Vec<String> = crds.iter().map(|crd| group(crd, "/spec/names/kind")).collect();
+    let schema = known.and_then(|crd| {
+        crd.pointer("/spec/versions/0/schema/openAPIV3Schema")
+            .cloned()
+    });
+    schema.ok_or_else(|| {
+        let kinds: Vec<String> = podium_api::crds().iter().map(|crd| group(crd, "/spec/names/kind")).collect();
         Cause::new(
             "",
             format!(

@@ -25,12 +25,17 @@ pub(super) fn schema_at<'a>(schema: &'a Value, path: &str) -> Option<&'a Value> 
     segments(path)
         .into_iter()
         .try_fold(schema, |schema, segment| match segment {
-            Segment::Field(name) => schema
-                .get("properties")
-                .and_then(|properties| properties.get(name))
-                .or_else(|| schema.get("additionalProperties")),
+            Segment::Field(name) => field(schema, name),
             Segment::Index(_) => schema.get("items"),
         })
+}
+
+/// The schema of a field that is named, or of every field of a map.
+fn field<'a>(schema: &'a Value, name: &str) -> Option<&'a Value> {
+    schema
+        .get("properties")
+        .and_then(|properties| properties.get(name))
+        .or_else(|| schema.get("additionalProperties"))
 }
 
 /// A value as the API server shows it.
@@ -72,10 +77,7 @@ fn unknown_below(schema: &Value, value: &Value, path: &str, causes: &mut Vec<Cau
                 schema.get("x-kubernetes-preserve-unknown-fields") == Some(&Value::Bool(true));
             for (name, value) in fields {
                 let below = format!("{path}.{name}");
-                let inner = schema
-                    .get("properties")
-                    .and_then(|properties| properties.get(name))
-                    .or_else(|| schema.get("additionalProperties"));
+                let inner = field(schema, name);
                 match inner {
                     Some(inner) => unknown_below(inner, value, &below, causes),
                     // A field of another type than the schema's is found by its type.
@@ -191,10 +193,7 @@ fn value_of(schema: &Value, value: &Value, path: &str, causes: &mut Vec<Cause>) 
                 ));
             }
             for (name, value) in fields {
-                let inner = schema
-                    .get("properties")
-                    .and_then(|properties| properties.get(name))
-                    .or_else(|| schema.get("additionalProperties"));
+                let inner = field(schema, name);
                 if let Some(inner) = inner {
                     value_of(inner, value, &format!("{path}.{name}"), causes);
                 }

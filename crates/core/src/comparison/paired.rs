@@ -30,6 +30,10 @@ pub(super) fn compare(rows: &Rows<'_>, questions: &[Question], comparison: &mut 
     let measures: Vec<Measure> = questions.iter().map(|question| question.measure).collect();
     let resampler = Resampler::new(rows, measures, comparison.settings.decision);
     let accelerations = accelerations(rows, &resampler);
+    let freedoms: Vec<f64> = questions
+        .iter()
+        .map(|question| Effective::of(rows, question.measure.slice).degrees_of_freedom())
+        .collect();
 
     let draw = Poisson::new(comparison.seed, &rows.unit_keys, 1.0);
     let mut resamples = Resamples::default();
@@ -39,7 +43,6 @@ pub(super) fn compare(rows: &Rows<'_>, questions: &[Question], comparison: &mut 
         comparison.resamples = wanted;
         comparison.empty_resamples = resamples.empty;
         for (index, question) in questions.iter().enumerate() {
-            let degrees = Effective::of(rows, question.measure.slice).degrees_of_freedom();
             let differences = resamples.values[index].differences();
             if let Some(reason) = unstable(question, wanted, differences.len()) {
                 comparison.verdict = Verdict::NotComparable { reason };
@@ -54,7 +57,7 @@ pub(super) fn compare(rows: &Rows<'_>, questions: &[Question], comparison: &mut 
                     metric,
                     question,
                     &spread,
-                    spread.intervals(alpha, degrees, accelerations[index]),
+                    spread.intervals(alpha, freedoms[index], accelerations[index]),
                     comparison.settings.interval,
                 ),
                 None => metric.outcome = Outcome::Undefined,

@@ -1,6 +1,5 @@
 //! What a reader should know before trusting a verdict.
 
-use super::effective::Effective;
 use super::paired::ROC_AUC_ON_ALL_ROWS;
 use super::questions::Question;
 use super::result::{Class, Comparison, Interval, Outcome, Role, Warning};
@@ -18,10 +17,12 @@ const CLOSE: f64 = 0.1;
 
 /// Warnings that follow from the rows and the metrics on all of them.
 pub(super) fn of_rows(rows: &Rows<'_>, comparison: &Comparison) -> Vec<Warning> {
-    let effective = Effective::of(rows, None);
     let mut warnings = Vec::new();
     for class in [Class::Positive, Class::Negative] {
-        let number = effective.of_class(class);
+        let number = match class {
+            Class::Positive => comparison.effective_positives,
+            Class::Negative => comparison.effective_negatives,
+        };
         if number < FEW_ROWS {
             warnings.push(Warning::FewEffectiveRows {
                 class,
