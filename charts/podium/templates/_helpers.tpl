@@ -1,0 +1,69 @@
+{{- define "podium.fullname" -}}
+{{- $name := .Release.Name -}}
+{{- if not (contains .Chart.Name $name) }}{{ $name = printf "%s-%s" $name .Chart.Name }}{{ end -}}
+{{- /* 52 leaves room for the longest suffix of a name that must be a DNS label. */ -}}
+{{- .Values.fullnameOverride | default $name | trunc 52 | trimSuffix "-" -}}
+{{- end }}
+
+{{- define "podium.serviceAccount" -}}
+{{- .Values.serviceAccount.name | default (ternary (include "podium.fullname" .) "default" .Values.serviceAccount.create) -}}
+{{- end }}
+
+{{- define "podium.selector" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "podium.labels" -}}
+{{ include "podium.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version | replace "+" "_" }}
+{{- end }}
+
+{{- define "podium.image" -}}
+{{- with .Values.image -}}
+{{- if .digest }}{{ .repository }}@{{ .digest }}{{ else }}{{ .repository }}:{{ .tag | default $.Chart.AppVersion }}{{ end -}}
+{{- end -}}
+{{- end }}
+
+{{- /* The served namespaces as a JSON list, because a template can only return text. */ -}}
+{{- define "podium.namespaces" -}}
+{{- if .Values.clusterWide }}["*"]{{ else }}{{ .Values.namespaces | default (list .Release.Namespace) | toJson }}{{ end -}}
+{{- end }}
+
+{{- /* All that the operator may do with the objects of a namespace. No rule names Secrets: trials mount their own. */ -}}
+{{- define "podium.rules" -}}
+- apiGroups: [podium.dev]
+  resources: [tuningjobs]
+  verbs: [list, watch, delete]
+- apiGroups: [podium.dev]
+  resources: [trials]
+  verbs: [get, list, watch, create]
+- apiGroups: [podium.dev]
+  resources: [tuningjobs/status, trials/status]
+  verbs: [patch]
+- apiGroups: [batch]
+  resources: [jobs]
+  verbs: [get, list, watch, create, delete]
+- apiGroups: [""]
+  resources: [pods, events]
+  verbs: [list, watch]
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+{{- end }}
+
+{{- define "podium.subject" -}}
+- kind: ServiceAccount
+  name: {{ include "podium.serviceAccount" . }}
+  namespace: {{ .Release.Namespace }}
+{{- end }}
+
+{{- /* What the schema cannot say in clear words. */ -}}
+{{- define "podium.check" -}}
+{{- if and .Values.clusterWide .Values.namespaces }}{{ fail "namespaces must be empty when clusterWide is true" }}{{ end -}}
+{{- if and (gt (int .Values.replicaCount) 1) (not .Values.leaderElection.enabled) }}{{ fail "replicaCount above 1 needs leaderElection.enabled=true: two operators must not act at once" }}{{ end -}}
+{{- if and .Values.metrics.serviceMonitor.enabled (not .Values.metrics.service.enabled) }}{{ fail "metrics.serviceMonitor.enabled needs metrics.service.enabled=true; metrics.podMonitor works without" }}{{ end -}}
+{{- if and .Values.metrics.serviceMonitor.enabled .Values.metrics.podMonitor.enabled }}{{ fail "metrics.serviceMonitor and metrics.podMonitor would count everything twice: enable one" }}{{ end -}}
+{{- end }}
