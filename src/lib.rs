@@ -1,10 +1,12 @@
-//! The shell of Podium: what the core decided is carried out here, on this machine.
+//! The shell of Podium: what the core decided is carried out here, in a cluster or on this machine.
 
 pub mod adapters;
 pub mod atomic_file;
 pub mod cli;
+pub mod controllers;
 pub mod engine;
 pub mod local;
+pub mod metrics;
 pub mod ports;
 pub mod trials;
 pub mod workload;

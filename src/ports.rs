@@ -1,14 +1,17 @@
 //! What the shell needs of the world. The engine knows these traits and nothing behind them.
 
-use k8s_openapi::api::core::v1::PodTemplateSpec;
+use k8s_openapi::api::core::v1::{ObjectReference, PodTemplateSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::Resource;
-use podium_api::{EvaluationSpec, ModelRegistrySpec};
+use podium_api::{EvaluationSpec, ModelRegistrySpec, TuningJobSpec};
 use podium_core::champion::RegistryView;
 use podium_core::comparison::Comparison;
+use podium_core::problem::SpecProblem;
 use podium_core::time::Timestamp;
 use podium_core::tuning::trial::Run;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::future::Future;
@@ -76,6 +79,8 @@ pub trait Cluster: Send + Sync {
         &self,
         object: &K,
     ) -> impl Future<Output = Result<(), PortError>> + Send;
+    /// Deletes this very object, and what belongs to it; one that is gone or was made anew since is left alone.
+    fn delete<K: Object>(&self, object: &K) -> impl Future<Output = Result<(), PortError>> + Send;
 }
 
 /// What became of an attempt to move an alias.
@@ -145,7 +150,9 @@ pub struct RunRequest<'a> {
     pub name: String,
     /// Which attempt, from 1. Starting an attempt twice starts it once.
     pub attempt: u32,
-    /// The pod template.
+    /// The specification of the Job, as its writer wrote it.
+    pub job: &'a Map<String, Value>,
+    /// The pod template in it.
     pub template: &'a PodTemplateSpec,
     /// The container that matters; `None` for the first one.
     pub container: Option<&'a str>,
@@ -153,6 +160,21 @@ pub struct RunRequest<'a> {
     pub variables: BTreeMap<String, String>,
     /// Running time after which it is ended.
     pub deadline_seconds: Option<u64>,
+    /// The object that the run belongs to and goes with.
+    pub owner: Option<OwnerReference>,
+    /// Labels by which the run is found.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// What became of an attempt to start a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Started {
+    /// It was started now.
+    Now,
+    /// It runs or ran already.
+    Already,
+    /// The world refuses it for now, in its own words.
+    Refused(String),
 }
 
 /// Runs containers: Jobs in a cluster, processes on this machine.
@@ -169,8 +191,10 @@ pub trait TrialRunner: Send + Sync {
         attempt: u32,
     ) -> impl Future<Output = Result<Run, PortError>> + Send;
     /// Starts an attempt; one that runs or ran is left alone.
-    fn start(&self, request: &RunRequest<'_>)
-    -> impl Future<Output = Result<(), PortError>> + Send;
+    fn start(
+        &self,
+        request: &RunRequest<'_>,
+    ) -> impl Future<Output = Result<Started, PortError>> + Send;
     /// Ends an attempt that runs; one that does not is left alone.
     fn stop(&self, name: &str, attempt: u32) -> impl Future<Output = Result<(), PortError>> + Send;
 }
@@ -196,6 +220,29 @@ pub trait Evaluator: Send + Sync {
     ) -> impl Future<Output = Result<Compared, PortError>> + Send;
 }
 
+/// Something that happened, for people who look at an object.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Happened {
+    /// The object it is said of.
+    pub regarding: ObjectReference,
+    /// Another object that has to do with it.
+    pub related: Option<ObjectReference>,
+    /// Whether somebody should look at it.
+    pub warning: bool,
+    /// Why, as one CamelCase word of a closed list.
+    pub reason: String,
+    /// What Podium did, as one CamelCase word.
+    pub action: &'static str,
+    /// The same in one sentence.
+    pub note: String,
+}
+
+/// Tells people what happened. Nothing depends on it: what cannot be told is logged.
+pub trait Events: Send + Sync {
+    /// Tells of one thing.
+    fn publish(&self, happened: Happened) -> impl Future<Output = ()> + Send;
+}
+
 /// The time.
 pub trait Clock: Send + Sync {
     /// Now.
@@ -214,6 +261,8 @@ pub trait Ports: Send + Sync {
     type Runner: TrialRunner;
     /// See [`Evaluator`].
     type Evaluator: Evaluator;
+    /// See [`Events`].
+    type Events: Events;
     /// See [`Clock`].
     type Clock: Clock;
 
@@ -230,6 +279,10 @@ pub trait Ports: Send + Sync {
     fn runner(&self) -> &Self::Runner;
     /// Comparisons.
     fn evaluator(&self) -> &Self::Evaluator;
+    /// What happened, for people.
+    fn events(&self) -> &Self::Events;
+    /// What of a search this world cannot carry out; said before anything of it runs.
+    fn unsupported(&self, spec: &TuningJobSpec) -> Vec<SpecProblem>;
     /// The time.
     fn clock(&self) -> &Self::Clock;
 }

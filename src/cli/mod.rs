@@ -4,6 +4,7 @@ mod bench_search;
 mod evaluate;
 mod get;
 mod intervals;
+mod operator;
 mod progress;
 mod run;
 mod score;
@@ -46,6 +47,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::Arguments),
+    Operator(operator::Arguments),
     Get(get::Arguments),
     Train(train::Arguments),
     Score(score::Arguments),
@@ -81,6 +83,7 @@ impl Cli {
     pub fn execute(self) -> ExitCode {
         let done = match self.command {
             Command::Run(arguments) => run::run(&arguments),
+            Command::Operator(arguments) => operator::operator(arguments),
             Command::Get(arguments) => get::get(&arguments),
             Command::Train(arguments) => train::train(arguments),
             Command::Score(arguments) => score::score(&arguments),

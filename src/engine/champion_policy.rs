@@ -4,13 +4,13 @@ use super::champion_status::{Shown, status_of};
 use super::evaluation::{FAILED, FINISHED};
 use super::{Engine, Left, in_words, missing};
 use crate::ports::{
-    Cluster, ModelRegistry as _, ObjectStore, PortError, Ports, RunRequest, TrialRunner,
+    Cluster, ModelRegistry as _, ObjectStore, PortError, Ports, RunRequest, Started, TrialRunner,
 };
 use crate::trials::expansion::expand;
-use kube::ResourceExt;
+use kube::{Resource, ResourceExt};
 use podium_api::approval::ApprovalVerdict;
 use podium_api::champion_policy::{ChampionPolicyStatus, EvidenceSpec};
-use podium_api::convert::{from_time, memory_of, policy as policy_of};
+use podium_api::convert::{from_time, job_spec, memory_of, policy as policy_of};
 use podium_api::evaluation::{EvaluatedVersion, EvaluationSpec};
 use podium_api::{Approval, ChampionPolicy, Evaluation, ModelRegistry};
 use podium_core::champion::{
@@ -283,6 +283,7 @@ impl<P: Ports> Engine<P> {
         let request = RunRequest {
             name: scorer_name(object, version),
             attempt,
+            job: &job_spec(&scorer.job),
             template: &template,
             container: None,
             variables: BTreeMap::from([
@@ -293,13 +294,18 @@ impl<P: Ports> Engine<P> {
             deadline_seconds: scorer
                 .active_deadline_seconds
                 .and_then(|s| u64::try_from(s).ok()),
+            owner: object.controller_owner_ref(&()).map(super::without_block),
+            labels: BTreeMap::new(),
         };
         if let Some(why) = self.ports.runner().refusal(&request).await? {
             return Err(PortError::Permanent(format!(
-                "spec.evidence.scorer.job.template.{why}"
+                "spec.evidence.scorer.job: {why}"
             )));
         }
-        self.ports.runner().start(&request).await
+        match self.ports.runner().start(&request).await? {
+            Started::Now | Started::Already => Ok(()),
+            Started::Refused(why) => Err(PortError::Transient(why)),
+        }
     }
 
     async fn write_policy_status(

@@ -5,17 +5,51 @@
 mod champion_policy;
 mod champion_status;
 pub mod evaluation;
+mod story;
 mod trial;
 mod tuning_job;
+mod tuning_status;
 
 use crate::ports::{Clock, PortError, Ports};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use podium_core::problem::SpecProblem;
 use podium_core::time::Timestamp;
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+/// How eagerly an engine writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Conduct {
+    /// Seconds that a trial must have been queued or running before that is recorded.
+    pub settle_seconds: u64,
+    /// Seconds between two writes of a search's status that only move counts.
+    pub report_seconds: u64,
+    /// Whether `ttlSecondsAfterFinished` is carried out.
+    pub delete_expired: bool,
+}
+
+impl Conduct {
+    /// On this machine a write costs nothing, and what a manifest says is kept until the manifest goes.
+    pub const LOCAL: Self = Self {
+        settle_seconds: 0,
+        report_seconds: 0,
+        delete_expired: false,
+    };
+    /// In a cluster everybody pays for a write.
+    pub const CLUSTER: Self = Self {
+        settle_seconds: 2,
+        report_seconds: 5,
+        delete_expired: true,
+    };
+}
 
 /// Reconciles objects through its ports.
 #[derive(Debug)]
 pub struct Engine<P> {
     ports: P,
+    conduct: Conduct,
+    // By uid of the search. Lost with the process, which costs one early write.
+    reports: Mutex<HashMap<String, Timestamp>>,
 }
 
 /// What a reconcile left.
@@ -46,8 +80,12 @@ impl Left {
 
 impl<P: Ports> Engine<P> {
     /// An engine on these ports.
-    pub fn new(ports: P) -> Self {
-        Self { ports }
+    pub fn new(ports: P, conduct: Conduct) -> Self {
+        Self {
+            ports,
+            conduct,
+            reports: Mutex::default(),
+        }
     }
 
     /// Its ports.
@@ -57,6 +95,29 @@ impl<P: Ports> Engine<P> {
 
     fn now(&self) -> Timestamp {
         self.ports.clock().now()
+    }
+
+    /// When the status of a search was last written.
+    fn last_report(&self, key: &str) -> Option<Timestamp> {
+        let reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
+        reports.get(key).copied()
+    }
+
+    fn reported(&self, key: String, now: Timestamp, finished: bool) {
+        let mut reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
+        if finished {
+            reports.remove(&key);
+        } else {
+            reports.insert(key, now);
+        }
+    }
+}
+
+/// Nothing waits for children when an owner is deleted in the foreground; asking for it would need a right of its own.
+fn without_block(owner: OwnerReference) -> OwnerReference {
+    OwnerReference {
+        block_owner_deletion: None,
+        ..owner
     }
 }
 

@@ -1,24 +1,56 @@
-//! One trial: its run is looked at, its end is judged, its record is stored before anything is started.
+//! One trial: its run is looked at, its end is judged, its record is stored before the next run is started.
 
-use super::{Engine, Left};
-use crate::ports::{Cluster, PortError, Ports, RunRequest, TrialRunner};
+use super::{Engine, Left, story};
+use crate::ports::{Cluster, Events, PortError, Ports, RunRequest, Started, TrialRunner};
 use crate::trials::expansion::expand;
-use kube::ResourceExt;
-use podium_api::convert::{TrialSettings, record_of, trial_status};
-use podium_api::{Trial, TuningJob};
-use podium_core::tuning::trial::{self, Phase, Run, TrialAction, TrialInput, TrialRecord};
-use podium_core::tuning::{REFIT_ORIGIN, Settings};
+use kube::{Resource, ResourceExt};
+use podium_api::convert::{
+    TrialSettings, from_time, record_of, settled_condition, trial_settings, trial_status,
+    tuning_settings,
+};
+use podium_api::{TRIAL_LABEL, TUNING_JOB_LABEL, Trial, TuningJob};
+use podium_core::time::Timestamp;
+use podium_core::tuning::trial::{self, Reason, Run, TrialAction, TrialInput, TrialRecord};
+use podium_core::tuning::{self, REFIT_ORIGIN, Settings};
 use std::collections::BTreeMap;
 
 /// Runs that may be lost to the machine before a trial fails.
 const MAX_INFRASTRUCTURE_FAILURES: u32 = 10;
+/// A refused run is asked for again after this time.
+const REFUSED_AGAIN_SECONDS: u64 = 15;
 
 impl<P: Ports> Engine<P> {
     /// Takes one trial one step further.
     ///
     /// # Errors
     /// A port could not do what it was asked; nothing is half-done.
-    pub async fn reconcile_trial(
+    pub async fn reconcile_trial(&self, name: &str) -> Result<Left, PortError> {
+        let Some(trial) = self.ports.cluster().get::<Trial>(name).await? else {
+            return Ok(Left::default());
+        };
+        if record_of(trial.status.as_ref()).phase.is_finished() || is_deleted(&trial) {
+            return Ok(Left::default());
+        }
+        let Some(job) = self.job_of(&trial).await? else {
+            return Ok(Left::default());
+        };
+        // What is wrong with the job stands on the job.
+        let (Ok(search), Ok(runs)) = (tuning_settings(&job), trial_settings(&job.spec)) else {
+            return Ok(Left::default());
+        };
+        self.step(&job, &search, &runs, &trial).await
+    }
+
+    /// The search that a trial belongs to, unless it was deleted, or deleted and made anew.
+    async fn job_of(&self, trial: &Trial) -> Result<Option<TuningJob>, PortError> {
+        let Some(name) = trial.labels().get(TUNING_JOB_LABEL) else {
+            return Ok(None);
+        };
+        let job = self.ports.cluster().get::<TuningJob>(name).await?;
+        Ok(job.filter(|job| belongs_to(trial, job)))
+    }
+
+    async fn step(
         &self,
         job: &TuningJob,
         search: &Settings,
@@ -26,53 +58,104 @@ impl<P: Ports> Engine<P> {
         trial: &Trial,
     ) -> Result<Left, PortError> {
         let record = record_of(trial.status.as_ref());
-        if record.phase.is_finished() {
-            return Ok(Left::default());
-        }
-        let name = trial.name_any();
-        let run = match current_attempt(&record) {
-            Some(attempt) => self.ports.runner().observe(&name, attempt).await?,
-            None => Run::Absent,
-        };
-        let refit = trial.spec.origin == REFIT_ORIGIN;
-        let plan = trial::plan(&TrialInput {
-            objective: (!refit).then_some(&search.objective),
-            failure_rules: &runs.failure_rules,
-            active_deadline_seconds: runs.active_deadline_seconds,
-            max_infrastructure_failures: MAX_INFRASTRUCTURE_FAILURES,
-            record: &record,
-            run: &run,
-        });
+        let attempt = record.current_attempt();
+        let run = self
+            .ports
+            .runner()
+            .observe(&trial.name_any(), attempt)
+            .await?;
+        let mut plan = self.plan_trial(job, search, runs, trial, &record, &run);
         let acted = plan.record != record || plan.action.is_some();
-        let waiting = !plan.record.phase.is_finished();
-        self.store_trial(job, runs, trial, &plan.record).await?;
+        if let Some(TrialAction::Stop { attempt }) = plan.action {
+            self.ports.runner().stop(&trial.name_any(), attempt).await?;
+        }
+        self.store_trial(job, runs, trial, &record, &plan.record)
+            .await?;
         if let Some(TrialAction::Start { attempt }) = plan.action {
-            self.ports
-                .runner()
-                .start(&request(job, runs, trial, attempt))
-                .await?;
+            let request = request(job, runs, trial, attempt);
+            match self.ports.runner().start(&request).await? {
+                Started::Already => {}
+                Started::Now => {
+                    let events = self.ports.events();
+                    events.publish(story::run_started(trial, attempt)).await;
+                }
+                Started::Refused(why) => {
+                    plan = self.hold_refused(job, search, runs, trial, &plan.record, why);
+                    self.store_trial(job, runs, trial, &record, &plan.record)
+                        .await?;
+                }
+            }
         }
         Ok(Left {
             acted,
-            waiting,
-            look_again_at: None,
+            waiting: !plan.record.phase.is_finished(),
+            look_again_at: plan.look_again_at,
         })
     }
 
-    /// Ends a trial that nobody needs any more.
+    fn plan_trial(
+        &self,
+        job: &TuningJob,
+        search: &Settings,
+        runs: &TrialSettings,
+        trial: &Trial,
+        record: &TrialRecord,
+        run: &Run,
+    ) -> trial::TrialPlan {
+        let refit = is_refit(trial);
+        trial::plan(&TrialInput {
+            objective: (!refit).then_some(&search.objective),
+            failure_rules: &runs.failure_rules,
+            active_deadline_seconds: runs.active_deadline_seconds,
+            queue_deadline_seconds: runs.queue_deadline_seconds,
+            max_infrastructure_failures: MAX_INFRASTRUCTURE_FAILURES,
+            settle_seconds: self.conduct.settle_seconds,
+            hold: holds(job, refit),
+            record,
+            run,
+            now: self.now(),
+        })
+    }
+
+    /// A refused run waits like one without room, and is asked for again.
+    fn hold_refused(
+        &self,
+        job: &TuningJob,
+        search: &Settings,
+        runs: &TrialSettings,
+        trial: &Trial,
+        record: &TrialRecord,
+        why: String,
+    ) -> trial::TrialPlan {
+        let since = trial.creation_timestamp();
+        let queued = Run::Queued {
+            since: since.as_ref().map_or(Timestamp(0), from_time),
+            reason: Reason::PodRefused,
+            why,
+        };
+        let mut plan = self.plan_trial(job, search, runs, trial, record, &queued);
+        let again = self.now().plus_seconds(REFUSED_AGAIN_SECONDS);
+        plan.look_again_at = Some(plan.look_again_at.map_or(again, |at| at.min(again)));
+        plan
+    }
+
+    /// Ends a trial that nobody needs any more. One that ended by itself meanwhile keeps its result.
     pub(super) async fn stop_trial(
         &self,
         job: &TuningJob,
         runs: &TrialSettings,
         trial: &Trial,
-        reason: trial::Reason,
+        reason: Reason,
     ) -> Result<(), PortError> {
         let record = record_of(trial.status.as_ref());
-        if let Some(attempt) = current_attempt(&record) {
-            self.ports.runner().stop(&trial.name_any(), attempt).await?;
+        let (name, attempt) = (trial.name_any(), record.current_attempt());
+        let run = self.ports.runner().observe(&name, attempt).await?;
+        if matches!(run, Run::Ended(_)) {
+            return Ok(());
         }
+        self.ports.runner().stop(&name, attempt).await?;
         let stopped = trial::stopped(&record, reason, self.now());
-        self.store_trial(job, runs, trial, &stopped).await
+        self.store_trial(job, runs, trial, &record, &stopped).await
     }
 
     async fn store_trial(
@@ -80,25 +163,50 @@ impl<P: Ports> Engine<P> {
         job: &TuningJob,
         runs: &TrialSettings,
         trial: &Trial,
+        before: &TrialRecord,
         record: &TrialRecord,
     ) -> Result<(), PortError> {
+        if record == before {
+            return Ok(());
+        }
         let mut updated = trial.clone();
         let output = output_uri(job, runs, &trial.name_any());
-        updated.status = Some(trial_status(
-            record,
-            &trial.spec.parameters,
-            output,
-            trial.metadata.generation,
-        ));
-        self.ports.cluster().write_status(&updated).await
+        updated.status = Some(trial_status(record, trial, output, self.now()));
+        self.ports.cluster().write_status(&updated).await?;
+        if let Some(happened) = story::trial_changed(job, trial, before, record) {
+            self.ports.events().publish(happened).await;
+        }
+        Ok(())
     }
 }
 
-fn current_attempt(record: &TrialRecord) -> Option<u32> {
-    match record.phase {
-        Phase::Pending | Phase::Queued | Phase::Running => record.attempts.last().map(|a| a.number),
-        _ => None,
-    }
+/// Whether nothing of this search is to be started now.
+fn holds(job: &TuningJob, refit: bool) -> bool {
+    let over = job.status.as_ref().is_some_and(|status| {
+        let reason = settled_condition(&status.conditions, "Ready")
+            .and_then(|(_, reason, _)| tuning::Reason::parse(reason));
+        status.observed_generation == job.metadata.generation
+            && reason.is_some_and(tuning::Reason::is_ending)
+    });
+    job.spec.suspend || job.metadata.deletion_timestamp.is_some() || (over && !refit)
+}
+
+/// Whether the object is on its way out.
+pub(super) fn is_deleted(object: &impl Resource) -> bool {
+    object.meta().deletion_timestamp.is_some()
+}
+
+/// Whether a trial was made for this very search and not for an earlier one of its name.
+pub(super) fn belongs_to(trial: &Trial, job: &TuningJob) -> bool {
+    trial.labels().get(TUNING_JOB_LABEL) == Some(&job.name_any())
+        && trial
+            .owner_references()
+            .iter()
+            .any(|owner| Some(&owner.uid) == job.metadata.uid.as_ref())
+}
+
+fn is_refit(trial: &Trial) -> bool {
+    trial.spec.origin == REFIT_ORIGIN
 }
 
 /// Where a trial leaves its files.
@@ -130,22 +238,26 @@ pub(super) fn request<'a>(
         ("PODIUM_SEED", Some(trial.spec.seed.to_string())),
         ("PODIUM_OUTPUT_URI", output_uri(job, runs, &name)),
         ("PODIUM_PARAMETERS", serde_json::to_string(parameters).ok()),
-        (
-            "PODIUM_REFIT",
-            (trial.spec.origin == REFIT_ORIGIN).then(|| "true".to_string()),
-        ),
+        ("PODIUM_REFIT", is_refit(trial).then(|| "true".to_string())),
     ];
     variables.extend(
         given
             .into_iter()
             .filter_map(|(name, value)| Some((name.to_string(), value?))),
     );
+    let labels = [
+        (TUNING_JOB_LABEL, job.name_any()),
+        (TRIAL_LABEL, name.clone()),
+    ];
     RunRequest {
         name,
         attempt,
+        job: &runs.job,
         template: &runs.template,
         container: runs.container.as_deref(),
         variables,
         deadline_seconds: runs.active_deadline_seconds,
+        owner: trial.controller_owner_ref(&()).map(super::without_block),
+        labels: labels.map(|(key, value)| (key.to_string(), value)).into(),
     }
 }

@@ -1,35 +1,38 @@
 //! A search: its trials are looked at, the next step is planned, carried out and reported.
 
-use super::{Engine, Left, in_words, missing, trial};
-use crate::ports::{Cluster, ModelRegistry as _, Moved, NewVersion, PortError, Ports, TrialRunner};
+use super::trial::{belongs_to, is_deleted};
+use super::tuning_status::{Change, change, status_of};
+use super::{Engine, Left, in_words, missing, story, trial, without_block};
+use crate::ports::{
+    Cluster, Events, ModelRegistry as _, Moved, NewVersion, PortError, Ports, TrialRunner,
+};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Resource, ResourceExt};
 use podium_api::convert::{
-    TrialSettings, name_of, record_of, settled_condition, to_time, trial_settings, tuning_settings,
+    TrialSettings, from_time, record_of, settled_condition, trial_settings, tuning_settings,
     with_conditions,
 };
-use podium_api::tuning_job::{
-    BestTrial, RecentTrial, RegisteredVersion, TrialCounts, TuningJobStatus,
-};
+use podium_api::tuning_job::{RegisteredVersion, TuningJobStatus};
 use podium_api::{ModelRegistry, TUNING_JOB_LABEL, Trial, TrialSpec, TuningJob};
 use podium_core::time::Timestamp;
-use podium_core::tuning::conditions::{Condition, Status, conditions};
+use podium_core::tuning::conditions::{Condition, Status};
+use podium_core::tuning::expiry::{Expiry, expiry};
 use podium_core::tuning::{
-    Action, NewTrial, ObservedTrial, REFIT_ORIGIN, Reason, Registered, Settings, TuningInput,
-    TuningReport, plan,
+    Action, NewTrial, ObservedTrial, REFIT_ORIGIN, Reason, Registered, Settings, TuningInput, plan,
 };
 use std::collections::BTreeMap;
 
-const RECENT_TRIALS: usize = 5;
+/// A refused template is asked about again after this time: what refuses it may have changed.
+const REFUSED_AGAIN_SECONDS: u64 = 60;
 
 /// A search with everything that its plan depends on.
-struct Observed {
-    job: TuningJob,
-    trials: Vec<Trial>,
+pub(super) struct Observed {
+    pub(super) job: TuningJob,
+    pub(super) trials: Vec<Trial>,
 }
 
 impl<P: Ports> Engine<P> {
-    /// Takes a search and its trials one step further.
+    /// Takes a search one step further; its trials are reconciled on their own.
     ///
     /// # Errors
     /// A port could not do what it was asked; what was stored is true.
@@ -37,56 +40,57 @@ impl<P: Ports> Engine<P> {
         let Some(job) = self.ports.cluster().get::<TuningJob>(name).await? else {
             return Ok(Left::default());
         };
-        if is_finished(&job) {
-            return Ok(Left::default());
-        }
         let now = self.now();
+        if is_finished(&job) && !is_deleted(&job) {
+            return self.expire(&job, now).await;
+        }
+        let unsupported = self.ports.unsupported(&job.spec);
         let (search, runs) = match (tuning_settings(&job), trial_settings(&job.spec)) {
-            (Ok(search), Ok(runs)) => (search, runs),
+            (Ok(search), Ok(runs)) if unsupported.is_empty() => (search, runs),
             (search, runs) => {
-                let problems = [search.err(), runs.err()].into_iter().flatten().flatten();
+                let problems = [search.err(), runs.err(), Some(unsupported)];
+                let problems = problems.into_iter().flatten().flatten();
                 let message = in_words(&problems.collect::<Vec<_>>());
                 self.report_invalid(job, &message, now).await?;
                 return Ok(Left::default());
             }
         };
-        let stepped = self.step_trials(&job, &search, &runs).await?;
         let observed = Observed {
-            trials: self.trials_of(name).await?,
+            trials: self.trials_of(&job).await?,
             job,
         };
-        let planned = self
-            .plan_and_carry_out(&observed, &search, &runs, now)
-            .await?;
-        Ok(stepped.and(planned))
+        self.plan_and_carry_out(&observed, &search, &runs, now)
+            .await
+    }
+
+    /// A finished search is deleted when its time has come.
+    async fn expire(&self, job: &TuningJob, now: Timestamp) -> Result<Left, PortError> {
+        let completed = job.status.as_ref().and_then(|s| s.completion_time.as_ref());
+        let ttl = job.spec.ttl_seconds_after_finished;
+        let ttl = ttl.filter(|_| self.conduct.delete_expired);
+        let ttl = ttl.and_then(|seconds| u64::try_from(seconds).ok());
+        match expiry(completed.map(from_time), ttl, now) {
+            Expiry::Never => Ok(Left::default()),
+            Expiry::At(at) => Ok(Left {
+                look_again_at: Some(at),
+                ..Left::default()
+            }),
+            Expiry::Now => {
+                self.ports.cluster().delete(job).await?;
+                Ok(Left::default())
+            }
+        }
     }
 
     /// The trials of a search, by index.
     ///
     /// # Errors
     /// They cannot be read.
-    pub async fn trials_of(&self, job: &str) -> Result<Vec<Trial>, PortError> {
+    pub async fn trials_of(&self, job: &TuningJob) -> Result<Vec<Trial>, PortError> {
         let mut trials = self.ports.cluster().list::<Trial>().await?;
-        trials.retain(|t| {
-            t.labels()
-                .get(TUNING_JOB_LABEL)
-                .is_some_and(|label| label == job)
-        });
+        trials.retain(|trial| belongs_to(trial, job) && !is_deleted(trial));
         trials.sort_by_key(|t| t.spec.index);
         Ok(trials)
-    }
-
-    async fn step_trials(
-        &self,
-        job: &TuningJob,
-        search: &Settings,
-        runs: &TrialSettings,
-    ) -> Result<Left, PortError> {
-        let mut left = Left::default();
-        for trial in self.trials_of(&job.name_any()).await? {
-            left = left.and(self.reconcile_trial(job, search, runs, &trial).await?);
-        }
-        Ok(left)
     }
 
     async fn plan_and_carry_out(
@@ -96,12 +100,13 @@ impl<P: Ports> Engine<P> {
         runs: &TrialSettings,
         now: Timestamp,
     ) -> Result<Left, PortError> {
-        let trials: Vec<ObservedTrial> = observed.trials.iter().map(observed_trial).collect();
+        let trials: Vec<ObservedTrial> = observed
+            .trials
+            .iter()
+            .map(|trial| observed_trial(trial, search))
+            .collect();
         let before = observed.job.status.clone().unwrap_or_default();
-        let started = before
-            .start_time
-            .as_ref()
-            .map(podium_api::convert::from_time);
+        let started = before.start_time.as_ref().map(from_time);
         let input = TuningInput {
             settings: search,
             trials: &trials,
@@ -111,30 +116,68 @@ impl<P: Ports> Engine<P> {
                 model: r.model.clone(),
                 version: r.version.clone(),
             }),
-            blocked: self.refusal(&observed.job, runs).await?,
+            blocked: self.refusal(observed, runs).await?,
+            deleting: is_deleted(&observed.job),
         };
         let plan = plan(&input, now);
         let mut status = status_of(observed, &before, &plan.report, now);
-        self.write_job_status(&observed.job, status.clone()).await?;
+        let put_off = self.report(&observed.job, &before, &status, now).await?;
         for action in &plan.actions {
             if let Some(registered) = self.carry_out(observed, runs, action).await? {
                 status.registered = Some(registered);
                 self.write_job_status(&observed.job, status.clone()).await?;
             }
         }
+        let blocked = input
+            .blocked
+            .is_some()
+            .then(|| now.plus_seconds(REFUSED_AGAIN_SECONDS));
+        let look_again_at = [plan.report.look_again_at, put_off, blocked];
         Ok(Left {
             acted: !plan.actions.is_empty(),
             waiting: false,
-            look_again_at: plan.report.look_again_at,
+            look_again_at: look_again_at.into_iter().flatten().min(),
         })
     }
 
-    /// Asks the world once whether it would take such a trial at all.
-    async fn refusal(
+    /// Writes a status that says something new. Mere counts wait until the last write is some seconds old;
+    /// returns until when.
+    async fn report(
         &self,
         job: &TuningJob,
+        before: &TuningJobStatus,
+        after: &TuningJobStatus,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, PortError> {
+        let key = job.uid().unwrap_or_default();
+        let due = self
+            .last_report(&key)
+            .map(|at| at.plus_seconds(self.conduct.report_seconds));
+        match (change(before, after), due) {
+            (Change::None, _) => Ok(None),
+            (Change::Counts, Some(due)) if now < due => Ok(Some(due)),
+            (Change::Counts | Change::State, _) => {
+                self.write_job_status(job, after.clone()).await?;
+                self.reported(key, now, after.completion_time.is_some());
+                if let Some(happened) = story::job_changed(job, before, after) {
+                    self.ports.events().publish(happened).await;
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    /// Asks the world, before the first trial, whether it would take such a trial at all.
+    async fn refusal(
+        &self,
+        observed: &Observed,
         runs: &TrialSettings,
     ) -> Result<Option<String>, PortError> {
+        let job = &observed.job;
+        // A world that took a trial takes the next one, and deleting needs no trials.
+        if !observed.trials.is_empty() || job.spec.suspend || is_deleted(job) {
+            return Ok(None);
+        }
         let spec = TrialSpec {
             index: 1,
             parameters: BTreeMap::new(),
@@ -147,7 +190,7 @@ impl<P: Ports> Engine<P> {
             .runner()
             .refusal(&trial::request(job, runs, &probe, 1))
             .await?;
-        Ok(refusal.map(|why| format!("spec.trial.job.template.{why}")))
+        Ok(refusal.map(|why| format!("spec.trial.job: {why}")))
     }
 
     async fn carry_out(
@@ -260,12 +303,15 @@ impl<P: Ports> Engine<P> {
             condition("Suspended", Status::False),
             condition("Stalled", Status::True),
         ];
-        let mut status = job.status.clone().unwrap_or_default();
-        status.phase = Some("Blocked".to_string());
-        status.observed_generation = job.metadata.generation;
-        status.conditions =
-            with_conditions(&status.conditions, &said, job.metadata.generation, now);
-        self.write_job_status(&job, status).await
+        let before = job.status.clone().unwrap_or_default();
+        let generation = job.metadata.generation;
+        let status = TuningJobStatus {
+            phase: Some("Blocked".to_string()),
+            observed_generation: generation,
+            conditions: with_conditions(&before.conditions, &said, generation, now),
+            ..before.clone()
+        };
+        self.report(&job, &before, &status, now).await.map(drop)
     }
 }
 
@@ -278,11 +324,14 @@ fn is_finished(job: &TuningJob) -> bool {
     })
 }
 
-fn observed_trial(trial: &Trial) -> ObservedTrial {
+fn observed_trial(trial: &Trial, search: &Settings) -> ObservedTrial {
+    let parameters = &trial.spec.parameters;
+    // JSON has one kind of number: `1` may stand for the real 1.0.
+    let admitted = search.space.admit_partial(parameters).ok();
     ObservedTrial {
         name: trial.name_any(),
         index: u32::try_from(trial.spec.index).unwrap_or(0),
-        configuration: trial.spec.parameters.clone(),
+        configuration: admitted.unwrap_or_else(|| parameters.clone()),
         refit: trial.spec.origin == REFIT_ORIGIN,
         record: record_of(trial.status.as_ref()),
     }
@@ -305,82 +354,10 @@ fn trial_object(job: &TuningJob, new: &NewTrial) -> Trial {
             TUNING_JOB_LABEL.to_string(),
             job.name_any(),
         )])),
-        owner_references: job.controller_owner_ref(&()).map(|owner| vec![owner]),
+        owner_references: job
+            .controller_owner_ref(&())
+            .map(|owner| vec![without_block(owner)]),
         ..ObjectMeta::default()
     };
     trial
-}
-
-fn status_of(
-    observed: &Observed,
-    before: &TuningJobStatus,
-    report: &TuningReport,
-    now: Timestamp,
-) -> TuningJobStatus {
-    let generation = observed.job.metadata.generation;
-    let number = |count: u32| i32::try_from(count).unwrap_or(i32::MAX);
-    let counts = report.counts;
-    TuningJobStatus {
-        observed_generation: generation,
-        phase: Some(name_of(report.phase)),
-        conditions: with_conditions(&before.conditions, &conditions(report), generation, now),
-        start_time: before.start_time.clone().or_else(|| Some(to_time(now))),
-        completion_time: before
-            .completion_time
-            .clone()
-            .or_else(|| report.finished.then(|| to_time(now))),
-        trials: Some(TrialCounts {
-            total: number(counts.total),
-            pending: number(counts.pending),
-            queued: number(counts.queued),
-            running: number(counts.running),
-            succeeded: number(counts.succeeded),
-            stopped_early: number(counts.stopped_early),
-            infeasible: number(counts.infeasible),
-            failed: number(counts.failed),
-            retried: number(counts.retried),
-        }),
-        progress: Some(report.progress.clone()),
-        best: report.best.as_ref().map(|best| BestTrial {
-            trial: best.trial.clone(),
-            objective: best.objective,
-            metrics: best.metrics.clone(),
-            parameters: best.parameters.clone(),
-            interval: None,
-            indistinguishable: Vec::new(),
-        }),
-        importance: Vec::new(),
-        recent_trials: recent(&observed.trials),
-        estimated_completion_time: report.estimated_completion.map(to_time),
-        tracking: None,
-        registered: before.registered.clone(),
-    }
-}
-
-fn recent(trials: &[Trial]) -> Vec<RecentTrial> {
-    let mut ended: Vec<&Trial> = trials
-        .iter()
-        .filter(|t| {
-            t.status
-                .as_ref()
-                .is_some_and(|s| s.completion_time.is_some())
-        })
-        .collect();
-    ended.sort_by_key(|t| {
-        let time = t.status.as_ref().and_then(|s| s.completion_time.as_ref());
-        std::cmp::Reverse((time.map(podium_api::convert::from_time), t.spec.index))
-    });
-    ended
-        .into_iter()
-        .take(RECENT_TRIALS)
-        .map(|t| RecentTrial {
-            name: t.name_any(),
-            phase: t
-                .status
-                .as_ref()
-                .and_then(|s| s.phase.clone())
-                .unwrap_or_default(),
-            objective: t.status.as_ref().and_then(|s| s.objective),
-        })
-        .collect()
 }

@@ -5,9 +5,10 @@ use super::state::StateDirectory;
 use crate::adapters::clock::SystemClock;
 use crate::adapters::directory::registry::DirectoryRegistry;
 use crate::adapters::directory::store::DirectoryStore;
-use crate::ports::{PortError, Ports};
+use crate::ports::{Events, Happened, PortError, Ports};
 use crate::trials::process::ProcessRunner;
-use podium_api::ModelRegistrySpec;
+use podium_api::{ModelRegistrySpec, TuningJobSpec};
+use podium_core::problem::SpecProblem;
 use std::path::{Path, PathBuf};
 
 /// The ports of a local run.
@@ -37,12 +38,21 @@ impl LocalPorts {
     }
 }
 
+/// A local run shows its state itself: nobody reads events.
+#[derive(Clone, Copy, Debug)]
+pub struct NoEvents;
+
+impl Events for NoEvents {
+    async fn publish(&self, _: Happened) {}
+}
+
 impl Ports for LocalPorts {
     type Cluster = StateDirectory;
     type Registry = DirectoryRegistry;
     type Store = DirectoryStore;
     type Runner = ProcessRunner;
     type Evaluator = LocalEvaluator;
+    type Events = NoEvents;
     type Clock = SystemClock;
 
     fn cluster(&self) -> &StateDirectory {
@@ -71,6 +81,14 @@ impl Ports for LocalPorts {
 
     fn evaluator(&self) -> &LocalEvaluator {
         &self.evaluator
+    }
+
+    fn events(&self) -> &NoEvents {
+        &NoEvents
+    }
+
+    fn unsupported(&self, _: &TuningJobSpec) -> Vec<SpecProblem> {
+        Vec::new()
     }
 
     fn clock(&self) -> &SystemClock {

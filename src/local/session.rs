@@ -4,9 +4,10 @@ use super::manifests::{self, Manifest, ManifestError};
 use super::ports::LocalPorts;
 use super::state::{StateDirectory, bump_resource_version};
 use super::state_root;
-use crate::engine::{Engine, Left};
+use crate::engine::{Conduct, Engine, Left};
 use crate::ports::{Clock, Cluster, PortError, Ports, TrialRunner};
 use kube::ResourceExt;
+use podium_api::convert::record_of;
 use podium_api::{ChampionPolicy, Evaluation, Trial, TuningJob};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -83,7 +84,7 @@ impl Session {
             apply(ports.cluster(), plural, object, &now)?;
         }
         Ok(Self {
-            engine: Engine::new(ports),
+            engine: Engine::new(ports, Conduct::LOCAL),
             watched: BTreeSet::new(),
             _lock: lock,
         })
@@ -102,6 +103,9 @@ impl Session {
     pub async fn pass(&mut self) -> Result<Pass, SessionError> {
         let cluster = self.engine.ports().cluster();
         let mut left = Left::default();
+        for trial in cluster.list::<Trial>().await? {
+            left = left.and(self.engine.reconcile_trial(&trial.name_any()).await?);
+        }
         for job in cluster.list::<TuningJob>().await? {
             left = left.and(self.engine.reconcile_tuning_job(&job.name_any()).await?);
         }
@@ -173,8 +177,7 @@ impl Session {
 fn running_attempt(trial: &Trial) -> Option<(String, u32)> {
     let status = trial.status.as_ref()?;
     let unfinished = status.completion_time.is_none();
-    let attempt = status.attempts.last().filter(|_| unfinished)?;
-    Some((trial.name_any(), u32::try_from(attempt.number).ok()?))
+    unfinished.then(|| (trial.name_any(), record_of(Some(status)).current_attempt()))
 }
 
 fn lock(root: &Path, directory: &Path) -> Result<File, SessionError> {

@@ -2,6 +2,7 @@
 
 use crate::atomic_file;
 use crate::ports::{Cluster, Created, Object, PortError};
+use kube::ResourceExt;
 use serde_json::{Value, json};
 use std::fs;
 use std::io;
@@ -66,6 +67,23 @@ impl StateDirectory {
         }
         self.write(plural, &object)?;
         Ok(Created::New)
+    }
+
+    /// Removes an object and, as a garbage collector would, what belongs to it.
+    fn remove(&self, plural: &str, name: &str, uid: &str) -> Result<(), PortError> {
+        for crd in podium_api::crds() {
+            let pointer = "/spec/names/plural";
+            let Some(children) = crd.pointer(pointer).and_then(Value::as_str) else {
+                continue;
+            };
+            for child in self.list_values(children)? {
+                if is_owned_by(&child, uid) {
+                    let child_uid = uid_of(&child).unwrap_or_default().to_string();
+                    self.remove(children, &name_of(&child)?, &child_uid)?;
+                }
+            }
+        }
+        Ok(fs::remove_file(self.path(plural, name))?)
     }
 
     /// All stored objects of a kind, by name.
@@ -149,6 +167,28 @@ impl Cluster for StateDirectory {
         }
         self.write(&plural, &stored)
     }
+
+    async fn delete<K: Object>(&self, object: &K) -> Result<(), PortError> {
+        let (plural, name) = (K::plural(&()), object.name_any());
+        let stored = self.read(&plural, &name)?;
+        match (stored.as_ref().and_then(uid_of), object.uid()) {
+            (Some(stored), Some(asked)) if stored == asked => self.remove(&plural, &name, &asked),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn uid_of(object: &Value) -> Option<&str> {
+    object.pointer("/metadata/uid").and_then(Value::as_str)
+}
+
+fn is_owned_by(object: &Value, uid: &str) -> bool {
+    let owners = object.pointer("/metadata/ownerReferences");
+    owners.and_then(Value::as_array).is_some_and(|owners| {
+        owners
+            .iter()
+            .any(|owner| owner.get("uid").and_then(Value::as_str) == Some(uid))
+    })
 }
 
 /// Counts a write, as an API server would.

@@ -1,6 +1,9 @@
 //! Trial kinds: what runs a container, and how a template becomes a run.
 
 pub mod expansion;
+pub mod job;
+pub mod job_manifest;
+pub mod job_state;
 pub mod process;
 pub mod run_directory;
 pub mod supervisor;

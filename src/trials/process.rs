@@ -2,9 +2,9 @@
 
 use super::run_directory::{HowEnded, Request, RunDirectory, Started};
 use super::template::{Process, process_of};
-use crate::ports::{PortError, RunRequest, TrialRunner};
+use crate::ports::{PortError, RunRequest, Started as StartOutcome, TrialRunner};
 use podium_core::time::Timestamp;
-use podium_core::tuning::trial::{EndedRun, Exit, Run};
+use podium_core::tuning::trial::{EndedRun, Exit, Reason, Run};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
@@ -103,11 +103,14 @@ impl TrialRunner for ProcessRunner {
         let supervised = directory.lock()?.is_none();
         match (directory.started()?, supervised) {
             (None, true) => Ok(Run::Queued {
+                since: now(),
+                reason: Reason::Starting,
                 why: "it is being started".to_string(),
             }),
             (None, false) => Ok(Run::Absent),
             (Some(started), true) => Ok(Run::Running {
                 since: Timestamp(started.time),
+                pod: None,
             }),
             // Its end may have been written between the two looks.
             (Some(started), false) => match ended_run(&directory)? {
@@ -121,19 +124,21 @@ impl TrialRunner for ProcessRunner {
     }
 
     async fn refusal(&self, request: &RunRequest<'_>) -> Result<Option<String>, PortError> {
-        Ok(process_of(request).err().map(|error| error.to_string()))
+        Ok(process_of(request)
+            .err()
+            .map(|error| format!("template.{error}")))
     }
 
-    async fn start(&self, request: &RunRequest<'_>) -> Result<(), PortError> {
+    async fn start(&self, request: &RunRequest<'_>) -> Result<StartOutcome, PortError> {
         let directory = self.directory(&request.name, request.attempt);
         let process =
             process_of(request).map_err(|error| PortError::Permanent(error.to_string()))?;
         directory.write_request(&self.request_of(process, request.deadline_seconds))?;
         let Some(lock) = directory.lock()? else {
-            return Ok(());
+            return Ok(StartOutcome::Already);
         };
         if directory.started()?.is_some() {
-            return Ok(());
+            return Ok(StartOutcome::Already);
         }
         let errors = File::options()
             .create(true)
@@ -151,7 +156,7 @@ impl TrialRunner for ProcessRunner {
                 PortError::Permanent(format!("cannot start {}: {error}", self.podium.display()))
             })?;
         self.watch(&request.name, request.attempt);
-        Ok(())
+        Ok(StartOutcome::Now)
     }
 
     async fn stop(&self, name: &str, attempt: u32) -> Result<(), PortError> {
@@ -200,6 +205,7 @@ fn ended_with(
             TERMINATION_MESSAGE_BYTES,
         )?,
         log_tail: last_lines(&read_tail(&directory.log(), LOG_TAIL_BYTES)?.unwrap_or_default()),
+        pod: None,
     }))
 }
 
@@ -215,6 +221,7 @@ fn lost_run(directory: &RunDirectory, started: Started) -> Run {
         ended: Timestamp(started.time),
         termination_message: None,
         log_tail: String::new(),
+        pod: None,
     })
 }
 
@@ -242,6 +249,10 @@ fn end_leftovers(directory: &RunDirectory) {
             let _ = kill_process(id, Signal::KILL);
         }
     }
+}
+
+fn now() -> Timestamp {
+    Timestamp(jiff::Timestamp::now().as_millisecond())
 }
 
 fn read_tail(path: &Path, bytes: u64) -> io::Result<Option<String>> {

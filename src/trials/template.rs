@@ -101,19 +101,25 @@ fn environment_of(
 mod tests {
     use super::*;
     use k8s_openapi::api::core::v1::PodTemplateSpec;
+    use std::sync::LazyLock;
 
     fn template(json: serde_json::Value) -> PodTemplateSpec {
         serde_json::from_value(json).unwrap()
     }
 
     fn request(template: &PodTemplateSpec) -> RunRequest<'_> {
+        static NO_OTHER_FIELDS: LazyLock<serde_json::Map<String, serde_json::Value>> =
+            LazyLock::new(serde_json::Map::new);
         RunRequest {
             name: "forest-1".to_string(),
             attempt: 1,
+            job: &NO_OTHER_FIELDS,
             template,
             container: None,
             variables: BTreeMap::from([("num_trees".to_string(), "120".to_string())]),
             deadline_seconds: Some(60),
+            owner: None,
+            labels: BTreeMap::new(),
         }
     }
 

@@ -4,9 +4,10 @@ use k8s_openapi::api::core::v1::PodTemplateSpec;
 use podium_core::tuning::trial::{EndedRun, Exit, Run};
 use podium_operator::ports::{RunRequest, TrialRunner};
 use podium_operator::trials::process::ProcessRunner;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 fn template(script: &str) -> PodTemplateSpec {
@@ -18,11 +19,20 @@ fn request(template: &PodTemplateSpec) -> RunRequest<'_> {
     RunRequest {
         name: "forest-1".to_string(),
         attempt: 1,
+        job: no_other_fields(),
         template,
         container: None,
         variables: BTreeMap::from([("depth".to_string(), "7".to_string())]),
         deadline_seconds: Some(60),
+        owner: None,
+        labels: BTreeMap::new(),
     }
+}
+
+/// A Job of which only the template matters.
+fn no_other_fields() -> &'static Map<String, Value> {
+    static NONE: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
+    &NONE
 }
 
 async fn end_of(runner: &impl TrialRunner, attempt: u32) -> EndedRun {

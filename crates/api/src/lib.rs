@@ -28,3 +28,5 @@ pub const GROUP: &str = "podium.dev";
 pub const VERSION: &str = "v1alpha1";
 /// Label of a trial that names its job.
 pub const TUNING_JOB_LABEL: &str = "podium.dev/tuning-job";
+/// Label of a Job and its pods that names their trial.
+pub const TRIAL_LABEL: &str = "podium.dev/trial";

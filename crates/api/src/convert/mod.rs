@@ -11,10 +11,10 @@ mod tuning_job;
 pub use champion_policy::policy;
 pub use evaluation::comparison_settings;
 pub use status::{
-    from_time, memory_of, name_of, record_of, settled_condition, to_time, trial_status,
-    with_conditions,
+    from_time, memory_of, name_of, parameters_text, record_of, settled_condition, to_time,
+    trial_status, with_conditions,
 };
-pub use tuning_job::{TrialSettings, trial_settings, tuning_settings};
+pub use tuning_job::{TrialSettings, job_spec, trial_settings, tuning_settings};
 
 use podium_core::problem::SpecProblem;
 

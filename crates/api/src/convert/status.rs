@@ -1,5 +1,6 @@
 //! Between what the core knows of a trial, a search or a policy and what stands in a status.
 
+use crate::Trial;
 use crate::champion_policy::ChampionPolicyStatus;
 use crate::schema::Conditions;
 use crate::trial::{TrialAttempt, TrialMetric, TrialStatus};
@@ -9,7 +10,7 @@ use podium_core::champion::{ChampionRecord, InFlight, Memory, Origin};
 use podium_core::report::CombinedMetric;
 use podium_core::time::Timestamp;
 use podium_core::tuning::conditions::Condition as Said;
-use podium_core::tuning::trial::{Attempt, Phase, Reason, TrialRecord};
+use podium_core::tuning::trial::{self, Attempt, Phase, Reason, TrialRecord};
 use podium_core::value::{Configuration, ParameterValue};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -64,6 +65,7 @@ pub fn record_of(status: Option<&TrialStatus>) -> TrialRecord {
             .iter()
             .map(|a| Attempt {
                 number: u32::try_from(a.number).unwrap_or(0),
+                pod: a.pod_name.clone(),
                 reason: parse::<Reason>(a.reason.as_deref()),
             })
             .collect(),
@@ -74,18 +76,25 @@ pub fn record_of(status: Option<&TrialStatus>) -> TrialRecord {
     }
 }
 
-/// The status that says what a record knows.
+/// The status that says what a record knows of a trial.
 #[must_use]
 pub fn trial_status(
     record: &TrialRecord,
-    parameters: &Configuration,
+    trial: &Trial,
     output_uri: Option<String>,
-    generation: Option<i64>,
+    now: Timestamp,
 ) -> TrialStatus {
+    let generation = trial.metadata.generation;
+    let before = trial.status.as_ref().map(|status| &status.conditions);
     TrialStatus {
         observed_generation: generation,
         phase: Some(name_of(record.phase)),
-        conditions: Vec::new(),
+        conditions: with_conditions(
+            before.unwrap_or(&Vec::new()),
+            &trial::conditions(record),
+            generation,
+            now,
+        ),
         objective: record.objective,
         metrics: record
             .metrics
@@ -102,7 +111,7 @@ pub fn trial_status(
             .iter()
             .map(|a| TrialAttempt {
                 number: i32::try_from(a.number).unwrap_or(i32::MAX),
-                pod_name: None,
+                pod_name: a.pod.clone(),
                 reason: a.reason.map(name_of),
             })
             .collect(),
@@ -112,7 +121,7 @@ pub fn trial_status(
             .completion
             .zip(record.start)
             .map(|(end, start)| duration(end.milliseconds_since(start))),
-        parameters_text: Some(parameters_text(parameters)),
+        parameters_text: Some(parameters_text(&trial.spec.parameters)),
         mlflow_run_id: None,
         output_uri,
         reason: record.reason.map(name_of),
@@ -132,7 +141,8 @@ fn duration(milliseconds: i64) -> String {
 }
 
 /// The configuration in one line of at most 500 characters.
-fn parameters_text(parameters: &Configuration) -> String {
+#[must_use]
+pub fn parameters_text(parameters: &Configuration) -> String {
     let all: Vec<String> = parameters
         .iter()
         .map(|(name, value)| match value {

@@ -15,22 +15,30 @@ use podium_core::search::{Algorithm, Direction, HyperoptSettings};
 use podium_core::space::{Domain, Parameter, ParameterConstraint, Scale, Space};
 use podium_core::tuning::trial::{FAILURE_RULE_VARIABLES, FailureAction, FailureRule};
 use podium_core::tuning::{Register, Settings};
+use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
 /// What the runs of a search's trials need besides their configuration.
 #[derive(Debug)]
 pub struct TrialSettings {
-    /// The pod template.
+    /// The specification of the Job, as the user wrote it.
+    pub job: Map<String, Value>,
+    /// The pod template in it.
     pub template: PodTemplateSpec,
     /// The container whose termination message holds the metrics; `None` for the first one.
     pub container: Option<String>,
     /// Running time in seconds.
     pub active_deadline_seconds: Option<u64>,
+    /// Seconds that a run may wait.
+    pub queue_deadline_seconds: Option<u64>,
     /// Where a trial leaves its files, with `$(PODIUM_TRIAL)` not yet expanded.
     pub output_uri: Option<String>,
     /// Rules of the user for the ends of runs.
     pub failure_rules: Vec<FailureRule>,
 }
+
+/// A Job's name has at most 63 characters and ends with a trial's index and an attempt's number.
+const MAX_NAME_LENGTH: usize = 52;
 
 /// The settings of a search.
 ///
@@ -40,6 +48,14 @@ pub fn tuning_settings(job: &TuningJob) -> Result<Settings, Vec<SpecProblem>> {
     let spec = &job.spec;
     let mut problems = Problems::default();
     refuse_what_is_not_carried_out(spec, &mut problems);
+    if job.name_any().len() > MAX_NAME_LENGTH {
+        return Err(vec![SpecProblem::new(
+            "metadata.name",
+            format!(
+                "must be at most {MAX_NAME_LENGTH} characters: the names of trials, Jobs and pods are made of it"
+            ),
+        )]);
+    }
     let objective = problems.take(objective(spec));
     let space = problems.take(space(spec));
     let algorithm = algorithm(spec);
@@ -289,6 +305,7 @@ pub fn trial_settings(spec: &TuningJobSpec) -> Result<TrialSettings, Vec<SpecPro
         return Err(below_spec(problems.0));
     };
     Ok(TrialSettings {
+        job: spec.trial.job.as_ref().map(job_spec).unwrap_or_default(),
         template,
         container: spec
             .metrics
@@ -297,9 +314,21 @@ pub fn trial_settings(spec: &TuningJobSpec) -> Result<TrialSettings, Vec<SpecPro
             .find_map(|source| source.termination_message.as_ref())
             .and_then(|source| source.container.clone()),
         active_deadline_seconds: spec.trial.active_deadline_seconds.map(seconds),
+        queue_deadline_seconds: spec.trial.queue_deadline_seconds.map(seconds),
         output_uri: spec.trial.output_uri.clone(),
         failure_rules,
     })
+}
+
+/// The Job's specification as it was written.
+#[must_use]
+pub fn job_spec(job: &tuning_job::JobTemplate) -> Map<String, Value> {
+    let mut spec = job.other.clone();
+    spec.insert(
+        "template".to_string(),
+        Value::Object(job.template.0.clone()),
+    );
+    spec
 }
 
 /// The pod template that a Job template holds.

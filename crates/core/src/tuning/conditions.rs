@@ -51,6 +51,7 @@ pub fn conditions(report: &TuningReport) -> Vec<Condition> {
         Phase::Blocked => (False, false, true, Unknown, False, False),
         Phase::Succeeded => (True, false, false, True, True, False),
         Phase::Failed => (False, false, true, False, True, False),
+        Phase::Terminating => (False, true, false, Unknown, False, False),
     };
     let always = [
         ("Ready", ready),

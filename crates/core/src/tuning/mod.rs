@@ -5,6 +5,7 @@
 
 pub mod conditions;
 pub mod ending;
+pub mod expiry;
 pub mod history;
 pub mod reason;
 pub mod report;
@@ -24,6 +25,7 @@ use crate::space::Space;
 use crate::time::Timestamp;
 use crate::value::Configuration;
 use history::history_of;
+use std::collections::BTreeSet;
 use trial::TrialRecord;
 
 /// What a `TuningJob` asks for, after conversion: planning with it cannot fail.
@@ -105,6 +107,8 @@ pub struct TuningInput<'a> {
     pub registered: Option<Registered>,
     /// Why the world refuses trials at all, in its own words; holds the search.
     pub blocked: Option<String>,
+    /// The search is being deleted, with all that belongs to it.
+    pub deleting: bool,
 }
 
 /// One thing to do; each is idempotent under its own key, the trial's name.
@@ -165,6 +169,13 @@ pub fn plan(input: &TuningInput<'_>, now: Timestamp) -> Plan {
         .ended
         .clone()
         .or_else(|| ending::judge(input, &counts, best.as_ref(), now));
+    if input.deleting {
+        let report = TuningReport::new(input, counts, best, None, now);
+        return Plan {
+            actions: Vec::new(),
+            report,
+        };
+    }
 
     let (actions, ended) = match (&ended, &input.blocked) {
         (Some(ending), _) => (
@@ -202,9 +213,12 @@ fn create_trials(
     let free = settings.parallelism.saturating_sub(counts.unfinished());
     let left = settings.max_trials.saturating_sub(counts.total);
     let mut history = history_of(&settings.objective, search);
-    let mut next_index = search.iter().map(|t| t.index).max().unwrap_or(0);
+    let taken: BTreeSet<u32> = search.iter().map(|t| t.index).collect();
+    // The place of a trial that somebody deleted is given away again.
+    let places = (1..=settings.max_trials).filter(|index| !taken.contains(index));
+    let at_once = usize::try_from(free.min(left)).unwrap_or(usize::MAX);
     let mut actions = Vec::new();
-    for _ in 0..free.min(left) {
+    for next_index in places.take(at_once) {
         match suggest(
             &settings.space,
             &settings.algorithm,
@@ -216,7 +230,6 @@ fn create_trials(
                 configuration,
                 origin,
             } => {
-                next_index += 1;
                 let (configuration, origin) =
                     history::initial_trial(settings, next_index, &history)
                         .unwrap_or_else(|| (configuration, origin.to_string()));

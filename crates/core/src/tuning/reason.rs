@@ -1,5 +1,6 @@
 //! The reasons of a `TuningJob`, one closed list with a sentence each.
 
+use super::trial;
 use serde::{Deserialize, Serialize};
 
 /// Why a search is where it is.
@@ -33,6 +34,18 @@ pub enum Reason {
     NoSuccessfulTrial,
     /// The winner could not be trained once more.
     RefitFailed,
+    /// No trial runs: no node has room.
+    Unschedulable,
+    /// No trial runs: an image cannot be pulled.
+    ImagePullFailed,
+    /// No trial runs: a pod is refused, by a quota or an admission rule.
+    PodRefused,
+    /// No trial runs: a container lacks something, such as a ConfigMap.
+    ContainerNotCreated,
+    /// No trial runs: a Job is suspended.
+    JobSuspended,
+    /// The search is being deleted.
+    Deleted,
 }
 
 impl Reason {
@@ -54,6 +67,42 @@ impl Reason {
             Self::TooManyFailedTrials => "TooManyFailedTrials",
             Self::NoSuccessfulTrial => "NoSuccessfulTrial",
             Self::RefitFailed => "RefitFailed",
+            Self::Unschedulable => "Unschedulable",
+            Self::ImagePullFailed => "ImagePullFailed",
+            Self::PodRefused => "PodRefused",
+            Self::ContainerNotCreated => "ContainerNotCreated",
+            Self::JobSuspended => "JobSuspended",
+            Self::Deleted => "Deleted",
+        }
+    }
+
+    /// Whether the search itself is over: no trial is to be started any more.
+    #[must_use]
+    pub fn is_ending(self) -> bool {
+        matches!(
+            self,
+            Self::RefittingWinner
+                | Self::RegisteringWinner
+                | Self::MaxTrialsReached
+                | Self::TargetReached
+                | Self::SpaceExhausted
+                | Self::DeadlineExceeded
+                | Self::TooManyFailedTrials
+                | Self::NoSuccessfulTrial
+                | Self::RefitFailed
+                | Self::Deleted
+        )
+    }
+
+    /// What a waiting trial means for a search in which nothing else runs.
+    pub(super) fn of_waiting(trial: trial::Reason) -> Option<Self> {
+        match trial {
+            trial::Reason::Unschedulable => Some(Self::Unschedulable),
+            trial::Reason::ImagePullFailed => Some(Self::ImagePullFailed),
+            trial::Reason::PodRefused => Some(Self::PodRefused),
+            trial::Reason::ContainerNotCreated => Some(Self::ContainerNotCreated),
+            trial::Reason::JobSuspended => Some(Self::JobSuspended),
+            _ => None,
         }
     }
 

@@ -23,6 +23,8 @@ pub enum Phase {
     Failed,
     /// Held until somebody changes something.
     Blocked,
+    /// Being deleted, with all that belongs to it.
+    Terminating,
 }
 
 /// How many trials are in which state.
@@ -171,7 +173,7 @@ impl TuningReport {
                 .flatten(),
             finished: matches!(phase, Phase::Succeeded | Phase::Failed),
             look_again_at: deadline
-                .filter(|_| ended.is_none())
+                .filter(|_| ended.is_none() && !input.deleting)
                 .map(|(seconds, started)| started.plus_seconds(seconds)),
             counts,
             best,
@@ -185,6 +187,10 @@ fn situation(
     counts: &Counts,
     ended: Option<&Ending>,
 ) -> (Phase, Reason, String) {
+    if input.deleting {
+        let message = "the search and its trials are being deleted".to_string();
+        return (Phase::Terminating, Reason::Deleted, message);
+    }
     if let Some(ending) = ended {
         return after_the_search(input, counts, ending);
     }
@@ -205,13 +211,37 @@ fn situation(
             "accepted; no trial has been created yet".to_string(),
         );
     }
-    let message = format!(
+    let mut message = format!(
         "{} of {} trials ended, {} running",
         counts.finished(),
         input.settings.max_trials,
         counts.running
     );
-    (Phase::Running, Reason::TrialsRunning, message)
+    let Some((reason, why)) = waiting(input) else {
+        return (Phase::Running, Reason::TrialsRunning, message);
+    };
+    message.push_str(&format!(", {} queued; {why}", counts.queued));
+    let reason = if counts.running == 0 {
+        reason
+    } else {
+        Reason::TrialsRunning
+    };
+    (Phase::Running, reason, message)
+}
+
+/// What the first of the waiting trials waits for.
+fn waiting(input: &TuningInput<'_>) -> Option<(Reason, String)> {
+    let queued = input
+        .trials
+        .iter()
+        .filter(|t| t.record.phase == TrialPhase::Queued);
+    queued
+        .filter_map(|t| {
+            let reason = Reason::of_waiting(t.record.reason?)?;
+            Some((t.index, reason, format!("{}: {}", t.name, t.record.message)))
+        })
+        .min_by_key(|(index, ..)| *index)
+        .map(|(_, reason, why)| (reason, why))
 }
 
 fn after_the_search(

@@ -69,6 +69,7 @@ fn mk_input<'a>(settings: &'a Settings, trials: &'a [ObservedTrial]) -> TuningIn
         ended: None,
         registered: None,
         blocked: None,
+        deleting: false,
     }
 }
 

@@ -9,19 +9,50 @@ fn mk_ended(exit: Exit, message: Option<&str>) -> Run {
         ended: Timestamp(20),
         termination_message: message.map(str::to_string),
         log_tail: "Traceback: boom".to_string(),
+        pod: None,
     })
 }
 
 fn step(record: &TrialRecord, run: &Run) -> trial::TrialPlan {
+    step_with(record, run, |_| {})
+}
+
+/// One step a million milliseconds after the epoch, with an input that `change` makes special.
+fn step_with(
+    record: &TrialRecord,
+    run: &Run,
+    change: impl FnOnce(&mut TrialInput<'_>),
+) -> trial::TrialPlan {
     let objective = mk_objective(None);
-    trial::plan(&TrialInput {
+    let mut input = TrialInput {
         objective: Some(&objective),
         failure_rules: &[],
         active_deadline_seconds: Some(60),
+        queue_deadline_seconds: Some(100),
         max_infrastructure_failures: 2,
+        settle_seconds: 0,
+        hold: false,
         record,
         run,
-    })
+        now: NOW,
+    };
+    change(&mut input);
+    trial::plan(&input)
+}
+
+fn mk_running(since: Timestamp) -> Run {
+    Run::Running {
+        since,
+        pod: Some("forest-1-1-abcde".to_string()),
+    }
+}
+
+fn mk_queued(since: Timestamp, reason: TrialReason, why: &str) -> Run {
+    Run::Queued {
+        since,
+        reason,
+        why: why.to_string(),
+    }
 }
 
 #[test]
@@ -33,12 +64,7 @@ fn a_trial_starts_runs_and_succeeds() {
         start,
         "asked again before it is there: the same attempt"
     );
-    let running = step(
-        &start.record,
-        &Run::Running {
-            since: Timestamp(10),
-        },
-    );
+    let running = step(&start.record, &mk_running(Timestamp(10)));
     assert_eq!(
         (running.record.phase, running.action),
         (TrialPhase::Running, None)
@@ -124,6 +150,7 @@ fn a_lost_run_is_repeated_and_does_not_count_until_there_were_too_many() {
         first.record.attempts[0],
         Attempt {
             number: 1,
+            pod: None,
             reason: Some(TrialReason::InfrastructureLost)
         }
     );
@@ -138,6 +165,154 @@ fn a_lost_run_is_repeated_and_does_not_count_until_there_were_too_many() {
         third.record.reason,
         Some(TrialReason::TooManyInfrastructureFailures)
     );
+}
+
+#[test]
+fn a_run_that_was_seen_and_is_gone_is_a_lost_one() {
+    let running = step(&TrialRecord::default(), &mk_running(Timestamp(10))).record;
+    assert_eq!(running.attempts[0].pod.as_deref(), Some("forest-1-1-abcde"));
+    let gone = step(&running, &Run::Absent);
+    assert_eq!(gone.action, Some(TrialAction::Start { attempt: 2 }));
+    assert_eq!(
+        gone.record.attempts[0].reason,
+        Some(TrialReason::InfrastructureLost)
+    );
+    assert!(
+        gone.record.message.contains("deleted"),
+        "{}",
+        gone.record.message
+    );
+}
+
+#[test]
+fn a_state_is_recorded_once_it_has_lasted() {
+    let since = Timestamp(NOW.0 - 1_999);
+    let fresh = TrialRecord::default();
+    for run in [
+        mk_running(since),
+        mk_queued(since, TrialReason::Unschedulable, "no room"),
+    ] {
+        let early = step_with(&fresh, &run, |input| input.settle_seconds = 2);
+        assert_eq!(early.record, fresh);
+        assert_eq!(early.look_again_at, Some(since.plus_seconds(2)));
+        let later = step_with(&fresh, &run, |input| {
+            input.settle_seconds = 2;
+            input.now = since.plus_seconds(2);
+        });
+        assert_ne!(later.record.phase, TrialPhase::Pending);
+    }
+    let end = mk_ended(Exit::Code(0), Some(r#"{"metrics": {"auc": 0.93}}"#));
+    let ended = step_with(&fresh, &end, |input| input.settle_seconds = 2);
+    assert_eq!(
+        ended.record.phase,
+        TrialPhase::Succeeded,
+        "an end is never put off"
+    );
+}
+
+#[test]
+fn a_waiting_run_says_why_once_and_is_ended_at_its_deadline() {
+    let since = Timestamp(NOW.0 - 10_000);
+    let waiting = mk_queued(
+        since,
+        TrialReason::ImagePullFailed,
+        "ErrImagePull: not found",
+    );
+    let first = step(&TrialRecord::default(), &waiting);
+    assert_eq!(first.record.reason, Some(TrialReason::ImagePullFailed));
+    assert_eq!(first.look_again_at, Some(since.plus_seconds(100)));
+    let reworded = mk_queued(
+        since,
+        TrialReason::ImagePullFailed,
+        "Back-off pulling image",
+    );
+    assert_eq!(step(&first.record, &reworded).record, first.record);
+    let other = mk_queued(since, TrialReason::Unschedulable, "no room");
+    assert_eq!(step(&first.record, &other).record.message, "no room");
+    let healed = step(&first.record, &mk_running(NOW)).record;
+    assert_eq!((healed.phase, healed.reason), (TrialPhase::Running, None));
+
+    let over = step_with(&first.record, &reworded, |input| {
+        input.now = since.plus_seconds(100)
+    });
+    assert_eq!(over.action, Some(TrialAction::Stop { attempt: 1 }));
+    assert_eq!(over.record.phase, TrialPhase::Failed);
+    assert_eq!(over.record.reason, Some(TrialReason::QueueDeadlineExceeded));
+    for part in [
+        "`trial.queueDeadlineSeconds` 100",
+        "ImagePullFailed",
+        "Back-off pulling image",
+    ] {
+        assert!(
+            over.record.message.contains(part),
+            "{}",
+            over.record.message
+        );
+    }
+}
+
+#[test]
+fn nothing_is_started_while_the_search_holds() {
+    let held = step_with(&TrialRecord::default(), &Run::Absent, |input| {
+        input.hold = true
+    });
+    assert_eq!(held.action, None);
+    let lost = mk_ended(Exit::Infrastructure("node lost".to_string()), None);
+    let lost = step_with(&TrialRecord::default(), &lost, |input| input.hold = true);
+    assert_eq!(
+        (lost.action, lost.record.phase),
+        (None, TrialPhase::Pending)
+    );
+    assert_eq!(
+        step(&lost.record, &Run::Absent).action,
+        Some(TrialAction::Start { attempt: 2 })
+    );
+}
+
+#[test]
+fn the_place_of_a_deleted_trial_is_given_away_again() {
+    let settings = mk_settings(3, 3);
+    let trials = [1, 3].map(|index| mk_trial(index, TrialPhase::Succeeded, Some(0.5)));
+    assert_eq!(
+        created(&plan(&mk_input(&settings, &trials), NOW)),
+        ["forest-2"]
+    );
+}
+
+#[test]
+fn a_search_in_which_nothing_runs_says_what_it_waits_for() {
+    let settings = mk_settings(3, 3);
+    let mut trials = [1, 2].map(|index| mk_trial(index, TrialPhase::Queued, None));
+    trials[0].record.reason = Some(TrialReason::ImagePullFailed);
+    trials[0].record.message = "ErrImagePull: not found".to_string();
+    let report = plan(&mk_input(&settings, &trials), NOW).report;
+    assert_eq!(
+        (report.phase, report.reason),
+        (Phase::Running, Reason::ImagePullFailed)
+    );
+    assert_eq!(
+        report.message,
+        "0 of 3 trials ended, 0 running, 2 queued; forest-1: ErrImagePull: not found"
+    );
+    trials[1] = mk_trial(2, TrialPhase::Running, None);
+    let report = plan(&mk_input(&settings, &trials), NOW).report;
+    assert_eq!(report.reason, Reason::TrialsRunning);
+    assert!(
+        report.message.contains("ErrImagePull"),
+        "{}",
+        report.message
+    );
+}
+
+#[test]
+fn a_search_that_is_being_deleted_does_nothing_and_says_so() {
+    let settings = mk_settings(3, 3);
+    let trials = [mk_trial(1, TrialPhase::Running, None)];
+    let mut input = mk_input(&settings, &trials);
+    input.deleting = true;
+    let plan = plan(&input, NOW);
+    assert_eq!(plan.actions, []);
+    assert_eq!(plan.report.phase, Phase::Terminating);
 }
 
 #[test]

@@ -1,0 +1,349 @@
+//! Plans one trial: when its run starts, what its end means, when it is tried again.
+
+mod conditions;
+mod judgement;
+mod reason;
+mod run;
+
+pub use conditions::conditions;
+pub use judgement::{FAILURE_RULE_VARIABLES, FailureAction, FailureRule};
+pub use reason::Reason;
+pub use run::{EndedRun, Exit, Run};
+
+use crate::objective::Objective;
+use crate::report::CombinedMetric;
+use crate::time::Timestamp;
+use judgement::{Verdict, judge_failure, judge_report};
+use serde::{Deserialize, Serialize};
+
+/// Where a trial is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Phase {
+    /// Created, nothing of it runs.
+    Pending,
+    /// Its run waits for room.
+    Queued,
+    /// Its run goes on.
+    Running,
+    /// Ended with an objective.
+    Succeeded,
+    /// Stopped before its end.
+    StoppedEarly,
+    /// Ended with metrics that a constraint refuses, or by a rule for such ends.
+    Infeasible,
+    /// Ended without an objective.
+    Failed,
+}
+
+impl Phase {
+    /// The name as it stands in the trial's status.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "Pending",
+            Self::Queued => "Queued",
+            Self::Running => "Running",
+            Self::Succeeded => "Succeeded",
+            Self::StoppedEarly => "StoppedEarly",
+            Self::Infeasible => "Infeasible",
+            Self::Failed => "Failed",
+        }
+    }
+
+    /// Whether nothing of the trial can change any more.
+    #[must_use]
+    pub fn is_finished(self) -> bool {
+        matches!(
+            self,
+            Self::Succeeded | Self::StoppedEarly | Self::Infeasible | Self::Failed
+        )
+    }
+}
+
+/// One run of a trial's container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// From 1.
+    pub number: u32,
+    /// The pod that ran it, where there are pods.
+    pub pod: Option<String>,
+    /// Why it ended without deciding the trial.
+    pub reason: Option<Reason>,
+}
+
+/// What is known of a trial.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrialRecord {
+    /// Where it is.
+    pub phase: Phase,
+    /// Its objective, once it has one.
+    pub objective: Option<f64>,
+    /// Its combined metrics.
+    pub metrics: Vec<CombinedMetric>,
+    /// Its runs; the last one is the current one.
+    pub attempts: Vec<Attempt>,
+    /// When its first run began.
+    pub start: Option<Timestamp>,
+    /// When it ended.
+    pub completion: Option<Timestamp>,
+    /// Why it is where it is.
+    pub reason: Option<Reason>,
+    /// The same in one sentence.
+    pub message: String,
+}
+
+impl Default for TrialRecord {
+    fn default() -> Self {
+        Self {
+            phase: Phase::Pending,
+            objective: None,
+            metrics: Vec::new(),
+            attempts: Vec::new(),
+            start: None,
+            completion: None,
+            reason: None,
+            message: String::new(),
+        }
+    }
+}
+
+impl TrialRecord {
+    /// Number of the attempt that runs or is to be started next, from 1.
+    #[must_use]
+    pub fn current_attempt(&self) -> u32 {
+        let ended = self.attempts.iter().filter(|a| a.reason.is_some()).count();
+        u32::try_from(ended).unwrap_or(u32::MAX).saturating_add(1)
+    }
+
+    /// The entry of the current attempt, made where there is none yet.
+    fn attempt(&mut self) -> Option<&mut Attempt> {
+        let number = self.current_attempt();
+        if self.attempts.iter().all(|a| a.reason.is_some()) {
+            self.attempts.push(Attempt {
+                number,
+                pod: None,
+                reason: None,
+            });
+        }
+        self.attempts.last_mut()
+    }
+}
+
+/// Everything the plan of a trial depends on.
+#[derive(Debug)]
+pub struct TrialInput<'a> {
+    /// How its metrics are judged; `None` for a refit, which only has to end well.
+    pub objective: Option<&'a Objective>,
+    /// Rules of the user, before the built-in ones.
+    pub failure_rules: &'a [FailureRule],
+    /// `trial.activeDeadlineSeconds`, for messages: the runner itself enforces it.
+    pub active_deadline_seconds: Option<u64>,
+    /// `trial.queueDeadlineSeconds`: how long a run may wait.
+    pub queue_deadline_seconds: Option<u64>,
+    /// Runs that may be lost to the infrastructure before the trial fails.
+    pub max_infrastructure_failures: u32,
+    /// Seconds that a run must have been queued or running before that is recorded: shorter states are not worth a write.
+    pub settle_seconds: u64,
+    /// Nothing is to be started now: the search is suspended, over, or being deleted.
+    pub hold: bool,
+    /// What is known.
+    pub record: &'a TrialRecord,
+    /// The run of the current attempt.
+    pub run: &'a Run,
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// What to do with the run of a trial.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TrialAction {
+    /// Start this attempt; starting one that runs or ran does nothing.
+    Start {
+        /// Its number, from 1.
+        attempt: u32,
+    },
+    /// End this attempt; ending one that does not run does nothing.
+    Stop {
+        /// Its number, from 1.
+        attempt: u32,
+    },
+}
+
+/// What to do, and what is known afterwards.
+#[must_use]
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrialPlan {
+    /// A start is carried out after the record is stored, a stop before.
+    pub action: Option<TrialAction>,
+    /// To be stored.
+    pub record: TrialRecord,
+    /// When to look again without any event.
+    pub look_again_at: Option<Timestamp>,
+}
+
+/// Plans the next step of one trial. Pure and total.
+pub fn plan(input: &TrialInput<'_>) -> TrialPlan {
+    let mut plan = TrialPlan {
+        action: None,
+        record: input.record.clone(),
+        look_again_at: None,
+    };
+    if plan.record.phase.is_finished() {
+        return plan;
+    }
+    match input.run {
+        Run::Absent if input.record.phase == Phase::Running => {
+            let run = deleted_run(input);
+            end(input, &mut plan, &run);
+        }
+        Run::Absent => start(input, &mut plan),
+        Run::Queued { since, reason, why } => queued(input, &mut plan, *since, *reason, why),
+        Run::Running { since, pod } => running(input, &mut plan, *since, pod.as_ref()),
+        Run::Ended(run) => end(input, &mut plan, run),
+    }
+    plan
+}
+
+/// A run that was seen and is gone was deleted by somebody.
+fn deleted_run(input: &TrialInput<'_>) -> EndedRun {
+    EndedRun {
+        exit: Exit::Infrastructure("its run was deleted".to_string()),
+        started: input.record.start.unwrap_or(input.now),
+        ended: input.now,
+        termination_message: None,
+        log_tail: String::new(),
+        pod: None,
+    }
+}
+
+fn start(input: &TrialInput<'_>, plan: &mut TrialPlan) {
+    if !input.hold {
+        plan.action = Some(TrialAction::Start {
+            attempt: plan.record.current_attempt(),
+        });
+    }
+}
+
+/// Whether a state that began at `since` has lasted `seconds`, long enough to be recorded; if not, when it will have.
+fn settled(input: &TrialInput<'_>, plan: &mut TrialPlan, since: Timestamp, seconds: u64) -> bool {
+    let at = since.plus_seconds(seconds);
+    if input.now >= at {
+        return true;
+    }
+    plan.look_again_at = Some(at);
+    false
+}
+
+fn queued(
+    input: &TrialInput<'_>,
+    plan: &mut TrialPlan,
+    since: Timestamp,
+    reason: Reason,
+    why: &str,
+) {
+    let deadline = input
+        .queue_deadline_seconds
+        .map(|s| (s, since.plus_seconds(s)));
+    if let Some((seconds, at)) = deadline
+        && input.now >= at
+    {
+        plan.action = Some(TrialAction::Stop {
+            attempt: plan.record.current_attempt(),
+        });
+        let record = &mut plan.record;
+        record.attempt();
+        record.phase = Phase::Failed;
+        record.reason = Some(Reason::QueueDeadlineExceeded);
+        record.message = format!(
+            "it waited longer than `trial.queueDeadlineSeconds` {seconds} ({}): {why}",
+            reason.as_str()
+        );
+        record.completion = Some(input.now);
+        return;
+    }
+    // That a pod is about to start is no news unless it takes long.
+    let patience = match reason {
+        Reason::Starting => 5 * input.settle_seconds,
+        _ => input.settle_seconds,
+    };
+    if !settled(input, plan, since, patience) {
+        return;
+    }
+    plan.look_again_at = deadline.map(|(_, at)| at);
+    let record = &mut plan.record;
+    record.attempt();
+    // The world words the same reason differently from look to look; the first wording stays.
+    if (record.phase, record.reason) != (Phase::Queued, Some(reason)) {
+        record.phase = Phase::Queued;
+        record.reason = Some(reason);
+        record.message = why.to_string();
+    }
+}
+
+fn running(input: &TrialInput<'_>, plan: &mut TrialPlan, since: Timestamp, pod: Option<&String>) {
+    if !settled(input, plan, since, input.settle_seconds) {
+        return;
+    }
+    let record = &mut plan.record;
+    if let Some(attempt) = record.attempt() {
+        attempt.pod = pod.cloned();
+    }
+    record.phase = Phase::Running;
+    record.start.get_or_insert(since);
+    record.reason = None;
+    record.message = String::new();
+}
+
+fn end(input: &TrialInput<'_>, plan: &mut TrialPlan, run: &EndedRun) {
+    let record = &mut plan.record;
+    record.start.get_or_insert(run.started);
+    if let Some(attempt) = record.attempt() {
+        attempt.pod = run.pod.clone().or(attempt.pod.take());
+    }
+    let verdict = match &run.exit {
+        Exit::Code(0) => judge_report(input.objective, run),
+        other => judge_failure(input, other, run),
+    };
+    match verdict {
+        Verdict::Again(reason, why) => again(input, plan, reason, &why, run),
+        Verdict::Over(over) => {
+            record.phase = over.phase;
+            record.reason = Some(over.reason);
+            record.message = over.message;
+            record.objective = over.objective;
+            record.metrics = over.metrics;
+            record.completion = Some(run.ended);
+        }
+    }
+}
+
+fn again(input: &TrialInput<'_>, plan: &mut TrialPlan, reason: Reason, why: &str, run: &EndedRun) {
+    let record = &mut plan.record;
+    if let Some(attempt) = record.attempts.last_mut() {
+        attempt.reason = Some(reason);
+    }
+    let lost = u32::try_from(record.attempts.len()).unwrap_or(u32::MAX);
+    record.reason = Some(reason);
+    if lost > input.max_infrastructure_failures {
+        record.phase = Phase::Failed;
+        record.reason = Some(Reason::TooManyInfrastructureFailures);
+        record.message =
+            format!("{lost} runs were lost to the infrastructure; the last one: {why}");
+        record.completion = Some(run.ended);
+        return;
+    }
+    record.phase = Phase::Pending;
+    record.message = format!("run {lost} was lost: {why}; it is run again");
+    start(input, plan);
+}
+
+/// The record of a trial that is stopped because nobody needs its result any more.
+#[must_use]
+pub fn stopped(record: &TrialRecord, reason: Reason, now: Timestamp) -> TrialRecord {
+    let mut record = record.clone();
+    record.phase = Phase::StoppedEarly;
+    record.reason = Some(reason);
+    record.message = "the search ended before this trial did".to_string();
+    record.completion = Some(now);
+    record
+}

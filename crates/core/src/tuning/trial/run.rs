@@ -1,0 +1,77 @@
+//! The run of a trial's container, as seen in the world.
+
+use super::Reason;
+use crate::time::Timestamp;
+
+/// How a container ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// By itself, with this code.
+    Code(i32),
+    /// By this signal.
+    Signal(i32),
+    /// It ran longer than allowed and was ended.
+    DeadlineExceeded,
+    /// It used more memory than allowed and was ended.
+    OutOfMemory,
+    /// It could not be started; why.
+    CannotStart(String),
+    /// The machine, not the container, was the cause; how.
+    Infrastructure(String),
+}
+
+/// The run of a trial's container as seen in the world.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Run {
+    /// There is none for the current attempt.
+    Absent,
+    /// It was started and waits for something; nothing of it runs.
+    Queued {
+        /// Since when.
+        since: Timestamp,
+        /// For what, from the closed list.
+        reason: Reason,
+        /// The same in the world's own words.
+        why: String,
+    },
+    /// It goes on.
+    Running {
+        /// Since when.
+        since: Timestamp,
+        /// The pod that runs it, where there are pods.
+        pod: Option<String>,
+    },
+    /// It ended.
+    Ended(EndedRun),
+}
+
+/// A run that ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndedRun {
+    /// How.
+    pub exit: Exit,
+    /// When it began.
+    pub started: Timestamp,
+    /// When it ended.
+    pub ended: Timestamp,
+    /// What the container wrote as its termination message.
+    pub termination_message: Option<String>,
+    /// The last lines of its log, for the message of a failure.
+    pub log_tail: String,
+    /// The pod that ran it, where there are pods.
+    pub pod: Option<String>,
+}
+
+impl std::fmt::Display for Exit {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Code(code) => write!(formatter, "the container exited with code {code}"),
+            Self::Signal(signal) => write!(formatter, "signal {signal} ended the container"),
+            Self::DeadlineExceeded => {
+                formatter.write_str("it ran longer than it may and was ended")
+            }
+            Self::OutOfMemory => formatter.write_str("it used more memory than it may"),
+            Self::CannotStart(why) | Self::Infrastructure(why) => formatter.write_str(why),
+        }
+    }
+}

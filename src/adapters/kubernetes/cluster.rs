@@ -1,0 +1,190 @@
+//! Objects of one namespace through the API server: reads from what is watched, writes confirmed by their answers.
+
+use super::stores::Stores;
+use super::{in_words, port_error};
+use crate::ports::{Cluster, Created, Object, PortError};
+use kube::api::{DeleteParams, GetParams, ListParams, Patch, PatchParams, PostParams};
+use kube::core::{ObjectList, Request};
+use kube::{Client, ResourceExt};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// The one field manager of this operator's writes.
+pub const FIELD_MANAGER: &str = "podium";
+
+/// One namespace of a cluster.
+#[derive(Clone)]
+pub struct KubernetesCluster {
+    client: Client,
+    namespace: String,
+    stores: Arc<Stores>,
+}
+
+impl KubernetesCluster {
+    /// The namespace through this client, with these stores for the kinds that are watched.
+    #[must_use]
+    pub fn new(client: Client, namespace: String, stores: Arc<Stores>) -> Self {
+        Self {
+            client,
+            namespace,
+            stores,
+        }
+    }
+
+    fn path<K: Object>(&self) -> Request {
+        Request::new(K::url_path(&(), Some(&self.namespace)))
+    }
+
+    async fn ask<T: serde::de::DeserializeOwned>(
+        &self,
+        request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
+    ) -> Result<T, kube::Error> {
+        let request = request.map_err(kube::Error::BuildRequest)?;
+        self.client.request(request).await
+    }
+
+    async fn read<K: Object>(&self, name: &str) -> Result<Option<K>, PortError> {
+        let asked = self.path::<K>().get(name, &GetParams::default());
+        match self.ask(asked).await {
+            Ok(object) => Ok(Some(object)),
+            Err(kube::Error::Api(status)) if status.is_not_found() => Ok(None),
+            Err(error) => Err(port_error(&error)),
+        }
+    }
+
+    fn wrote<K: Object>(&self, object: K) {
+        if let Some(store) = self.stores.of::<K>() {
+            store.wrote(object);
+        }
+    }
+
+    /// An object of that name is there: it counts as created if it is this owner's.
+    async fn adopt<K: Object>(&self, wanted: &K) -> Result<Created, PortError> {
+        let name = wanted.name_any();
+        let there = self.read::<K>(&name).await?;
+        let is_own = there
+            .as_ref()
+            .is_some_and(|there| owner(there).is_some() && owner(there) == owner(wanted));
+        match there {
+            Some(there) if is_own => {
+                self.wrote(there);
+                Ok(Created::Existed)
+            }
+            _ => Err(PortError::Transient(format!(
+                "{} \"{name}\" exists and belongs to something else; it is waited for until it is gone",
+                K::plural(&())
+            ))),
+        }
+    }
+}
+
+/// Uid of the controlling owner.
+fn owner(object: &impl ResourceExt) -> Option<String> {
+    let owners = object.owner_references().iter();
+    let mut controllers = owners.filter(|owner| owner.controller == Some(true));
+    controllers.next().map(|owner| owner.uid.clone())
+}
+
+fn json_of(object: &impl serde::Serialize) -> Result<Value, PortError> {
+    serde_json::to_value(object).map_err(|error| PortError::Permanent(error.to_string()))
+}
+
+impl Cluster for KubernetesCluster {
+    async fn get<K: Object>(&self, name: &str) -> Result<Option<K>, PortError> {
+        match self.stores.of::<K>() {
+            Some(store) => {
+                let found = store.get(&self.namespace, name);
+                Ok(found.map(Arc::unwrap_or_clone))
+            }
+            None => self.read(name).await,
+        }
+    }
+
+    async fn list<K: Object>(&self) -> Result<Vec<K>, PortError> {
+        let mut found: Vec<K> = match self.stores.of::<K>() {
+            Some(store) => {
+                let all = store.list(&self.namespace, |_| true);
+                all.into_iter().map(Arc::unwrap_or_clone).collect()
+            }
+            None => {
+                let asked = self.path::<K>().list(&ListParams::default());
+                let list: ObjectList<K> =
+                    self.ask(asked).await.map_err(|error| port_error(&error))?;
+                list.items
+            }
+        };
+        found.sort_by_key(ResourceExt::name_any);
+        Ok(found)
+    }
+
+    async fn create<K: Object>(&self, object: &K) -> Result<Created, PortError> {
+        let mut body = json_of(object)?;
+        body["apiVersion"] = json!(K::api_version(&()));
+        body["kind"] = json!(K::kind(&()));
+        body["metadata"]["namespace"] = json!(self.namespace);
+        let parameters = PostParams {
+            field_manager: Some(FIELD_MANAGER.to_string()),
+            ..PostParams::default()
+        };
+        let asked = self
+            .path::<K>()
+            .create(&parameters, body.to_string().into_bytes());
+        match self.ask::<K>(asked).await {
+            Ok(created) => {
+                self.wrote(created);
+                Ok(Created::New)
+            }
+            Err(kube::Error::Api(status)) if status.is_already_exists() => self.adopt(object).await,
+            Err(error) => Err(port_error(&error)),
+        }
+    }
+
+    async fn write_status<K: Object>(&self, object: &K) -> Result<(), PortError> {
+        let name = object.name_any();
+        let wanted = json_of(object)?;
+        let status = wanted.get("status").cloned().unwrap_or(Value::Null);
+        let known = self.get::<K>(&name).await?;
+        if let Some(known) = &known
+            && known.uid() == object.uid()
+            && json_of(known)?.get("status") == Some(&status)
+        {
+            return Ok(());
+        }
+        // With the uid it reaches this very object and none that was made anew under its name.
+        let patch = json!({
+            "apiVersion": K::api_version(&()),
+            "kind": K::kind(&()),
+            "metadata": {"name": name, "uid": object.uid()},
+            "status": status,
+        });
+        let parameters = PatchParams::apply(FIELD_MANAGER).force();
+        let asked =
+            self.path::<K>()
+                .patch_subresource("status", &name, &parameters, &Patch::Apply(patch));
+        match self.ask::<K>(asked).await {
+            Ok(written) => {
+                self.wrote(written);
+                Ok(())
+            }
+            Err(kube::Error::Api(status)) if status.is_not_found() => Err(PortError::Transient(
+                format!("{} not found: {}", name, in_words(&status)),
+            )),
+            Err(error) => Err(port_error(&error)),
+        }
+    }
+
+    async fn delete<K: Object>(&self, object: &K) -> Result<(), PortError> {
+        let parameters = DeleteParams::background().preconditions(kube::api::Preconditions {
+            uid: object.uid(),
+            resource_version: None,
+        });
+        let asked = self.path::<K>().delete(&object.name_any(), &parameters);
+        match self.ask::<Value>(asked).await {
+            Ok(_) => Ok(()),
+            Err(kube::Error::Api(status)) if status.is_not_found() || status.is_conflict() => {
+                Ok(())
+            }
+            Err(error) => Err(port_error(&error)),
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! What happened, as Kubernetes events and as counts.
+
+use crate::metrics::Metrics;
+use crate::ports::{Events, Happened};
+use kube::Client;
+use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use std::sync::Arc;
+
+/// Publishes events; equal ones within minutes become one with a count.
+#[derive(Clone)]
+pub struct KubernetesEvents {
+    recorder: Recorder,
+    metrics: Arc<Metrics>,
+}
+
+impl KubernetesEvents {
+    /// In the name of the operator called `instance`.
+    #[must_use]
+    pub fn new(client: Client, instance: &str, metrics: Arc<Metrics>) -> Self {
+        let reporter = Reporter {
+            controller: "podium.dev/operator".to_string(),
+            instance: Some(instance.to_string()),
+        };
+        Self {
+            recorder: Recorder::new(client, reporter),
+            metrics,
+        }
+    }
+}
+
+impl Events for KubernetesEvents {
+    async fn publish(&self, happened: Happened) {
+        self.metrics.happened(&happened.reason);
+        let event = Event {
+            type_: if happened.warning {
+                EventType::Warning
+            } else {
+                EventType::Normal
+            },
+            reason: happened.reason,
+            note: Some(happened.note),
+            action: happened.action.to_string(),
+            secondary: happened.related,
+        };
+        // The next state is worth more than the story of this one.
+        if let Err(error) = self.recorder.publish(&event, &happened.regarding).await {
+            tracing::warn!(reason = event.reason, %error, "an event could not be published");
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! The lease that decides which of several operators acts.
+
+use super::client::{Permission, WRITE_TIMEOUT};
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use k8s_openapi::jiff;
+use kube::api::{ObjectMeta, PostParams};
+use kube::{Api, Client};
+use podium_core::leadership::{SeenLease, Step, Watch, step};
+use std::time::{Duration, Instant};
+
+/// Name of the lease.
+pub const LEASE_NAME: &str = "podium-operator";
+/// Others may take over this long after the last renewal.
+const DURATION: Duration = Duration::from_secs(15);
+/// Writes are allowed this long after the last renewal; a write on its way then ends before [`DURATION`] does.
+const WRITES_ALLOWED: Duration = Duration::from_secs(10);
+/// Time between two renewals, and between two looks at a lease of somebody else.
+const RENEWAL: Duration = Duration::from_secs(4);
+/// Time before a renewal that failed is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+const _: () = assert!(WRITES_ALLOWED.as_secs() + WRITE_TIMEOUT.as_secs() < DURATION.as_secs());
+
+/// A candidate for leadership.
+pub struct Candidate {
+    leases: Api<Lease>,
+    name: String,
+    permission: Permission,
+    began: Instant,
+    watch: Watch,
+}
+
+impl Candidate {
+    /// Named `name`, for the lease in `namespace`. `client` must be one whose writes need no permission.
+    #[must_use]
+    pub fn new(client: Client, namespace: &str, name: String, permission: Permission) -> Self {
+        Self {
+            leases: Api::namespaced(client, namespace),
+            name,
+            permission,
+            began: Instant::now(),
+            watch: Watch::default(),
+        }
+    }
+
+    /// Returns once this candidate leads.
+    pub async fn acquire(&mut self) {
+        loop {
+            match self.try_once().await {
+                Ok(true) => return,
+                Ok(false) => tokio::time::sleep(RENEWAL / 2).await,
+                Err(error) => {
+                    tracing::warn!(%error, "the lease cannot be read or written");
+                    tokio::time::sleep(RETRY).await;
+                }
+            }
+        }
+    }
+
+    /// Keeps leading; returns when it does not any more.
+    pub async fn keep(&mut self) {
+        let mut pause = RENEWAL;
+        loop {
+            tokio::time::sleep(pause).await;
+            pause = match self.try_once().await {
+                Ok(true) => RENEWAL,
+                Ok(false) => {
+                    self.permission.end();
+                    return;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the lease could not be renewed");
+                    RETRY
+                }
+            };
+            if self.permission.left().is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Gives the lease back, so that the next one need not wait.
+    pub async fn release(&self) {
+        self.permission.end();
+        let given_back = async {
+            let Some(mut lease) = self.leases.get_opt(LEASE_NAME).await? else {
+                return Ok(());
+            };
+            let spec = lease.spec.get_or_insert_default();
+            if spec.holder_identity.as_deref() != Some(&self.name) {
+                return Ok(());
+            }
+            spec.holder_identity = Some(String::new());
+            spec.renew_time = Some(MicroTime(jiff::Timestamp::now()));
+            self.leases
+                .replace(LEASE_NAME, &PostParams::default(), &lease)
+                .await
+                .map(drop)
+        };
+        match given_back.await {
+            Ok(()) => tracing::info!("the lease was given back"),
+            Err::<(), kube::Error>(error) => {
+                tracing::warn!(%error, "the lease could not be given back")
+            }
+        }
+    }
+
+    /// Whether this candidate leads after one look and, where it is its turn, one write.
+    async fn try_once(&mut self) -> Result<bool, kube::Error> {
+        let found = self.leases.get_opt(LEASE_NAME).await?;
+        let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let seen = found.as_ref().map(seen_lease);
+        // Writes are counted from before the renewal was sent, others count from when they see it.
+        let asked = Instant::now();
+        let written = match step(&mut self.watch, seen.as_ref(), &self.name, now) {
+            Step::Wait => return Ok(false),
+            Step::Create => {
+                let lease = Lease {
+                    metadata: ObjectMeta {
+                        name: Some(LEASE_NAME.to_string()),
+                        ..ObjectMeta::default()
+                    },
+                    spec: Some(self.own(None)),
+                };
+                self.leases.create(&PostParams::default(), &lease).await
+            }
+            Step::Take => {
+                let mut lease = found.unwrap_or_default();
+                lease.spec = Some(self.own(lease.spec.take()));
+                // The version that was read goes with it: of two that take at once, one gets a conflict.
+                self.leases
+                    .replace(LEASE_NAME, &PostParams::default(), &lease)
+                    .await
+            }
+        };
+        match written {
+            Ok(_) => {
+                self.permission.extend(asked + WRITES_ALLOWED);
+                Ok(true)
+            }
+            Err(kube::Error::Api(status)) if status.is_conflict() || status.is_already_exists() => {
+                Ok(self.permission.left().is_some())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn own(&self, before: Option<LeaseSpec>) -> LeaseSpec {
+        let now = MicroTime(jiff::Timestamp::now());
+        let before = before.unwrap_or_default();
+        let same = before.holder_identity.as_deref() == Some(&self.name);
+        let transitions = before.lease_transitions.unwrap_or(0);
+        LeaseSpec {
+            holder_identity: Some(self.name.clone()),
+            lease_duration_seconds: i32::try_from(DURATION.as_secs()).ok(),
+            acquire_time: before
+                .acquire_time
+                .filter(|_| same)
+                .or_else(|| Some(now.clone())),
+            renew_time: Some(now),
+            lease_transitions: Some(if same { transitions } else { transitions + 1 }),
+            ..before
+        }
+    }
+}
+
+fn seen_lease(lease: &Lease) -> SeenLease {
+    let spec = lease.spec.clone().unwrap_or_default();
+    let seconds = spec.lease_duration_seconds.unwrap_or(0);
+    SeenLease {
+        holder: spec.holder_identity.unwrap_or_default(),
+        duration: u64::try_from(seconds).unwrap_or(0) * 1000,
+        version: lease.metadata.resource_version.clone().unwrap_or_default(),
+    }
+}

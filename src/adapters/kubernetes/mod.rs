@@ -1,0 +1,49 @@
+//! A namespace of a Kubernetes cluster, as the engine sees it.
+
+pub mod client;
+pub mod cluster;
+pub mod events;
+pub mod lease;
+pub mod seen;
+pub mod stores;
+
+use crate::ports::PortError;
+
+/// An error of the API server or of the way to it, by whether trying again may help.
+pub fn port_error(error: &kube::Error) -> PortError {
+    match error {
+        kube::Error::Api(status) => {
+            let text = in_words(status);
+            match status.code {
+                408 | 409 | 429 | 500.. => PortError::Transient(text),
+                _ => PortError::Permanent(text),
+            }
+        }
+        other => PortError::Transient(whole_chain(other)),
+    }
+}
+
+/// What the API server said, in its own words.
+#[must_use]
+pub fn in_words(status: &kube::core::Status) -> String {
+    if status.message.is_empty() {
+        format!("{} ({})", status.reason, status.code)
+    } else {
+        status.message.clone()
+    }
+}
+
+/// An error with its causes, since libraries say little in the outermost one.
+fn whole_chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let inner_text = inner.to_string();
+        if !text.contains(&inner_text) {
+            text.push_str(": ");
+            text.push_str(&inner_text);
+        }
+        cause = inner.source();
+    }
+    text
+}

@@ -1,0 +1,99 @@
+//! `podium operator`: reconciles in a cluster.
+
+use super::Failure;
+use crate::controllers::{Options, run};
+use clap::{ArgAction, ValueEnum};
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// Reconcile TuningJobs in a cluster: the one of the pod it runs in, or of KUBECONFIG.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Namespaces to act in, comma-separated; `*` for all. Without it: its own.
+    #[arg(long, env = "PODIUM_NAMESPACES", value_delimiter = ',')]
+    namespaces: Vec<String>,
+    /// Let a lease decide which of several operators acts.
+    #[arg(long, env = "PODIUM_LEADER_ELECTION", default_value_t = true, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
+    leader_election: bool,
+    /// Where `/metrics` is served.
+    #[arg(long, env = "PODIUM_METRICS_ADDRESS", default_value = "127.0.0.1:8080")]
+    metrics_address: SocketAddr,
+    /// Where `/healthz` and `/readyz` are served.
+    #[arg(long, env = "PODIUM_HEALTH_ADDRESS", default_value = "127.0.0.1:8081")]
+    health_address: SocketAddr,
+    /// How log lines look.
+    #[arg(long, env = "PODIUM_LOG_FORMAT", value_enum, default_value = "text")]
+    log_format: LogFormat,
+    /// Objects of a kind that are reconciled at once.
+    #[arg(long, env = "PODIUM_MAX_CONCURRENT_RECONCILES", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    max_concurrent_reconciles: u16,
+    /// Name of this operator among others; without it the machine's.
+    #[arg(long, env = "POD_NAME", hide = true)]
+    name: Option<String>,
+    /// Namespace of its lease.
+    #[arg(long, env = "POD_NAMESPACE", hide = true)]
+    own_namespace: Option<String>,
+}
+
+pub(crate) fn operator(arguments: Arguments) -> Result<ExitCode, Failure> {
+    start_logging(arguments.log_format);
+    let options = Options {
+        namespaces: arguments
+            .namespaces
+            .into_iter()
+            .filter(|name| !name.is_empty())
+            .collect(),
+        leader_election: arguments.leader_election,
+        metrics_address: arguments.metrics_address,
+        health_address: arguments.health_address,
+        max_concurrent_reconciles: arguments.max_concurrent_reconciles,
+        name: arguments.name.unwrap_or_else(machine_name),
+        own_namespace: arguments.own_namespace,
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let stop = async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        };
+        run(options, stop).await?;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// Unique among operators that run on different machines, and among those on this one.
+fn machine_name() -> String {
+    let host = rustix::system::uname();
+    format!(
+        "{}-{}",
+        host.nodename().to_string_lossy(),
+        std::process::id()
+    )
+}
+
+fn start_logging(format: LogFormat) {
+    let lines = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::INFO)
+        .with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => lines.with_target(false).init(),
+        LogFormat::Json => lines.json().flatten_event(true).with_target(false).init(),
+    }
+}

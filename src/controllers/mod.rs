@@ -1,0 +1,189 @@
+//! The operator: what is watched, which engine call follows, when it is tried again.
+
+mod ports;
+mod reconcile;
+mod server;
+mod watch;
+
+use crate::adapters::kubernetes::client::{Permission, client};
+use crate::adapters::kubernetes::events::KubernetesEvents;
+use crate::adapters::kubernetes::lease::Candidate;
+use crate::metrics::Metrics;
+use kube::Config;
+use ports::Engines;
+use server::Readiness;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use watch::Scope;
+
+/// Work in progress gets this long to end after the operator was asked to.
+const DRAIN: Duration = Duration::from_secs(20);
+
+/// How an operator runs.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Namespaces to act in; `*` alone for all of them, nothing for the operator's own.
+    pub namespaces: Vec<String>,
+    /// Whether a lease decides which of several operators acts.
+    pub leader_election: bool,
+    /// Where metrics are served.
+    pub metrics_address: SocketAddr,
+    /// Where health is served.
+    pub health_address: SocketAddr,
+    /// Objects of a kind that are reconciled at once.
+    pub max_concurrent_reconciles: u16,
+    /// Name of this operator among others, such as that of its pod.
+    pub name: String,
+    /// Its own namespace, where that is known.
+    pub own_namespace: Option<String>,
+}
+
+/// Why an operator cannot run or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum OperatorError {
+    /// There is no configuration for a cluster.
+    #[error("no cluster: neither a kubeconfig nor the service account of a pod can be used: {0}")]
+    NoCluster(#[from] kube::config::InferConfigError),
+    /// The configuration cannot be used.
+    #[error("the cluster's configuration cannot be used: {0}")]
+    Client(#[from] kube::Error),
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}: {error}")]
+    Listen {
+        /// Which.
+        address: SocketAddr,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// Another operator leads now.
+    #[error("the lease was lost: another operator may act now, so this one ends")]
+    LeaseLost,
+}
+
+/// Runs an operator until `stop`; what is in progress then is ended in order.
+///
+/// # Errors
+/// See [`OperatorError`].
+pub async fn run(
+    options: Options,
+    stop: impl Future<Output = ()> + Send,
+) -> Result<(), OperatorError> {
+    let config = Config::infer().await?;
+    let own_namespace = options
+        .own_namespace
+        .clone()
+        .unwrap_or_else(|| config.default_namespace.clone());
+    let metrics = Arc::new(Metrics::default());
+    let readiness = Arc::new(Readiness::default());
+    let permission = if options.leader_election {
+        Permission::none_yet()
+    } else {
+        Permission::always()
+    };
+    let scopes = scopes(&options.namespaces, &own_namespace);
+    let working = client(config.clone(), permission.clone(), Arc::clone(&metrics))?;
+    server::serve(
+        [options.health_address, options.metrics_address],
+        Arc::clone(&readiness),
+        Arc::clone(&metrics),
+    )
+    .await?;
+    tokio::pin!(stop);
+
+    let mut candidate = None;
+    if options.leader_election {
+        let electing = client(config, Permission::always(), Arc::clone(&metrics))?;
+        let mut own = Candidate::new(electing, &own_namespace, options.name.clone(), permission);
+        readiness.stand_by();
+        tracing::info!(name = options.name, "waits for the lease");
+        tokio::select! {
+            () = own.acquire() => {}
+            () = &mut stop => return Ok(()),
+        }
+        candidate = Some(own);
+    }
+    metrics.leads(true);
+    tracing::info!(name = options.name, "leads");
+
+    let events = KubernetesEvents::new(working.clone(), &options.name, Arc::clone(&metrics));
+    let (drain, draining) = tokio::sync::watch::channel(false);
+    let work = async {
+        let running = scopes.into_iter().map(|scope| {
+            let engines = Engines::new(working.clone(), events.clone());
+            reconcile::run(
+                scope,
+                working.clone(),
+                engines,
+                Arc::clone(&metrics),
+                Arc::clone(&readiness),
+                options.max_concurrent_reconciles,
+                draining.clone(),
+            )
+        });
+        futures::future::join_all(running).await;
+    };
+    tokio::pin!(work);
+    let ended = tokio::select! {
+        () = &mut work => Ok(()),
+        () = lost(candidate.as_mut()) => Err(OperatorError::LeaseLost),
+        () = &mut stop => {
+            tracing::info!("was asked to end; work in progress is finished");
+            // Nobody listens any more when the work has ended already.
+            let _ = drain.send(true);
+            tokio::select! {
+                drained = tokio::time::timeout(DRAIN, &mut work) => {
+                    if drained.is_err() {
+                        tracing::warn!("work in progress did not end in time");
+                    }
+                    Ok(())
+                }
+                () = lost(candidate.as_mut()) => Err(OperatorError::LeaseLost),
+            }
+        }
+    };
+    if let (Ok(()), Some(candidate)) = (&ended, &candidate) {
+        candidate.release().await;
+    }
+    ended
+}
+
+/// Returns when the lease is lost; never without one.
+async fn lost(candidate: Option<&mut Candidate>) {
+    match candidate {
+        Some(candidate) => candidate.keep().await,
+        None => std::future::pending().await,
+    }
+}
+
+fn scopes(namespaces: &[String], own: &str) -> Vec<Scope> {
+    if namespaces.iter().any(|name| name == "*") {
+        return vec![Scope::Cluster];
+    }
+    if namespaces.is_empty() {
+        return vec![Scope::Namespace(own.to_string())];
+    }
+    let distinct: std::collections::BTreeSet<&String> = namespaces.iter().collect();
+    distinct
+        .into_iter()
+        .map(|name| Scope::Namespace(name.clone()))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn namespaces_decide_what_is_watched() {
+        let given = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_string()).collect();
+            scopes(&names, "own")
+        };
+        let namespace = |name: &str| Scope::Namespace(name.to_string());
+        assert_eq!(given(&[]), [namespace("own")]);
+        assert_eq!(given(&["b", "a", "b"]), [namespace("a"), namespace("b")]);
+        assert_eq!(given(&["a", "*"]), [Scope::Cluster]);
+    }
+}

@@ -1,0 +1,128 @@
+//! `/healthz`, `/readyz` and `/metrics`.
+
+use super::OperatorError;
+use crate::adapters::kubernetes::stores::Stores;
+use crate::metrics::Metrics;
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::net::TcpListener;
+
+/// Whether the operator is ready, and what it waits for if not.
+#[derive(Debug, Default)]
+pub(super) struct Readiness {
+    state: Mutex<Progress>,
+}
+
+#[derive(Debug, Default)]
+struct Progress {
+    stands_by: bool,
+    /// Scopes whose caches are being filled, and the stores of those that are.
+    filling: Vec<String>,
+    stores: Vec<Arc<Stores>>,
+}
+
+impl Readiness {
+    /// Another operator leads; this one is ready to take over.
+    pub(super) fn stand_by(&self) {
+        self.lock().stands_by = true;
+    }
+
+    /// A scope's caches are being filled.
+    pub(super) fn filling(&self, scope: &str) {
+        let mut state = self.lock();
+        state.stands_by = false;
+        state.filling.push(scope.to_string());
+    }
+
+    /// They are full.
+    pub(super) fn filled(&self, scope: &str, stores: Arc<Stores>) {
+        let mut state = self.lock();
+        state.filling.retain(|filling| filling != scope);
+        state.stores.push(stores);
+    }
+
+    fn answer(&self) -> (StatusCode, String) {
+        let state = self.lock();
+        if state.stands_by {
+            return (
+                StatusCode::OK,
+                "stands by: another operator leads\n".to_string(),
+            );
+        }
+        if !state.filling.is_empty() {
+            let waits = format!(
+                "waits for the first list of {}; are the CRDs installed and the roles bound?\n",
+                state.filling.join(", ")
+            );
+            return (StatusCode::SERVICE_UNAVAILABLE, waits);
+        }
+        if state.stores.is_empty() {
+            let waits = "waits for the API server\n".to_string();
+            return (StatusCode::SERVICE_UNAVAILABLE, waits);
+        }
+        (StatusCode::OK, "ok\n".to_string())
+    }
+
+    fn trials_running(&self) -> usize {
+        let running = |trial: &podium_api::Trial| {
+            let phase = trial
+                .status
+                .as_ref()
+                .and_then(|status| status.phase.as_deref());
+            phase == Some("Running")
+        };
+        let stores = self.lock().stores.clone();
+        stores
+            .iter()
+            .map(|stores| {
+                stores
+                    .trials
+                    .store()
+                    .state_filter(|trial| running(trial))
+                    .len()
+            })
+            .sum()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Progress> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+type Served = (Arc<Readiness>, Arc<Metrics>);
+
+/// Serves everything on every address, in the background.
+pub(super) async fn serve(
+    addresses: [SocketAddr; 2],
+    readiness: Arc<Readiness>,
+    metrics: Arc<Metrics>,
+) -> Result<(), OperatorError> {
+    let router = Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(counts))
+        .with_state((readiness, metrics));
+    let distinct: std::collections::BTreeSet<SocketAddr> = addresses.into_iter().collect();
+    for address in distinct {
+        let listen = |error| OperatorError::Listen { address, error };
+        let listener = TcpListener::bind(address).await.map_err(listen)?;
+        let router = router.clone();
+        tokio::spawn(async move { axum::serve(listener, router).await });
+    }
+    Ok(())
+}
+
+async fn ready(State((readiness, _)): State<Served>) -> impl IntoResponse {
+    readiness.answer()
+}
+
+async fn counts(State((readiness, metrics)): State<Served>) -> impl IntoResponse {
+    let text = metrics.text(readiness.trials_running());
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, kind)], text)
+}

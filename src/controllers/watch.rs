@@ -1,0 +1,309 @@
+//! What is watched, only what is Podium's by its labels, and who is woken by it.
+
+use crate::adapters::kubernetes::seen::Seen;
+use crate::adapters::kubernetes::stores::Stores;
+use crate::metrics::Metrics;
+use futures::StreamExt;
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::{Event as KubernetesEvent, Pod};
+use kube::runtime::reflector::{ObjectRef, Store, store::Writer};
+use kube::runtime::watcher::{Config, Event};
+use kube::runtime::{WatchStreamExt, reflector, watcher};
+use kube::{Api, Client, Resource, ResourceExt};
+use podium_api::{TRIAL_LABEL, TUNING_JOB_LABEL, Trial, TuningJob};
+use serde::de::DeserializeOwned;
+use std::fmt::Debug;
+use std::future::Future;
+use std::sync::Arc;
+use tokio::sync::mpsc::UnboundedSender;
+
+/// Where an operator acts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// In every namespace.
+    Cluster,
+    /// In this one.
+    Namespace(String),
+}
+
+impl std::fmt::Display for Scope {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Cluster => formatter.write_str("all namespaces"),
+            Self::Namespace(name) => write!(formatter, "namespace {name}"),
+        }
+    }
+}
+
+impl Scope {
+    fn api<K>(&self, client: Client) -> Api<K>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    {
+        match self {
+            Self::Cluster => Api::all(client),
+            Self::Namespace(name) => Api::namespaced(client, name),
+        }
+    }
+}
+
+/// Who is to be reconciled.
+#[derive(Clone)]
+pub(super) struct Wake {
+    pub(super) tuning_jobs: UnboundedSender<ObjectRef<TuningJob>>,
+    pub(super) trials: UnboundedSender<ObjectRef<Trial>>,
+}
+
+impl Wake {
+    // Nobody listens any more while the operator ends.
+    fn tuning_job(&self, namespace: Option<String>, name: &str) {
+        let reference = ObjectRef::new(name).within(&namespace.unwrap_or_default());
+        let _ = self.tuning_jobs.send(reference);
+    }
+
+    fn trial(&self, namespace: Option<String>, name: &str) {
+        let reference = ObjectRef::new(name).within(&namespace.unwrap_or_default());
+        let _ = self.trials.send(reference);
+    }
+
+    /// The search of a trial, by its label.
+    fn job_of(&self, trial: &impl ResourceExt) {
+        if let Some(job) = trial.labels().get(TUNING_JOB_LABEL) {
+            self.tuning_job(trial.namespace(), job);
+        }
+    }
+
+    /// The trial of a Job or a pod, by its label.
+    fn trial_of(&self, part: &impl ResourceExt) {
+        if let Some(trial) = part.labels().get(TRIAL_LABEL) {
+            self.trial(part.namespace(), trial);
+        }
+    }
+}
+
+/// The stores of a scope, and the work that fills them and wakes whom it concerns.
+pub(super) fn watch(
+    scope: &Scope,
+    client: &Client,
+    wake: Wake,
+    metrics: &Arc<Metrics>,
+) -> (Arc<Stores>, impl Future<Output = ()> + use<>) {
+    let (tuning_jobs, tuning_job_writer) = reflector::store();
+    let (trials, trial_writer) = reflector::store();
+    let (jobs, job_writer) = reflector::store();
+    let (pods, pod_writer) = reflector::store();
+    let (refusals, refusal_writer) = reflector::store();
+    let stores = Arc::new(Stores {
+        tuning_jobs: Seen::new(tuning_jobs),
+        trials: Seen::new(trials),
+        jobs: Seen::new(jobs),
+        pods: Seen::new(pods),
+        refusals: Seen::new(refusals),
+    });
+    let of_trials = Config::default().labels(TRIAL_LABEL);
+    let of_jobs = Config::default().labels(TUNING_JOB_LABEL);
+    let refused = Config::default().fields("involvedObject.kind=Job,reason=FailedCreate");
+
+    let on_tuning_job = {
+        let (wake, stores) = (wake.clone(), Arc::clone(&stores));
+        move |event: &Event<TuningJob>| {
+            stores.tuning_jobs.watched(event);
+            if let Some(job) = touched(event) {
+                wake.tuning_job(job.namespace(), &job.name_any());
+                wake_held_trials(job, &stores, &wake);
+            }
+        }
+    };
+    let on_trial = {
+        let (wake, stores) = (wake.clone(), Arc::clone(&stores));
+        move |event: &Event<Trial>| {
+            stores.trials.watched(event);
+            if let Some(trial) = touched(event) {
+                wake.trial(trial.namespace(), &trial.name_any());
+                wake.job_of(trial);
+            } else if matches!(event, Event::InitDone) {
+                // Trials that went away unseen are missed by their searches.
+                for job in stores.tuning_jobs.store().state() {
+                    wake.tuning_job(job.namespace(), &job.name_any());
+                }
+            }
+        }
+    };
+    let on_job = {
+        let (wake, stores) = (wake.clone(), Arc::clone(&stores));
+        move |event: &Event<Job>| {
+            stores.jobs.watched(event);
+            if let Some(job) = touched(event) {
+                wake.trial_of(job);
+            }
+        }
+    };
+    let on_pod = {
+        let (wake, stores) = (wake.clone(), Arc::clone(&stores));
+        move |event: &Event<Pod>| {
+            stores.pods.watched(event);
+            if let Some(pod) = touched(event) {
+                wake.trial_of(pod);
+            }
+        }
+    };
+    let on_refusal = {
+        let stores = Arc::clone(&stores);
+        move |event: &Event<KubernetesEvent>| {
+            stores.refusals.watched(event);
+            let about = touched(event).map(|event| &event.involved_object);
+            let name =
+                about.and_then(|job| Some((job.namespace.as_deref()?, job.name.as_deref()?)));
+            if let Some(job) = name.and_then(|(namespace, name)| stores.jobs.get(namespace, name)) {
+                wake.trial_of(job.as_ref());
+            }
+        }
+    };
+    let (scope, client, metrics) = (scope.clone(), client.clone(), Arc::clone(metrics));
+    let work = async move {
+        futures::join!(
+            follow(
+                scope.api(client.clone()),
+                Config::default(),
+                tuning_job_writer,
+                &metrics,
+                forget_managers,
+                on_tuning_job
+            ),
+            follow(
+                scope.api(client.clone()),
+                of_jobs,
+                trial_writer,
+                &metrics,
+                forget_managers,
+                on_trial
+            ),
+            follow(
+                scope.api(client.clone()),
+                of_trials.clone(),
+                job_writer,
+                &metrics,
+                shorten_job,
+                on_job
+            ),
+            follow(
+                scope.api(client.clone()),
+                of_trials,
+                pod_writer,
+                &metrics,
+                shorten_pod,
+                on_pod
+            ),
+            follow(
+                scope.api(client),
+                refused,
+                refusal_writer,
+                &metrics,
+                forget_managers,
+                on_refusal
+            ),
+        );
+    };
+    (stores, work)
+}
+
+/// Returns once every store holds a first list.
+pub(super) async fn filled(stores: &Stores) {
+    async fn filled<K>(store: &Store<K>)
+    where
+        K: Resource<DynamicType = ()> + Clone + 'static,
+    {
+        // The writer lives as long as the watch does.
+        let _ = store.wait_until_ready().await;
+    }
+    futures::join!(
+        filled(stores.tuning_jobs.store()),
+        filled(stores.trials.store()),
+        filled(stores.jobs.store()),
+        filled(stores.pods.store()),
+        filled(stores.refusals.store()),
+    );
+}
+
+/// Follows one kind for ever; an API server that is away is asked again with growing pauses.
+async fn follow<K>(
+    api: Api<K>,
+    config: Config,
+    mut writer: Writer<K>,
+    metrics: &Metrics,
+    shorten: fn(&mut K),
+    mut on_event: impl FnMut(&Event<K>),
+) where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
+{
+    let mut lists = 0;
+    let mut events = watcher(api, config).default_backoff().boxed();
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(mut event) => {
+                if matches!(event, Event::Init) {
+                    lists += 1;
+                    if lists > 1 {
+                        metrics.desync(K::kind(&()).into_owned());
+                    }
+                }
+                if let Event::Apply(object) | Event::InitApply(object) | Event::Delete(object) =
+                    &mut event
+                {
+                    shorten(object);
+                }
+                writer.apply_watcher_event(&event);
+                on_event(&event);
+            }
+            Err(error) => {
+                tracing::warn!(kind = %K::plural(&()), %error, "a watch was interrupted");
+            }
+        }
+    }
+}
+
+fn touched<K>(event: &Event<K>) -> Option<&K> {
+    match event {
+        Event::Apply(object) | Event::InitApply(object) | Event::Delete(object) => Some(object),
+        Event::Init | Event::InitDone => None,
+    }
+}
+
+/// A changed specification may let trials start that were held.
+fn wake_held_trials(job: &TuningJob, stores: &Stores, wake: &Wake) {
+    let observed = job
+        .status
+        .as_ref()
+        .and_then(|status| status.observed_generation);
+    if observed == job.metadata.generation {
+        return;
+    }
+    let name = job.name_any();
+    let of_job = |trial: &Trial| trial.labels().get(TUNING_JOB_LABEL) == Some(&name);
+    let namespace = job.namespace().unwrap_or_default();
+    for trial in stores.trials.list(&namespace, of_job) {
+        wake.trial(trial.namespace(), &trial.name_any());
+    }
+}
+
+// What nobody reads need not be kept: most of an object's size is its field managers and its pod template.
+
+fn forget_managers<K: Resource>(object: &mut K) {
+    object.meta_mut().managed_fields = None;
+}
+
+fn shorten_job(job: &mut Job) {
+    forget_managers(job);
+    if let Some(spec) = &mut job.spec {
+        spec.template.spec = None;
+        spec.template.metadata = None;
+    }
+}
+
+fn shorten_pod(pod: &mut Pod) {
+    forget_managers(pod);
+    pod.spec = None;
+    pod.metadata.annotations = None;
+    pod.metadata.owner_references = None;
+}

@@ -1,0 +1,118 @@
+//! What people are told of a search and its trials, as events: each change once.
+
+use crate::ports::Happened;
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::{Resource, ResourceExt};
+use podium_api::convert::{parameters_text, settled_condition};
+use podium_api::tuning_job::TuningJobStatus;
+use podium_api::{Trial, TuningJob};
+use podium_core::tuning::trial::{Phase, TrialRecord};
+
+/// Kubernetes refuses longer notes.
+const NOTE_CHARACTERS: usize = 1000;
+
+/// A run of a trial was started.
+pub(super) fn run_started(trial: &Trial, attempt: u32) -> Happened {
+    Happened {
+        regarding: trial.object_ref(&()),
+        related: None,
+        warning: false,
+        reason: "RunStarted".to_string(),
+        action: "StartRun",
+        note: note(&format!(
+            "run {attempt} was started with {}",
+            parameters_text(&trial.spec.parameters)
+        )),
+    }
+}
+
+/// A trial ended, waits for something, or is run again: said of its search.
+pub(super) fn trial_changed(
+    job: &TuningJob,
+    trial: &Trial,
+    before: &TrialRecord,
+    record: &TrialRecord,
+) -> Option<Happened> {
+    let name = trial.name_any();
+    let because = record.reason.map_or("", |reason| reason.as_str());
+    let (warning, reason, text) = match record.phase {
+        Phase::Succeeded => (
+            false,
+            "TrialSucceeded",
+            match record.objective {
+                Some(objective) => format!(
+                    "{name} ended with {objective} for {}",
+                    parameters_text(&trial.spec.parameters)
+                ),
+                None => format!("{name} ended well"),
+            },
+        ),
+        Phase::StoppedEarly => (false, "TrialStopped", format!("{name}: {}", record.message)),
+        Phase::Infeasible => (
+            false,
+            "TrialInfeasible",
+            format!("{name}: {}", record.message),
+        ),
+        Phase::Failed => (
+            true,
+            "TrialFailed",
+            format!("{name}: {because}: {}", record.message),
+        ),
+        Phase::Queued if before.reason != record.reason => (
+            true,
+            "TrialWaits",
+            format!("{name}: {because}: {}", record.message),
+        ),
+        Phase::Pending
+            if record.attempts.len() > before.attempts.len() || before.phase != Phase::Pending =>
+        {
+            (true, "TrialRetried", format!("{name}: {}", record.message))
+        }
+        Phase::Pending | Phase::Queued | Phase::Running => return None,
+    };
+    Some(Happened {
+        regarding: job.object_ref(&()),
+        related: Some(related(trial)),
+        warning,
+        reason: reason.to_string(),
+        action: "JudgeTrial",
+        note: note(&text),
+    })
+}
+
+/// The search itself came to another state.
+pub(super) fn job_changed(
+    job: &TuningJob,
+    before: &TuningJobStatus,
+    after: &TuningJobStatus,
+) -> Option<Happened> {
+    fn state(status: &TuningJobStatus) -> Option<(&str, &str)> {
+        let (_, reason, _) = settled_condition(&status.conditions, "Ready")?;
+        Some((status.phase.as_deref()?, reason))
+    }
+    let (phase, reason) = state(after)?;
+    if state(before) == Some((phase, reason)) {
+        return None;
+    }
+    let (_, _, message) = settled_condition(&after.conditions, "Ready")?;
+    Some(Happened {
+        regarding: job.object_ref(&()),
+        related: None,
+        warning: matches!(phase, "Failed" | "Blocked"),
+        reason: reason.to_string(),
+        action: "PlanSearch",
+        note: note(message),
+    })
+}
+
+fn related(trial: &Trial) -> ObjectReference {
+    ObjectReference {
+        // With it every change of a trial would look like one of another object.
+        resource_version: None,
+        ..trial.object_ref(&())
+    }
+}
+
+fn note(text: &str) -> String {
+    text.chars().take(NOTE_CHARACTERS).collect()
+}

@@ -1,0 +1,178 @@
+//! A trial is a Job.
+
+use super::job_manifest::{ATTEMPT_LABEL, job_manifest, job_name};
+use super::job_state::{Known, lacks_the_end, run_of};
+use crate::adapters::clock::SystemClock;
+use crate::adapters::kubernetes::stores::Stores;
+use crate::adapters::kubernetes::{cluster::FIELD_MANAGER, in_words, port_error};
+use crate::ports::{Clock, PortError, RunRequest, Started, TrialRunner};
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::{Event, Pod};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::api::{DeleteParams, ListParams, PostParams, Preconditions};
+use kube::{Api, Client, ResourceExt};
+use podium_api::TRIAL_LABEL;
+use podium_core::tuning::trial::Run;
+use serde_json::Value;
+use std::sync::Arc;
+
+/// Runs trials as Jobs of one namespace.
+#[derive(Clone)]
+pub struct JobRunner {
+    client: Client,
+    namespace: String,
+    stores: Arc<Stores>,
+}
+
+impl JobRunner {
+    /// Jobs through this client, as the stores see them.
+    #[must_use]
+    pub fn new(client: Client, namespace: String, stores: Arc<Stores>) -> Self {
+        Self {
+            client,
+            namespace,
+            stores,
+        }
+    }
+
+    fn jobs(&self) -> Api<Job> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    fn pods_of(&self, trial: &str, attempt: u32) -> Vec<Pod> {
+        let attempt = attempt.to_string();
+        let wanted = |pod: &Pod| {
+            let label = |key: &str| pod.labels().get(key).map(String::as_str);
+            label(TRIAL_LABEL) == Some(trial) && label(ATTEMPT_LABEL) == Some(&attempt)
+        };
+        let pods = self.stores.pods.list(&self.namespace, wanted);
+        pods.into_iter().map(Arc::unwrap_or_clone).collect()
+    }
+
+    /// The pods of a Job as the API server has them now.
+    async fn read_pods(&self, trial: &str, attempt: u32) -> Result<Vec<Pod>, PortError> {
+        let selector = format!("{TRIAL_LABEL}={trial},{ATTEMPT_LABEL}={attempt}");
+        let pods: Api<Pod> = Api::namespaced(self.client.clone(), &self.namespace);
+        let found = pods.list(&ListParams::default().labels(&selector)).await;
+        found
+            .map(|list| list.items)
+            .map_err(|error| port_error(&error))
+    }
+
+    /// What the Job controller last said of why the Job has no pod.
+    fn refusal_of(&self, job: &Job) -> Option<String> {
+        let about = |event: &Event| event.involved_object.uid == job.metadata.uid;
+        let events = self.stores.refusals.list(&self.namespace, about);
+        let time = |event: &Event| event.last_timestamp.as_ref().map(|time| time.0);
+        let newest = events.iter().max_by_key(|event| time(event))?;
+        newest.message.clone()
+    }
+
+    async fn create(&self, request: &RunRequest<'_>, dry_run: bool) -> Result<Job, kube::Error> {
+        let manifest = job_manifest(request, &self.namespace);
+        let parameters = PostParams {
+            dry_run,
+            field_manager: Some(FIELD_MANAGER.to_string()),
+        };
+        let path = <Job as kube::Resource>::url_path(&(), Some(&self.namespace));
+        // As JSON and not as a typed Job: fields that this build does not know must reach the API server.
+        let asked = kube::core::Request::new(path)
+            .create(&parameters, manifest.to_string().into_bytes())
+            .map_err(kube::Error::BuildRequest)?;
+        self.client.request(asked).await
+    }
+
+    /// A Job of that name is there: it counts as started if it is this trial's.
+    async fn adopt(&self, request: &RunRequest<'_>) -> Result<Started, PortError> {
+        let name = job_name(&request.name, request.attempt);
+        let there = self.jobs().get_opt(&name).await;
+        match there.map_err(|error| port_error(&error))? {
+            Some(job) if is_owned(&job, request.owner.as_ref()) => {
+                self.stores.jobs.wrote(job);
+                Ok(Started::Already)
+            }
+            _ => Ok(Started::Refused(format!(
+                "the Job `{name}` exists and belongs to something else; the trial waits until it is gone"
+            ))),
+        }
+    }
+}
+
+fn is_owned(job: &Job, owner: Option<&OwnerReference>) -> bool {
+    let owner = owner.map(|owner| &owner.uid);
+    job.owner_references()
+        .iter()
+        .any(|reference| Some(&reference.uid) == owner)
+}
+
+impl TrialRunner for JobRunner {
+    async fn refusal(&self, request: &RunRequest<'_>) -> Result<Option<String>, PortError> {
+        match self.create(request, true).await {
+            Ok(_) => Ok(None),
+            // A quota may free up; the trials then wait for it.
+            Err(kube::Error::Api(status)) if status.message.contains("exceeded quota") => Ok(None),
+            Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(None),
+            Err(kube::Error::Api(status)) if matches!(status.code, 400 | 403 | 422) => {
+                Ok(Some(in_words(&status)))
+            }
+            Err(error) => Err(port_error(&error)),
+        }
+    }
+
+    async fn observe(&self, name: &str, attempt: u32) -> Result<Run, PortError> {
+        let job = self
+            .stores
+            .jobs
+            .get(&self.namespace, &job_name(name, attempt));
+        let mut pods = self.pods_of(name, attempt);
+        // Jobs and pods are watched apart: the end of a Job may be seen before that of its pod.
+        if job.as_ref().is_some_and(|job| lacks_the_end(job, &pods)) {
+            pods = self.read_pods(name, attempt).await?;
+        }
+        let refusal = job.as_ref().and_then(|job| self.refusal_of(job));
+        Ok(run_of(Known {
+            job: job.as_deref(),
+            pods: &pods,
+            refusal: refusal.as_deref(),
+            now: SystemClock.now(),
+        }))
+    }
+
+    async fn start(&self, request: &RunRequest<'_>) -> Result<Started, PortError> {
+        match self.create(request, false).await {
+            Ok(job) => {
+                self.stores.jobs.wrote(job);
+                Ok(Started::Now)
+            }
+            Err(kube::Error::Api(status)) if status.is_already_exists() => {
+                self.adopt(request).await
+            }
+            Err(kube::Error::Api(status)) if matches!(status.code, 400 | 403 | 422) => {
+                Ok(Started::Refused(in_words(&status)))
+            }
+            Err(error) => Err(port_error(&error)),
+        }
+    }
+
+    async fn stop(&self, name: &str, attempt: u32) -> Result<(), PortError> {
+        let name = job_name(name, attempt);
+        let Some(job) = self.stores.jobs.get(&self.namespace, &name) else {
+            return Ok(());
+        };
+        let parameters = DeleteParams::background().preconditions(Preconditions {
+            uid: job.uid(),
+            resource_version: None,
+        });
+        let path = <Job as kube::Resource>::url_path(&(), Some(&self.namespace));
+        let asked = kube::core::Request::new(path)
+            .delete(&name, &parameters)
+            .map_err(|error| PortError::Permanent(error.to_string()))?;
+        match self.client.request::<Value>(asked).await {
+            Ok(_) => Ok(()),
+            Err(kube::Error::Api(status)) if status.is_not_found() || status.is_conflict() => {
+                Ok(())
+            }
+            Err(error) => Err(port_error(&error)),
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! The Job of a trial: as the user wrote it, plus what makes it a trial's.
+
+use crate::ports::RunRequest;
+use serde_json::{Map, Value, json};
+
+/// Annotation of a Job that names the container whose end decides.
+pub const CONTAINER_ANNOTATION: &str = "podium.dev/container";
+/// Label of a Job and its pods: the number of the attempt.
+pub const ATTEMPT_LABEL: &str = "podium.dev/attempt";
+
+/// Name of the Job of an attempt. The last two numbers of it are the trial's and the attempt's, so no two are alike.
+#[must_use]
+pub fn job_name(trial: &str, attempt: u32) -> String {
+    format!("{trial}-{attempt}")
+}
+
+/// The Job of an attempt. What Kubernetes would refuse stays in it, so that Kubernetes says so in its own words.
+#[must_use]
+pub fn job_manifest(request: &RunRequest<'_>, namespace: &str) -> Value {
+    let mut labels: Map<String, Value> = request
+        .labels
+        .iter()
+        .map(|(key, value)| (key.clone(), json!(value)))
+        .collect();
+    labels.insert(
+        ATTEMPT_LABEL.to_string(),
+        json!(request.attempt.to_string()),
+    );
+    let mut spec = request.job.clone();
+    // A trial that fails by itself has failed; what the infrastructure ends is run again by Podium.
+    spec.entry("backoffLimit").or_insert(json!(0));
+    let mut never_restarts = false;
+    if let Some(Value::Object(template)) = spec.get_mut("template") {
+        add_labels(template, &labels);
+        if let Some(Value::Object(pod)) = template.get_mut("spec") {
+            complete_pod(pod, request);
+            never_restarts = pod.get("restartPolicy") == Some(&json!("Never"));
+        }
+    }
+    if never_restarts {
+        spec.entry("podFailurePolicy")
+            .or_insert_with(fail_on_disruption);
+    }
+    let mut metadata = json!({
+        "name": job_name(&request.name, request.attempt),
+        "namespace": namespace,
+        "labels": labels,
+    });
+    if let Some(owner) = &request.owner {
+        metadata["ownerReferences"] = json!([owner]);
+    }
+    if let Some(container) = chosen_container(request) {
+        metadata["annotations"] = json!({CONTAINER_ANNOTATION: container});
+    }
+    json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec})
+}
+
+/// The Job then says itself that a disruption ended its pod, even when the pod is gone before anybody looks.
+fn fail_on_disruption() -> Value {
+    json!({"rules": [{"action": "FailJob", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}]})
+}
+
+fn add_labels(template: &mut Map<String, Value>, labels: &Map<String, Value>) {
+    let metadata = template.entry("metadata").or_insert_with(|| json!({}));
+    if let Some(metadata) = metadata.as_object_mut() {
+        let own = metadata.entry("labels").or_insert_with(|| json!({}));
+        if let Some(own) = own.as_object_mut() {
+            own.extend(labels.clone());
+        }
+    }
+}
+
+fn complete_pod(pod: &mut Map<String, Value>, request: &RunRequest<'_>) {
+    pod.entry("restartPolicy").or_insert(json!("Never"));
+    // The pod's own deadline counts from its start and not from its Job's, so waiting costs nothing.
+    if let Some(seconds) = request.deadline_seconds {
+        pod.entry("activeDeadlineSeconds").or_insert(json!(seconds));
+    }
+    let chosen = chosen_container(request);
+    for list in ["initContainers", "containers"] {
+        let Some(Value::Array(containers)) = pod.get_mut(list) else {
+            continue;
+        };
+        for container in containers.iter_mut().filter_map(Value::as_object_mut) {
+            add_environment(container, request);
+            let name = container.get("name").and_then(Value::as_str);
+            if list == "containers" && name == chosen.as_deref() {
+                // A container that fails without a message then says the end of its log.
+                container
+                    .entry("terminationMessagePolicy")
+                    .or_insert(json!("FallbackToLogsOnError"));
+            }
+        }
+    }
+}
+
+/// Podium's variables come first, so that the user's may refer to them, and win.
+fn add_environment(container: &mut Map<String, Value>, request: &RunRequest<'_>) {
+    let own = container.entry("env").or_insert_with(|| json!([]));
+    let Some(own) = own.as_array_mut() else {
+        return;
+    };
+    let is_own = |name: &str| {
+        own.iter()
+            .any(|variable| variable.get("name").and_then(Value::as_str) == Some(name))
+    };
+    let mut all: Vec<Value> = request
+        .variables
+        .iter()
+        .filter(|(name, _)| !is_own(name))
+        .map(|(name, value)| json!({"name": name, "value": value.replace("$(", "$$(")}))
+        .collect();
+    all.append(own);
+    *own = all;
+}
+
+fn chosen_container(request: &RunRequest<'_>) -> Option<String> {
+    let first = || {
+        let pod = request.template.spec.as_ref()?;
+        pod.containers
+            .first()
+            .map(|container| container.name.clone())
+    };
+    request.container.map(str::to_string).or_else(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use k8s_openapi::api::core::v1::PodTemplateSpec;
+    use std::collections::BTreeMap;
+
+    fn manifest(job: Value) -> Value {
+        let template: PodTemplateSpec = serde_json::from_value(job["template"].clone()).unwrap();
+        let job = job.as_object().unwrap().clone();
+        let request = RunRequest {
+            name: "forest-7".to_string(),
+            attempt: 2,
+            job: &job,
+            template: &template,
+            container: None,
+            variables: BTreeMap::from([
+                ("depth".to_string(), "5".to_string()),
+                ("odd".to_string(), "a$(b)".to_string()),
+            ]),
+            deadline_seconds: Some(60),
+            owner: None,
+            labels: BTreeMap::from([("podium.dev/trial".to_string(), "forest-7".to_string())]),
+        };
+        job_manifest(&request, "team")
+    }
+
+    #[test]
+    fn a_job_is_the_users_plus_what_makes_it_a_trials() {
+        let job = manifest(json!({"template": {"spec": {"containers": [
+            {"name": "train", "image": "forest:1", "args": ["--depth=$(depth)"], "env": [{"name": "A", "value": "$(depth)"}]},
+            {"name": "side", "image": "side:1"}
+        ]}}}));
+        assert_eq!(job["metadata"]["name"], "forest-7-2");
+        assert_eq!(job["metadata"]["labels"]["podium.dev/attempt"], "2");
+        assert_eq!(
+            job["metadata"]["annotations"][CONTAINER_ANNOTATION],
+            "train"
+        );
+        let spec = &job["spec"];
+        assert_eq!(spec["backoffLimit"], 0);
+        assert_eq!(spec["podFailurePolicy"]["rules"][0]["action"], "FailJob");
+        let labels = &spec["template"]["metadata"]["labels"];
+        assert_eq!(labels["podium.dev/trial"], "forest-7");
+        let pod = &spec["template"]["spec"];
+        assert_eq!(
+            (&pod["restartPolicy"], &pod["activeDeadlineSeconds"]),
+            (&json!("Never"), &json!(60))
+        );
+        let train = &pod["containers"][0];
+        assert_eq!(
+            train["env"],
+            json!([{"name": "depth", "value": "5"}, {"name": "odd", "value": "a$$(b)"}, {"name": "A", "value": "$(depth)"}])
+        );
+        assert_eq!(train["terminationMessagePolicy"], "FallbackToLogsOnError");
+        assert_eq!(pod["containers"][1].get("terminationMessagePolicy"), None);
+        assert_eq!(pod["containers"][1]["env"][0]["name"], "depth");
+    }
+
+    #[test]
+    fn what_the_user_says_stays() {
+        let own = json!({"backoffLimit": 3, "podFailurePolicy": {"rules": []}, "suspend": true, "fieldOfTomorrow": 1,
+            "template": {"metadata": {"labels": {"kueue.x-k8s.io/queue-name": "gpu"}}, "spec": {
+                "restartPolicy": "Never", "activeDeadlineSeconds": 5, "schedulerName": "mine",
+                "containers": [{"name": "train", "env": [{"name": "depth", "value": "99"}], "terminationMessagePolicy": "File"}]}}});
+        let spec = manifest(own.clone())["spec"].clone();
+        for field in [
+            "backoffLimit",
+            "podFailurePolicy",
+            "suspend",
+            "fieldOfTomorrow",
+        ] {
+            assert_eq!(spec[field], own[field], "{field}");
+        }
+        let (pod, theirs) = (&spec["template"]["spec"], &own["template"]["spec"]);
+        assert_eq!(
+            pod["activeDeadlineSeconds"],
+            theirs["activeDeadlineSeconds"]
+        );
+        assert_eq!(pod["schedulerName"], "mine");
+        assert_eq!(pod["containers"][0]["terminationMessagePolicy"], "File");
+        let depths: Vec<&Value> = pod["containers"][0]["env"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|v| v["name"] == "depth")
+            .collect();
+        assert_eq!(depths, [&json!({"name": "depth", "value": "99"})]);
+        assert_eq!(
+            spec["template"]["metadata"]["labels"]["kueue.x-k8s.io/queue-name"],
+            "gpu"
+        );
+    }
+
+    #[test]
+    fn a_pod_that_restarts_its_container_gets_no_policy_that_kubernetes_would_refuse() {
+        let job = manifest(
+            json!({"template": {"spec": {"restartPolicy": "OnFailure", "containers": [{"name": "train"}]}}}),
+        );
+        assert_eq!(job["spec"].get("podFailurePolicy"), None);
+    }
+}
