@@ -1,74 +1,11 @@
 //! Against a real API server: the CRDs are taken, and it says of every fixture what local admission says.
-//!
-//! Runs with `USE_EXISTING_CLUSTER=true` and `KUBECONFIG`; `make testbed` starts a cluster.
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A test speaks by failing.
-
-#[path = "fixtures/admission.rs"]
-mod fixtures;
-
-use fixtures::{fixtures, merged};
+use crate::bed::{cluster_is_there, install_crds};
+use crate::fixtures::{fixtures, merged};
 use serde_json::Value;
-use std::io::Write;
-use std::path::Path;
-use std::process::{Command, Stdio};
 
-fn cluster_is_there() -> bool {
-    let asked = std::env::var("USE_EXISTING_CLUSTER").is_ok_and(|value| value == "true");
-    if !asked {
-        let why = "SKIPPED: without USE_EXISTING_CLUSTER=true nothing was compared with a real API server";
-        let _ = writeln!(std::io::stderr(), "{why}");
-    }
-    asked
-}
-
-/// What kubectl prints and what it complains about.
 fn kubectl(arguments: &[&str], input: Option<&Value>) -> Result<String, String> {
-    let program = std::env::var("KUBECTL").unwrap_or_else(|_| "kubectl".to_string());
-    let mut child = Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    if let Some(input) = input {
-        child
-            .stdin
-            .as_mut()
-            .unwrap()
-            .write_all(input.to_string().as_bytes())
-            .unwrap();
-    }
-    let output = child.wait_with_output().unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_string();
-    if output.status.success() {
-        Ok(text(&output.stdout))
-    } else {
-        Err(text(&output.stderr))
-    }
-}
-
-fn install_crds() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("crds");
-    kubectl(
-        &[
-            "apply",
-            "--server-side",
-            "--force-conflicts",
-            "-f",
-            &folder.display().to_string(),
-        ],
-        None,
-    )
-    .unwrap();
-    let established = [
-        "wait",
-        "--for=condition=Established",
-        "crd",
-        "--all",
-        "--timeout=60s",
-    ];
-    kubectl(&established, None).unwrap();
+    let input = input.map(Value::to_string);
+    crate::bed::kubectl(arguments, input.as_deref())
 }
 
 /// Creates or replaces without keeping, so that one fixture does not disturb the next.
