@@ -11,8 +11,14 @@ lint: ## Format, clippy with warnings denied, docs
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 
-crds: ## Write crds/ anew from the types
+crds: ## Write crds/ and the chart's copy anew from the types
 	UPDATE_CRDS=1 cargo test -q -p podium-api --test crds generated_files
+
+chart: ## Write deploy/podium.yaml and the chart's table of values anew (needs helm)
+	scripts/chart render
+
+image: ## Write the image of podium and of the fraud example as archives, without docker
+	@scripts/image
 
 bench: ## Measure what docs/benchmarks.md states; takes about half an hour
 	@scripts/bench

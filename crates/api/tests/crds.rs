@@ -4,24 +4,26 @@
 use serde_json::Value;
 use std::path::PathBuf;
 
-fn crd_directory() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../crds")
-}
+/// Where the CRDs lie: for kubectl, and for Helm.
+const FOLDERS: [&str; 2] = ["crds", "charts/podium/files/crds"];
 
 #[test]
 fn generated_files_are_up_to_date() {
     let update = std::env::var_os("UPDATE_CRDS").is_some();
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
     for (name, crd) in podium_api::crd_files() {
-        let path = crd_directory().join(&name);
         let want = serde_saphyr::to_string(&crd).unwrap();
-        if update {
-            std::fs::write(&path, &want).unwrap();
+        for folder in FOLDERS {
+            let path = root.join(folder).join(&name);
+            if update {
+                std::fs::write(&path, &want).unwrap();
+            }
+            let found = std::fs::read_to_string(&path).unwrap_or_default();
+            assert_eq!(
+                found, want,
+                "{folder}/{name} is not what the types say; run `make crds`"
+            );
         }
-        let found = std::fs::read_to_string(&path).unwrap_or_default();
-        assert_eq!(
-            found, want,
-            "crds/{name} is not what the types say; run `make crds`"
-        );
     }
 }
 

@@ -13,8 +13,8 @@ pub struct TrialTemplate {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 31_536_000))]
     pub active_deadline_seconds: Option<i64>,
-    /// Seconds that a trial may wait for room.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Seconds that a trial may wait to run, for room, for its image, before it is failed.
+    #[serde(default = "two_hours", skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 31_536_000))]
     pub queue_deadline_seconds: Option<i64>,
     /// Where a trial leaves its files; `$(PODIUM_TUNING_JOB)` and `$(PODIUM_TRIAL)` are expanded, and
@@ -32,6 +32,12 @@ pub struct TrialTemplate {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20), extend("x-kubernetes-list-type" = "atomic"))]
     pub failure_rules: Vec<FailureRuleSpec>,
+}
+
+// Nothing waits for ever.
+#[allow(clippy::unnecessary_wraps)] // serde's default has the field's type.
+fn two_hours() -> Option<i64> {
+    Some(7200)
 }
 
 /// The specification of a batch/v1 Job; Podium adds name, labels, owner and environment.
