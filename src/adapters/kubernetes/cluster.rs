@@ -150,11 +150,18 @@ impl Cluster for KubernetesCluster {
         {
             return Ok(());
         }
-        // With the uid it reaches this very object and none that was made anew under its name.
+        // A status is never written over a specification that it was not made of: with uid and version the write reaches this
+        // very object, unchanged but for statuses since, or nothing.
+        let unchanged =
+            known.filter(|known| known.meta().generation == object.meta().generation);
+        let version = unchanged.map_or_else(
+            || object.resource_version(),
+            |known| known.resource_version(),
+        );
         let patch = json!({
             "apiVersion": K::api_version(&()),
             "kind": K::kind(&()),
-            "metadata": {"name": name, "uid": object.uid()},
+            "metadata": {"name": name, "uid": object.uid(), "resourceVersion": version},
             "status": status,
         });
         let parameters = PatchParams::apply(FIELD_MANAGER).force();
