@@ -1,15 +1,24 @@
 //! A cluster from its start to its end.
 
+use crate::component::Component;
+use crate::control_plane::ControlPlane;
 use crate::node::{Node, check_machine};
 use crate::parts::{Parts, output_of};
-use crate::pki::{Authority, service_account_key};
+use crate::ports::Ports;
 use crate::processes::{Processes, wait_until};
-use crate::{TestbedError, at, kubeconfig};
-use serde::{Deserialize, Serialize};
+use crate::{TestbedError, at};
 use std::fs;
-use std::net::TcpListener;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+/// The programs that a cluster gives its users.
+const TOOLS: [&str; 3] = ["kubectl", "helm", "kubeconform"];
+
+/// A link to the programs that a cluster was started with, whatever a later test bed would build.
+const PROGRAMS: &str = "programs";
 
 /// A one-node cluster whose files lie in one directory.
 #[derive(Debug)]
@@ -17,20 +26,9 @@ pub struct Cluster {
     directory: PathBuf,
     parts: Parts,
     processes: Processes,
+    control_plane: ControlPlane,
     node: Node,
     ports: Ports,
-}
-
-/// Free ports of 127.0.0.1, chosen once per cluster, so that clusters live side by side.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-struct Ports {
-    etcd: u16,
-    etcd_peer: u16,
-    api_server: u16,
-    controller_manager: u16,
-    scheduler: u16,
-    kubelet: u16,
-    kubelet_health: u16,
 }
 
 impl Cluster {
@@ -46,21 +44,12 @@ impl Cluster {
         // containerd and the kubelet want absolute paths.
         let directory = at(directory, directory.canonicalize())?;
         let ports = Ports::free()?;
-        let ports_path = directory.join("ports.json");
-        at(
-            &ports_path,
-            fs::write(
-                &ports_path,
-                serde_json::to_string(&ports).unwrap_or_default(),
-            ),
-        )?;
-        let mut cluster = Self {
-            processes: Processes::in_directory(&directory)?,
-            node: Node::new(&directory, parts.clone(), ports.kubelet),
-            parts,
-            ports,
-            directory,
-        };
+        let path = directory.join("ports.json");
+        let text = serde_json::to_string(&ports).unwrap_or_default();
+        at(&path, fs::write(&path, text))?;
+        let link = directory.join(PROGRAMS);
+        at(&link, symlink(parts.directory(), &link))?;
+        let cluster = Self::new(directory, parts, ports)?;
         match cluster.start_all(say) {
             Ok(()) => Ok(cluster),
             Err(error) => {
@@ -71,22 +60,82 @@ impl Cluster {
         }
     }
 
+    /// The cluster that was started in `directory`, perhaps by another program.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn attach(directory: &Path) -> Result<Self, TestbedError> {
+        Self::found(directory)?.ok_or_else(|| {
+            let directory = directory.display();
+            TestbedError::Needs(format!("a cluster in {directory}; `up` starts one"))
+        })
+    }
+
+    /// Ends what a cluster that was started in `directory` left, even when its starter is gone, and removes the directory.
+    ///
+    /// # Errors
+    /// The directory cannot be removed.
+    pub fn clean_up(directory: &Path) -> Result<(), TestbedError> {
+        Self::found(directory)?.map_or(Ok(()), Self::stop)
+    }
+
+    fn found(directory: &Path) -> Result<Option<Self>, TestbedError> {
+        let Ok(directory) = directory.canonicalize() else {
+            return Ok(None);
+        };
+        let ports = fs::read_to_string(directory.join("ports.json")).ok();
+        let Some(ports) = ports.and_then(|text| serde_json::from_str(&text).ok()) else {
+            return Ok(None);
+        };
+        let parts = Parts::built(&directory.join(PROGRAMS));
+        Self::new(directory, parts, ports).map(Some)
+    }
+
+    fn new(directory: PathBuf, parts: Parts, ports: Ports) -> Result<Self, TestbedError> {
+        Ok(Self {
+            processes: Processes::in_directory(&directory)?,
+            control_plane: ControlPlane::new(&directory, parts.clone(), ports),
+            node: Node::new(&directory, parts.clone(), ports),
+            parts,
+            ports,
+            directory,
+        })
+    }
+
+    /// The directory of all its files.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
     /// The kubeconfig of a user who may do everything.
     #[must_use]
     pub fn kubeconfig(&self) -> PathBuf {
         self.directory.join("admin.kubeconfig")
     }
 
+    /// The API server's log of what it was asked, one JSON object a line.
+    #[must_use]
+    pub fn audit_log(&self) -> PathBuf {
+        self.control_plane.audit_log()
+    }
+
+    /// A folder with kubectl, helm and kubeconform and nothing else, to be put into `PATH`.
+    #[must_use]
+    pub fn tools(&self) -> PathBuf {
+        self.directory.join("bin")
+    }
+
+    /// The path of one of its programs, such as `kubelet`.
+    #[must_use]
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.parts.program(name)
+    }
+
     /// The node, to give it images.
     #[must_use]
     pub fn node(&self) -> &Node {
         &self.node
-    }
-
-    /// The programs.
-    #[must_use]
-    pub fn parts(&self) -> &Parts {
-        &self.parts
     }
 
     /// Runs kubectl and returns what it prints.
@@ -103,243 +152,163 @@ impl Cluster {
     ///
     /// # Errors
     /// The directory cannot be removed.
-    pub fn stop(mut self) -> Result<(), TestbedError> {
+    pub fn stop(self) -> Result<(), TestbedError> {
         self.stop_processes()?;
         at(&self.directory, fs::remove_dir_all(&self.directory))
     }
 
-    /// Ends what a cluster that was started in `directory` left, even when its starter is gone, and removes the directory.
+    /// Ends one process of the running cluster as an administrator would: it may finish what it does.
     ///
     /// # Errors
-    /// The directory cannot be removed.
-    pub fn clean_up(directory: &Path) -> Result<(), TestbedError> {
-        let Ok(directory) = directory.canonicalize() else {
-            return Ok(());
-        };
-        let ports = fs::read_to_string(directory.join("ports.json")).ok();
-        let Some(ports) = ports.and_then(|text| serde_json::from_str::<Ports>(&text).ok()) else {
-            return Ok(());
-        };
-        let parts = Parts::ready(&mut |_| {})?;
-        Self {
-            processes: Processes::in_directory(&directory)?,
-            node: Node::new(&directory, parts.clone(), ports.kubelet),
-            parts,
-            ports,
-            directory,
-        }
-        .stop()
+    /// It does not run.
+    pub fn stop_component(&self, component: Component) -> Result<(), TestbedError> {
+        self.must_run(component, "stopped")?;
+        self.processes.end(component.name())
     }
 
-    fn stop_processes(&mut self) -> Result<(), TestbedError> {
-        self.node.stop(&mut self.processes)?;
-        for name in [
-            "kube-scheduler",
-            "kube-controller-manager",
-            "kube-apiserver",
-            "etcd",
-        ] {
-            self.processes.end(name)?;
-        }
-        Ok(())
+    /// Kills one process of the running cluster, as a crash would.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub fn kill_component(&self, component: Component) -> Result<(), TestbedError> {
+        self.must_run(component, "killed")?;
+        self.processes.kill(component.name())
     }
 
-    fn start_all(&mut self, say: &mut dyn FnMut(&str)) -> Result<(), TestbedError> {
-        self.write_certificates()?;
-        say("starting the API server");
-        self.processes.start("etcd", self.etcd())?;
-        self.processes.start("kube-apiserver", self.api_server())?;
-        let log = self.processes.log("kube-apiserver");
-        wait_until("the API server is ready", 90, &log, || {
-            self.kubectl(&["get", "--raw", "/readyz"]).is_ok()
-        })?;
-        self.processes
-            .start("kube-controller-manager", self.controller_manager())?;
-        self.processes.start("kube-scheduler", self.scheduler())?;
-        say("starting the node");
-        self.node.start_containerd(&mut self.processes)?;
-        let kubeconfig = self.directory.join("kubelet.kubeconfig");
-        let ports = [self.ports.kubelet, self.ports.kubelet_health];
-        self.node
-            .start_kubelet(&mut self.processes, &kubeconfig, ports)?;
-        let log = self.processes.log("kubelet");
-        let ready = [
-            "wait",
-            "--for=condition=Ready",
-            "node/localhost",
-            "--timeout=1s",
-        ];
-        wait_until("the node is ready", 90, &log, || {
-            self.kubectl(&ready).is_ok()
-        })?;
-        let log = self.processes.log("kube-controller-manager");
-        let account = ["get", "serviceaccount", "default"];
-        wait_until("the default service account exists", 60, &log, || {
-            self.kubectl(&account).is_ok()
+    fn must_run(&self, component: Component, to_be: &str) -> Result<(), TestbedError> {
+        match self.processes.get(component.name()) {
+            Some(process) if process.is_alive() => Ok(()),
+            _ => Err(TestbedError::Needs(format!(
+                "{component} to run before it can be {to_be}"
+            ))),
+        }
+    }
+
+    /// Starts a process that was ended, at its old address and with its old data, and waits until it answers.
+    ///
+    /// # Errors
+    /// It runs already, or does not answer.
+    pub fn start_component(&self, component: Component) -> Result<(), TestbedError> {
+        // Whatever the API server says of the node until the kubelet reports again is old.
+        let old = match component {
+            Component::Kubelet => self.node_report(),
+            _ => None,
+        };
+        let command = match component {
+            Component::Etcd => self.control_plane.etcd(),
+            Component::ApiServer => self.control_plane.api_server(),
+            Component::ControllerManager => self.control_plane.controller_manager(),
+            Component::Scheduler => self.control_plane.scheduler(),
+            Component::Kubelet => self.node.kubelet(),
+        };
+        self.processes.start(component.name(), command)?;
+        let log = self.processes.log(component.name());
+        wait_until(&format!("{component} answers"), 90, &log, || {
+            self.answers(component, old.as_deref())
         })
     }
 
-    fn pki(&self, name: &str) -> String {
-        self.directory.join("pki").join(name).display().to_string()
+    fn answers(&self, component: Component, old_report: Option<&str>) -> bool {
+        let listens = |port: u16| TcpStream::connect(("127.0.0.1", port)).is_ok();
+        match component {
+            Component::Etcd => etcd_is_healthy(self.ports.etcd).unwrap_or(false),
+            Component::ApiServer => {
+                // A connection costs less than a kubectl.
+                listens(self.ports.api_server) && self.kubectl(&["get", "--raw", "/readyz"]).is_ok()
+            }
+            Component::ControllerManager => self.is_healthy(self.ports.controller_manager),
+            Component::Scheduler => self.is_healthy(self.ports.scheduler),
+            Component::Kubelet => self.node_report().is_some_and(|report| {
+                report.starts_with("True") && old_report != Some(report.as_str())
+            }),
+        }
     }
 
-    fn write_certificates(&self) -> Result<(), TestbedError> {
-        let pki = self.directory.join("pki");
-        let authority = Authority::new(&pki)?;
-        authority.server(
-            "api-server",
-            &[
-                "localhost",
-                "kubernetes",
-                "kubernetes.default",
-                "kubernetes.default.svc",
-            ],
-        )?;
-        service_account_key(&pki)?;
-        let clients = [
-            ("admin", "admin", "system:masters"),
-            ("api-server-to-kubelet", "kube-apiserver", "system:masters"),
-            (
-                "controller-manager",
-                "system:kube-controller-manager",
-                "podium",
-            ),
-            ("scheduler", "system:kube-scheduler", "podium"),
-            ("kubelet", "system:node:localhost", "system:nodes"),
-        ];
-        let server = format!("https://127.0.0.1:{}", self.ports.api_server);
-        for (name, user, group) in clients {
-            authority.client(name, user, group)?;
-            kubeconfig::write(
-                &self.directory.join(format!("{name}.kubeconfig")),
-                &server,
-                &pki,
-                name,
-            )?;
+    /// Whether the node is ready, and when the kubelet said so.
+    fn node_report(&self) -> Option<String> {
+        let ready = r#"jsonpath={range .status.conditions[?(@.type=="Ready")]}{.status}{.lastHeartbeatTime}{end}"#;
+        // Without a store the API server would let it wait for a minute.
+        let patience = "--request-timeout=5s";
+        self.kubectl(&["get", "node/localhost", "-o", ready, patience])
+            .ok()
+    }
+
+    /// Whether a component with a certificate of its own making says that it is well.
+    fn is_healthy(&self, port: u16) -> bool {
+        let pki = |name: &str| self.directory.join("pki").join(name);
+        let mut kubectl = Command::new(self.parts.program("kubectl"));
+        kubectl.env("KUBECONFIG", "/dev/null").args([
+            format!("--server=https://127.0.0.1:{port}"),
+            "--insecure-skip-tls-verify".to_string(),
+            // Everybody may ask, but a kubectl without a certificate asks for a user's name.
+            format!("--client-certificate={}", pki("admin.crt").display()),
+            format!("--client-key={}", pki("admin.key").display()),
+        ]);
+        kubectl.args(["get", "--raw", "/healthz"]);
+        output_of(&mut kubectl, "asking for health").is_ok()
+    }
+
+    fn stop_processes(&self) -> Result<(), TestbedError> {
+        self.node.stop(&self.processes)?;
+        for component in Component::ALL.iter().rev() {
+            // Nothing that they would save is kept.
+            self.processes.kill(component.name())?;
         }
         Ok(())
     }
 
-    fn etcd(&self) -> Command {
-        let url = |port: u16| format!("http://127.0.0.1:{port}");
-        let (clients, peers) = (url(self.ports.etcd), url(self.ports.etcd_peer));
-        let mut etcd = Command::new(self.parts.program("etcd"));
-        etcd.arg("--data-dir").arg(self.directory.join("etcd"));
-        etcd.args([
-            "--listen-client-urls",
-            &clients,
-            "--advertise-client-urls",
-            &clients,
-        ]);
-        etcd.args([
-            "--listen-peer-urls",
-            &peers,
-            "--initial-advertise-peer-urls",
-            &peers,
-        ]);
-        // Tests outlive no power failure.
-        etcd.args([
-            "--initial-cluster",
-            &format!("default={peers}"),
-            "--unsafe-no-fsync",
-            "--log-level",
-            "warn",
-        ]);
-        etcd
+    fn start_all(&self, say: &mut dyn FnMut(&str)) -> Result<(), TestbedError> {
+        self.link_tools()?;
+        self.control_plane.write_files()?;
+        self.node.write_files()?;
+        say("starting etcd and the API server");
+        self.processes.start("etcd", self.control_plane.etcd())?;
+        self.processes
+            .start("kube-apiserver", self.control_plane.api_server())?;
+        // The API server takes a while; containerd does not need it.
+        self.node.start_containerd(&self.processes)?;
+        let log = self.processes.log("kube-apiserver");
+        wait_until("the API server is ready", 90, &log, || {
+            self.answers(Component::ApiServer, None)
+        })?;
+        say("starting the controller manager, the scheduler and the kubelet");
+        self.processes.start(
+            "kube-controller-manager",
+            self.control_plane.controller_manager(),
+        )?;
+        self.processes
+            .start("kube-scheduler", self.control_plane.scheduler())?;
+        self.processes.start("kubelet", self.node.kubelet())?;
+        let log = self.processes.log("kubelet");
+        wait_until("the node is ready", 90, &log, || {
+            self.answers(Component::Kubelet, None)
+        })?;
+        say("waiting for what a pod needs");
+        let log = self.processes.log("kube-controller-manager");
+        let needed = ["get", "serviceaccount/default", "service/kubernetes"];
+        wait_until(
+            "the default service account and the service kubernetes exist",
+            60,
+            &log,
+            || self.kubectl(&needed).is_ok(),
+        )
     }
 
-    fn api_server(&self) -> Command {
-        let mut server = Command::new(self.parts.program("kube-apiserver"));
-        server.args([
-            format!("--etcd-servers=http://127.0.0.1:{}", self.ports.etcd),
-            "--bind-address=127.0.0.1".to_string(),
-            format!("--secure-port={}", self.ports.api_server),
-            // A loopback address is refused as an endpoint otherwise.
-            "--endpoint-reconciler-type=none".to_string(),
-            format!("--client-ca-file={}", self.pki("ca.crt")),
-            format!("--tls-cert-file={}", self.pki("api-server.crt")),
-            format!("--tls-private-key-file={}", self.pki("api-server.key")),
-            "--authorization-mode=Node,RBAC".to_string(),
-            "--service-account-issuer=https://kubernetes.default.svc".to_string(),
-            format!(
-                "--service-account-key-file={}",
-                self.pki("service-account.pub")
-            ),
-            format!(
-                "--service-account-signing-key-file={}",
-                self.pki("service-account.key")
-            ),
-            "--service-cluster-ip-range=10.123.0.0/24".to_string(),
-            "--kubelet-preferred-address-types=Hostname".to_string(),
-            format!(
-                "--kubelet-client-certificate={}",
-                self.pki("api-server-to-kubelet.crt")
-            ),
-            format!(
-                "--kubelet-client-key={}",
-                self.pki("api-server-to-kubelet.key")
-            ),
-            "--allow-privileged=true".to_string(),
-        ]);
-        server
-    }
-
-    fn controller_manager(&self) -> Command {
-        let mut manager = Command::new(self.parts.program("kube-controller-manager"));
-        manager
-            .arg("--kubeconfig")
-            .arg(self.directory.join("controller-manager.kubeconfig"));
-        manager.args([
-            "--leader-elect=false".to_string(),
-            "--use-service-account-credentials".to_string(),
-            "--bind-address=127.0.0.1".to_string(),
-            format!("--secure-port={}", self.ports.controller_manager),
-            format!("--root-ca-file={}", self.pki("ca.crt")),
-            format!(
-                "--service-account-private-key-file={}",
-                self.pki("service-account.key")
-            ),
-        ]);
-        manager
-    }
-
-    fn scheduler(&self) -> Command {
-        let mut scheduler = Command::new(self.parts.program("kube-scheduler"));
-        scheduler
-            .arg("--kubeconfig")
-            .arg(self.directory.join("scheduler.kubeconfig"));
-        scheduler.args([
-            "--leader-elect=false".to_string(),
-            "--bind-address=127.0.0.1".to_string(),
-            format!("--secure-port={}", self.ports.scheduler),
-        ]);
-        scheduler
+    fn link_tools(&self) -> Result<(), TestbedError> {
+        let folder = self.tools();
+        at(&folder, fs::create_dir_all(&folder))?;
+        for tool in TOOLS {
+            let link = folder.join(tool);
+            at(&link, symlink(self.parts.program(tool), &link))?;
+        }
+        Ok(())
     }
 }
 
-impl Ports {
-    fn free() -> Result<Self, TestbedError> {
-        // All are held at once, so that they differ.
-        let held: Vec<TcpListener> = (0..7)
-            .map(|_| at(Path::new("127.0.0.1"), TcpListener::bind(("127.0.0.1", 0))))
-            .collect::<Result<_, _>>()?;
-        let mut ports = held
-            .iter()
-            .filter_map(|listener| listener.local_addr().ok())
-            .map(|address| address.port());
-        let mut next = || {
-            ports
-                .next()
-                .ok_or_else(|| TestbedError::Needs("free ports on 127.0.0.1".to_string()))
-        };
-        Ok(Self {
-            etcd: next()?,
-            etcd_peer: next()?,
-            api_server: next()?,
-            controller_manager: next()?,
-            scheduler: next()?,
-            kubelet: next()?,
-            kubelet_health: next()?,
-        })
-    }
+fn etcd_is_healthy(port: u16) -> std::io::Result<bool> {
+    let mut connection = TcpStream::connect(("127.0.0.1", port))?;
+    connection.write_all(b"GET /health HTTP/1.0\r\nHost: localhost\r\n\r\n")?;
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer)?;
+    Ok(answer.contains(r#""health":"true""#))
 }

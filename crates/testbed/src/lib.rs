@@ -2,11 +2,15 @@
 //! and cached, started as processes of this machine, and ended with everything they started.
 
 pub mod cluster;
+pub mod component;
+mod control_plane;
 pub mod image;
 pub mod kubeconfig;
 pub mod node;
+mod outside;
 pub mod parts;
 pub mod pki;
+pub mod ports;
 pub mod processes;
 
 use std::path::{Path, PathBuf};

@@ -1,22 +1,25 @@
-//! `testbed up` starts a cluster for people and prints how to reach it; `testbed down` ends it.
+//! A one-node Kubernetes for tests and for people; see [`arguments::USAGE`].
 
+mod arguments;
+
+use arguments::{Request, USAGE};
 use podium_testbed::TestbedError;
 use podium_testbed::cluster::Cluster;
-use std::path::PathBuf;
+use podium_testbed::image::write_archive;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
 fn main() -> ExitCode {
-    let verb = std::env::args().nth(1);
-    let done = match verb.as_deref() {
-        Some("up") => up(),
-        Some("down") => Cluster::clean_up(&directory()),
-        _ => {
-            eprintln!("usage: testbed up|down");
+    let request = match arguments::request(std::env::args().skip(1)) {
+        Ok(request) => request,
+        Err(error) => {
+            eprintln!("error: {error}\n\n{USAGE}");
             return ExitCode::from(2);
         }
     };
-    match done {
+    match answer(&request) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
@@ -25,24 +28,134 @@ fn main() -> ExitCode {
     }
 }
 
-fn up() -> Result<(), TestbedError> {
-    let began = Instant::now();
-    let cluster = Cluster::start(&directory(), &mut |step| {
-        eprintln!("[{:>4} s] {step}", began.elapsed().as_secs())
-    })?;
-    eprintln!("[{:>4} s] ready", began.elapsed().as_secs());
-    println!("export KUBECONFIG={}", cluster.kubeconfig().display());
-    println!(
-        "export KUBECTL={}",
-        cluster.parts().program("kubectl").display()
-    );
-    Ok(())
+fn answer(request: &Request) -> Result<(), TestbedError> {
+    match request {
+        Request::Up { images } => up(images),
+        Request::Down => Cluster::clean_up(&directory()),
+        Request::Load { archives } => load(&Cluster::attach(&directory())?, archives),
+        Request::Image { image, output } => write_archive(output, image),
+        Request::Stop(component) => Cluster::attach(&directory())?.stop_component(*component),
+        Request::Kill(component) => Cluster::attach(&directory())?.kill_component(*component),
+        Request::Start(component) => Cluster::attach(&directory())?.start_component(*component),
+        Request::Help => print(USAGE),
+    }
 }
 
-/// One cluster for people per user.
+fn up(images: &[PathBuf]) -> Result<(), TestbedError> {
+    // Told now rather than after minutes of building.
+    if let Some(missing) = images.iter().find(|image| !image.is_file()) {
+        return Err(TestbedError::Needs(format!(
+            "the image archive {} to be a file",
+            missing.display()
+        )));
+    }
+    let mut progress = Progress::default();
+    let cluster = Cluster::start(&directory(), &mut |step| progress.step(step))?;
+    if !images.is_empty() {
+        progress.step("loading images");
+        load(&cluster, images)?;
+    }
+    progress.end();
+    print(&exports(&cluster)?)
+}
+
+fn load(cluster: &Cluster, archives: &[PathBuf]) -> Result<(), TestbedError> {
+    archives
+        .iter()
+        .try_for_each(|archive| cluster.node().import(archive))
+}
+
+/// What a shell evaluates to reach the cluster.
+fn exports(cluster: &Cluster) -> Result<String, TestbedError> {
+    let this = std::env::current_exe().map_err(|error| TestbedError::File {
+        path: PathBuf::from("/proc/self/exe"),
+        error,
+    })?;
+    let tools = cluster.tools();
+    let variables = [
+        ("KUBECONFIG", cluster.kubeconfig()),
+        ("KUBECTL", tools.join("kubectl")),
+        ("HELM", tools.join("helm")),
+        ("KUBECONFORM", tools.join("kubeconform")),
+        ("PODIUM_TESTBED", this),
+        (
+            "PODIUM_TESTBED_DIRECTORY",
+            cluster.directory().to_path_buf(),
+        ),
+        ("PODIUM_AUDIT_LOG", cluster.audit_log()),
+    ];
+    let mut lines: Vec<String> = variables
+        .iter()
+        .map(|(name, path)| format!("export {name}={}", quoted(path)))
+        .collect();
+    lines.push(format!("export PATH={}:\"$PATH\"", quoted(&tools)));
+    Ok(lines.join("\n"))
+}
+
+/// The path as one word of a shell.
+fn quoted(path: &Path) -> String {
+    let path = path.display().to_string();
+    let plain = |character: char| character.is_ascii_alphanumeric() || "/._-".contains(character);
+    if path.chars().all(plain) {
+        path
+    } else {
+        format!("'{}'", path.replace('\'', r"'\''"))
+    }
+}
+
+/// Unlike `println!`, without a panic when nobody reads.
+fn print(text: &str) -> Result<(), TestbedError> {
+    writeln!(std::io::stdout(), "{text}").map_err(|error| TestbedError::File {
+        path: PathBuf::from("standard output"),
+        error,
+    })
+}
+
+/// One cluster for people per machine, if nothing else is said.
 fn directory() -> PathBuf {
     std::env::var_os("PODIUM_TESTBED_DIRECTORY").map_or_else(
         || std::env::temp_dir().join("podium-testbed"),
         PathBuf::from,
     )
+}
+
+/// Tells what is done, and how long it took.
+#[derive(Default)]
+struct Progress {
+    began: Option<Instant>,
+    step: Option<(String, Instant)>,
+}
+
+impl Progress {
+    fn step(&mut self, step: &str) {
+        self.tell();
+        let now = Instant::now();
+        self.began.get_or_insert(now);
+        eprintln!("==> {step}");
+        self.step = Some((step.to_string(), now));
+    }
+
+    fn end(&mut self) {
+        self.tell();
+        if let Some(began) = self.began {
+            eprintln!("ready after {:.1} s", began.elapsed().as_secs_f64());
+        }
+    }
+
+    fn tell(&mut self) {
+        if let Some((step, began)) = self.step.take() {
+            eprintln!("<== {:.1} s: {step}", began.elapsed().as_secs_f64());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_one_word_of_a_shell() {
+        assert_eq!(quoted(Path::new("/tmp/a-b_c.d")), "/tmp/a-b_c.d");
+        assert_eq!(quoted(Path::new("/tmp/it's here")), r"'/tmp/it'\''s here'");
+    }
 }

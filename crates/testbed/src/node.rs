@@ -1,8 +1,10 @@
 //! The node: containerd with its network, and the kubelet.
 
-use crate::image::{ImageFile, write_archive};
+use crate::image::{Image, ImageFile, write_archive};
+use crate::outside::{ControlGroup, remove_files};
 use crate::parts::{Parts, output_of, succeed};
-use crate::processes::{Processes, wait_until};
+use crate::ports::{API_SERVER_SERVICE, Ports};
+use crate::processes::{Processes, kill_by_command_line, wait_until};
 use crate::{TestbedError, at};
 use serde_json::json;
 use std::fs;
@@ -17,20 +19,17 @@ const PAUSE: &str = "podium.dev/testbed/pause:1";
 pub struct Node {
     directory: PathBuf,
     parts: Parts,
-    /// Name of the bridge that pods hang on; a few characters, as the kernel allows.
-    bridge: String,
-    subnet: u8,
+    ports: Ports,
 }
 
 impl Node {
-    /// A node in `directory` whose bridge is named after `number`.
+    /// A node in `directory`.
     #[must_use]
-    pub fn new(directory: &Path, parts: Parts, number: u16) -> Self {
+    pub fn new(directory: &Path, parts: Parts, ports: Ports) -> Self {
         Self {
             directory: directory.to_path_buf(),
             parts,
-            bridge: format!("podium{number}"),
-            subnet: (number % 200) as u8,
+            ports,
         }
     }
 
@@ -40,15 +39,41 @@ impl Node {
         self.directory.join("containerd.sock")
     }
 
+    /// Writes the configurations of containerd, of the network and of the kubelet, and makes the pods' control group.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    pub fn write_files(&self) -> Result<(), TestbedError> {
+        self.control_group().make()?;
+        let network = self.directory.join("cni");
+        at(&network, fs::create_dir_all(&network))?;
+        self.write("containerd.toml", &self.containerd_config())?;
+        self.write("cni/10-podium.conflist", &self.network_config())?;
+        self.write("kubelet.json", &self.kubelet_config())
+    }
+
     /// Starts containerd and gives it the pause image.
     ///
     /// # Errors
-    /// A file cannot be written, or containerd does not answer.
-    pub fn start_containerd(&self, processes: &mut Processes) -> Result<(), TestbedError> {
-        self.write("containerd.toml", &self.containerd_config())?;
-        let network = self.directory.join("cni");
-        at(&network, fs::create_dir_all(&network))?;
-        self.write("cni/10-podium.conflist", &self.network_config())?;
+    /// containerd does not answer.
+    pub fn start_containerd(&self, processes: &Processes) -> Result<(), TestbedError> {
+        self.run_containerd(processes)?;
+        let archive = self.directory.join("pause.tar");
+        let image = Image {
+            name: PAUSE.to_string(),
+            user: "65535".to_string(),
+            entrypoint: vec!["/pause".to_string()],
+            working_directory: None,
+            files: vec![ImageFile {
+                source: self.parts.program("pause"),
+                path: "/pause".to_string(),
+            }],
+        };
+        write_archive(&archive, &image)?;
+        self.import(&archive)
+    }
+
+    fn run_containerd(&self, processes: &Processes) -> Result<(), TestbedError> {
         let mut containerd = Command::new(self.parts.program("containerd"));
         containerd
             .arg("--config")
@@ -58,15 +83,7 @@ impl Node {
         let log = processes.log("containerd");
         wait_until("containerd answers", 30, &log, || {
             self.ctr(&["version"]).is_ok()
-        })?;
-        let archive = self.directory.join("pause.tar");
-        let pause = self.parts.program("pause");
-        let files = [ImageFile {
-            path: "pause",
-            source: &pause,
-        }];
-        write_archive(&archive, PAUSE, &files, &["/pause"], "65535")?;
-        self.import(&archive)
+        })
     }
 
     /// Gives the node the images of an archive.
@@ -84,17 +101,9 @@ impl Node {
         .map(drop)
     }
 
-    /// Starts the kubelet, which registers the node `localhost`.
-    ///
-    /// # Errors
-    /// A file cannot be written or the kubelet cannot be started.
-    pub fn start_kubelet(
-        &self,
-        processes: &mut Processes,
-        kubeconfig: &Path,
-        ports: [u16; 2],
-    ) -> Result<(), TestbedError> {
-        self.write("kubelet.json", &self.kubelet_config(ports))?;
+    /// The kubelet, which registers the node `localhost`.
+    #[must_use]
+    pub fn kubelet(&self) -> Command {
         let mut kubelet = Command::new("sh");
         // The kubelet wants more open files than a shell has by default.
         kubelet
@@ -103,42 +112,71 @@ impl Node {
         kubelet
             .arg("--config")
             .arg(self.directory.join("kubelet.json"));
-        kubelet.arg("--kubeconfig").arg(kubeconfig);
+        kubelet
+            .arg("--kubeconfig")
+            .arg(self.directory.join("kubelet.kubeconfig"));
         kubelet
             .arg("--root-dir")
             .arg(self.directory.join("kubelet"));
         kubelet
+            .arg("--cert-dir")
+            .arg(self.directory.join("kubelet/pki"));
+        kubelet
             .arg("--hostname-override=localhost")
             .env("PATH", self.path());
-        processes.start("kubelet", kubelet)
+        kubelet
     }
 
-    /// Ends every container, then containerd, and removes mounts and the bridge.
+    /// Ends every container, then containerd and the forwarders, and removes what they made outside of the directory.
     ///
     /// # Errors
     /// The list of processes cannot be written.
-    pub fn stop(&self, processes: &mut Processes) -> Result<(), TestbedError> {
-        processes.end("kubelet")?;
-        let tasks = self
-            .ctr(&["-n", "k8s.io", "tasks", "ls", "-q"])
-            .unwrap_or_default();
-        for task in tasks.lines() {
-            let _ = self.ctr(&["-n", "k8s.io", "tasks", "kill", "-s", "9", task]);
+    pub fn stop(&self, processes: &Processes) -> Result<(), TestbedError> {
+        processes.kill("kubelet")?;
+        if processes
+            .get("containerd")
+            .is_some_and(|containerd| !containerd.is_alive())
+        {
+            // After a crash only a new containerd knows the containers, which outlive the old one.
+            let _ = self.run_containerd(processes);
         }
-        for task in tasks.lines() {
-            let _ = self.ctr(&["-n", "k8s.io", "tasks", "rm", "-f", task]);
-        }
-        processes.end("containerd")?;
+        self.end_tasks();
+        processes.kill("containerd")?;
+        self.control_group().remove();
+        // A shim that was not told to end waits for a containerd forever; a forwarder holds the network namespace of its pod.
+        kill_by_command_line(&["-address", &self.socket().display().to_string()]);
+        kill_by_command_line(&["serve", &self.forwarders()]);
         self.unmount();
         let _ = Command::new("ip")
-            .args(["link", "delete", &self.bridge])
+            .args(["link", "delete", &self.bridge()])
             .output();
+        let forwarders = fs::read_dir(self.forwarders()).into_iter().flatten();
+        let names = forwarders.flatten().map(|entry| entry.file_name());
+        let containers: Vec<String> = names.filter_map(|name| name.into_string().ok()).collect();
+        remove_files(&self.logs(), &containers);
         Ok(())
+    }
+
+    fn end_tasks(&self) {
+        let tasks = self.ctr(&["-n", "k8s.io", "tasks", "ls", "-q"]);
+        let tasks = tasks.unwrap_or_default();
+        // The sandboxes last: with the end of its sandbox a shim ends, unless it has containers still.
+        for kind in ["container", "sandbox"] {
+            let filter = format!("labels.\"io.cri-containerd.kind\"=={kind}");
+            let of_kind = self.ctr(&["-n", "k8s.io", "containers", "ls", "-q", &filter]);
+            let of_kind = of_kind.unwrap_or_default();
+            let of_kind: Vec<&str> = of_kind.lines().collect();
+            let running: Vec<&str> = tasks.lines().filter(|id| of_kind.contains(id)).collect();
+            if !running.is_empty() {
+                let remove = ["-n", "k8s.io", "tasks", "rm", "-f"];
+                let _ = self.ctr(&[&remove, running.as_slice()].concat());
+            }
+        }
     }
 
     fn unmount(&self) {
         let mounts = fs::read_to_string("/proc/mounts").unwrap_or_default();
-        let below = self.directory.display().to_string();
+        let below = format!("{}/", self.directory.display());
         let mut paths: Vec<&str> = mounts
             .lines()
             .filter_map(|line| line.split(' ').nth(1))
@@ -148,6 +186,27 @@ impl Node {
         for path in paths {
             let _ = rustix::mount::unmount(path, rustix::mount::UnmountFlags::DETACH);
         }
+    }
+
+    /// Name of the bridge that pods hang on; a few characters, as the kernel allows.
+    fn bridge(&self) -> String {
+        format!("podium{}", self.ports.kubelet)
+    }
+
+    fn control_group(&self) -> ControlGroup {
+        ControlGroup {
+            path: format!("/{}", self.bridge()),
+        }
+    }
+
+    /// The logs of pods.
+    fn logs(&self) -> PathBuf {
+        self.directory.join("pod-logs")
+    }
+
+    /// Where the network plugin remembers what it started.
+    fn forwarders(&self) -> String {
+        self.directory.join("forwarders").display().to_string()
     }
 
     fn ctr(&self, arguments: &[&str]) -> Result<String, TestbedError> {
@@ -184,8 +243,12 @@ address = "{directory}/containerd.sock"
 [ttrpc]
 address = "{directory}/containerd.sock.ttrpc"
 
+[plugins."io.containerd.internal.v1.opt"]
+path = "{directory}/containerd/opt"
+
 [plugins."io.containerd.cri.v1.runtime"]
 restrict_oom_score_adj = true
+netns_mounts_under_state_dir = true
 
 [plugins."io.containerd.cri.v1.runtime".cni]
 bin_dirs = ["{parts}"]
@@ -196,6 +259,7 @@ runtime_type = "io.containerd.runc.v2"
 
 [plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc.options]
 BinaryName = "{parts}/runc"
+Root = "{directory}/containerd/runc"
 SystemdCgroup = false
 
 [plugins."io.containerd.cri.v1.images".pinned_images]
@@ -205,46 +269,61 @@ sandbox = "{PAUSE}"
     }
 
     fn network_config(&self) -> String {
-        let subnet = format!("10.88.{}.0/24", self.subnet);
+        let subnet = format!("10.88.{}.0/24", self.ports.subnet);
         json!({
             "cniVersion": "1.0.0",
             "name": "podium",
-            "plugins": [{
-                "type": "bridge",
-                "bridge": self.bridge,
-                "isGateway": true,
-                "ipam": {"type": "host-local", "dataDir": self.directory.join("ipam"), "ranges": [[{"subnet": subnet}]]},
-            }],
+            "plugins": [
+                {
+                    "type": "bridge",
+                    "bridge": self.bridge(),
+                    "isGateway": true,
+                    "ipam": {"type": "host-local", "dataDir": self.directory.join("ipam"), "ranges": [[{"subnet": subnet}]]},
+                },
+                {
+                    "type": "forward",
+                    "listen": format!("{API_SERVER_SERVICE}:443"),
+                    "to": format!("127.0.0.1:{}", self.ports.api_server),
+                    "directory": self.forwarders(),
+                },
+            ],
         })
         .to_string()
     }
 
-    fn kubelet_config(&self, [port, health_port]: [u16; 2]) -> String {
+    fn kubelet_config(&self) -> String {
         let file = |name: &str| self.directory.join(name);
         json!({
             "apiVersion": "kubelet.config.k8s.io/v1beta1",
             "kind": "KubeletConfiguration",
             "address": "127.0.0.1",
-            "port": port,
+            "port": self.ports.kubelet,
             "readOnlyPort": 0,
             "healthzBindAddress": "127.0.0.1",
-            "healthzPort": health_port,
+            "healthzPort": self.ports.kubelet_health,
             "authentication": {"anonymous": {"enabled": false}, "webhook": {"enabled": false}, "x509": {"clientCAFile": file("pki/ca.crt")}},
             "authorization": {"mode": "AlwaysAllow"},
             "containerRuntimeEndpoint": format!("unix://{}", self.socket().display()),
             "cgroupDriver": "cgroupfs",
-            "cgroupRoot": "/",
+            "cgroupRoot": self.control_group().path,
             "failSwapOn": false,
             "resolvConf": "",
             "maxOpenFiles": 20000,
             "maxPods": 110,
-            "podLogsDir": file("pod-logs"),
+            "podLogsDir": self.logs(),
             "clusterDNS": ["10.123.0.10"],
             "clusterDomain": "cluster.local",
             "evictionHard": {"memory.available": "50Mi", "nodefs.available": "1%", "imagefs.available": "1%", "nodefs.inodesFree": "1%"},
             "imageGCHighThresholdPercent": 100,
             "serializeImagePulls": false,
+            // The controller manager gives up on the node after 12 s without one of both.
             "nodeStatusUpdateFrequency": "2s",
+            "nodeLeaseDurationSeconds": 8,
+            // Enough for 40 Jobs that start together.
+            "kubeAPIQPS": 200,
+            "kubeAPIBurst": 400,
+            "registryPullQPS": 0,
+            "eventRecordQPS": 0,
             "syncFrequency": "5s",
         })
         .to_string()

@@ -9,6 +9,8 @@ const KUBERNETES: &str = "1.34.4";
 const ETCD: &str = "3.6.5";
 const CONTAINERD: &str = "2.2.1";
 const CNI: &str = "1.8.0";
+const HELM: &str = "4.1.1";
+const KUBECONFORM: &str = "0.8.0";
 
 /// Where the programs are.
 #[derive(Clone, Debug)]
@@ -20,13 +22,16 @@ pub struct Parts {
 struct Step {
     name: &'static str,
     programs: &'static [&'static str],
+    /// The text of a program of this crate, which is built anew when its text changes; the others have versions.
+    source: Option<&'static str>,
     build: fn(&Path) -> Result<(), TestbedError>,
 }
 
-const STEPS: [Step; 6] = [
+const STEPS: [Step; 9] = [
     Step {
         name: "etcd",
         programs: &["etcd"],
+        source: None,
         build: |bin| {
             go_build(
                 "etcd",
@@ -45,11 +50,13 @@ const STEPS: [Step; 6] = [
             "kubelet",
             "kubectl",
         ],
+        source: None,
         build: build_kubernetes,
     },
     Step {
         name: "containerd",
         programs: &["containerd", "containerd-shim-runc-v2", "ctr"],
+        source: None,
         build: |bin| {
             let package = |name: &str| {
                 format!("github.com/containerd/containerd/v2/cmd/{name}@v{CONTAINERD}")
@@ -65,6 +72,7 @@ const STEPS: [Step; 6] = [
     Step {
         name: "network plugins",
         programs: &["bridge", "loopback", "host-local"],
+        source: None,
         build: |bin| {
             let package = |name: &str| {
                 format!("github.com/containernetworking/plugins/plugins/{name}@v{CNI}")
@@ -77,13 +85,39 @@ const STEPS: [Step; 6] = [
         },
     },
     Step {
+        name: "helm (about a minute)",
+        programs: &["helm"],
+        source: None,
+        build: |bin| {
+            let package = format!("helm.sh/helm/v4/cmd/helm@v{HELM}");
+            go_install(bin, &[], &[package])
+        },
+    },
+    Step {
+        name: "kubeconform",
+        programs: &["kubeconform"],
+        source: None,
+        build: |bin| {
+            let package = format!("github.com/yannh/kubeconform/cmd/kubeconform@v{KUBECONFORM}");
+            go_install(bin, &[], &[package])
+        },
+    },
+    Step {
         name: "pause",
         programs: &["pause"],
+        source: Some(include_str!("../go/pause/main.go")),
         build: |bin| go_build("pause", &["."], "-s -w", &bin.join("pause")),
+    },
+    Step {
+        name: "forward",
+        programs: &["forward"],
+        source: Some(include_str!("../go/forward/main.go")),
+        build: |bin| go_build("forward", &["."], "-s -w", &bin.join("forward")),
     },
     Step {
         name: "runc",
         programs: &["runc"],
+        source: None,
         build: unpack_runc,
     },
 ];
@@ -95,7 +129,7 @@ impl Parts {
     /// A program cannot be built; what its builder said is in the message.
     pub fn ready(say: &mut dyn FnMut(&str)) -> Result<Self, TestbedError> {
         let directory = cache_directory()?.join(format!(
-            "kubernetes-{KUBERNETES}-etcd-{ETCD}-containerd-{CONTAINERD}-cni-{CNI}"
+            "kubernetes-{KUBERNETES}-etcd-{ETCD}-containerd-{CONTAINERD}-cni-{CNI}-helm-{HELM}-kubeconform-{KUBECONFORM}"
         ));
         at(&directory, fs::create_dir_all(&directory))?;
         let lock_path = directory.join("lock");
@@ -103,11 +137,7 @@ impl Parts {
         at(&lock_path, lock.lock())?;
         let parts = Self { directory };
         for step in &STEPS {
-            if step
-                .programs
-                .iter()
-                .all(|program| parts.program(program).is_file())
-            {
+            if parts.has(step) {
                 continue;
             }
             say(&format!("building {}", step.name));
@@ -118,9 +148,35 @@ impl Parts {
             for program in step.programs {
                 let built = unfinished.join(program);
                 at(&built, fs::rename(&built, parts.program(program)))?;
+                if let Some(source) = step.source {
+                    let path = parts.source(program);
+                    at(&path, fs::write(&path, source))?;
+                }
             }
         }
         Ok(parts)
+    }
+
+    /// The programs that were built in `directory` before.
+    #[must_use]
+    pub fn built(directory: &Path) -> Self {
+        Self {
+            directory: directory.to_path_buf(),
+        }
+    }
+
+    fn has(&self, step: &Step) -> bool {
+        step.programs.iter().all(|program| {
+            let is_current = |source| {
+                fs::read_to_string(self.source(program)).is_ok_and(|built| built == source)
+            };
+            self.program(program).is_file() && step.source.is_none_or(is_current)
+        })
+    }
+
+    /// The text that a program of this crate was built from.
+    fn source(&self, program: &str) -> PathBuf {
+        self.directory.join(format!("{program}.go"))
     }
 
     /// The path of a program.

@@ -3,10 +3,9 @@
 use crate::{TestbedError, at};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, SanType,
+    KeyUsagePurpose,
 };
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
 /// An authority whose files lie in a directory.
@@ -54,16 +53,14 @@ impl Authority {
         self.sign(name, parameters)
     }
 
-    /// Writes `NAME.crt` and `NAME.key` of a server on 127.0.0.1 with these names.
+    /// Writes `NAME.crt` and `NAME.key` of a server with these names and addresses.
     ///
     /// # Errors
     /// A file cannot be written.
     pub fn server(&self, name: &str, names: &[&str]) -> Result<(), TestbedError> {
+        // What reads as an address becomes one.
         let mut parameters =
             CertificateParams::new(names.iter().map(ToString::to_string).collect::<Vec<_>>())?;
-        parameters
-            .subject_alt_names
-            .push(SanType::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST)));
         parameters.distinguished_name.push(DnType::CommonName, name);
         parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         self.sign(name, parameters)

@@ -20,11 +20,10 @@ pub struct Process {
     began: u64,
 }
 
-/// The processes of one test bed; their list is a file, so that a later test bed can clean up.
+/// The processes of one test bed. Their list is a file and nothing else, since several programs may start and end processes of a test bed.
 #[derive(Debug)]
 pub struct Processes {
     directory: PathBuf,
-    started: Vec<Process>,
 }
 
 impl Processes {
@@ -35,20 +34,24 @@ impl Processes {
     pub fn in_directory(directory: &Path) -> Result<Self, TestbedError> {
         let logs = directory.join("logs");
         at(&logs, fs::create_dir_all(&logs))?;
-        let list = fs::read_to_string(directory.join("processes.json")).unwrap_or_default();
         Ok(Self {
             directory: directory.to_path_buf(),
-            started: serde_json::from_str(&list).unwrap_or_default(),
         })
     }
 
-    /// Starts a program in a group of its own, with its output in `logs/NAME`.
+    /// Starts a program in a group of its own, with its output at the end of `logs/NAME`.
     ///
     /// # Errors
-    /// It cannot be started or remembered.
-    pub fn start(&mut self, name: &str, mut command: Command) -> Result<(), TestbedError> {
+    /// One of that name runs, or it cannot be started or remembered.
+    pub fn start(&self, name: &str, mut command: Command) -> Result<(), TestbedError> {
+        if self.get(name).is_some_and(|process| process.is_alive()) {
+            return Err(TestbedError::Needs(format!(
+                "{name} to be stopped before it is started"
+            )));
+        }
         let log_path = self.log(name);
-        let log = at(&log_path, File::create(&log_path))?;
+        let log = File::options().create(true).append(true).open(&log_path);
+        let log = at(&log_path, log)?;
         let errors = at(&log_path, log.try_clone())?;
         let child = command
             .stdin(Stdio::null())
@@ -61,12 +64,15 @@ impl Processes {
                 output: error.to_string(),
             })?;
         let id = i32::try_from(child.id()).unwrap_or(i32::MAX);
-        self.started.push(Process {
+        let process = Process {
             name: name.to_string(),
             id,
             began: began(id).unwrap_or(0),
-        });
-        self.remember()
+        };
+        self.change(|list| {
+            list.retain(|other| other.name != name);
+            list.push(process);
+        })
     }
 
     /// The log of a process.
@@ -77,29 +83,54 @@ impl Processes {
 
     /// The process of that name.
     #[must_use]
-    pub fn get(&self, name: &str) -> Option<&Process> {
-        self.started
-            .iter()
-            .rev()
-            .find(|process| process.name == name)
+    pub fn get(&self, name: &str) -> Option<Process> {
+        self.list().into_iter().find(|process| process.name == name)
     }
 
-    /// Ends the process of that name: asks, waits, then forces.
+    /// Ends the process of that name, if there is one: asks, waits, then forces.
     ///
     /// # Errors
     /// The list cannot be written.
-    pub fn end(&mut self, name: &str) -> Result<(), TestbedError> {
-        for process in self.started.iter().filter(|process| process.name == name) {
-            process.end();
-        }
-        self.started.retain(|process| process.name != name);
-        self.remember()
+    pub fn end(&self, name: &str) -> Result<(), TestbedError> {
+        self.end_by(name, Process::end)
     }
 
-    fn remember(&self) -> Result<(), TestbedError> {
-        let path = self.directory.join("processes.json");
-        let list = serde_json::to_string(&self.started).unwrap_or_default();
-        at(&path, fs::write(&path, list))
+    /// Kills the process of that name, if there is one, without asking.
+    ///
+    /// # Errors
+    /// The list cannot be written.
+    pub fn kill(&self, name: &str) -> Result<(), TestbedError> {
+        self.end_by(name, Process::kill)
+    }
+
+    fn end_by(&self, name: &str, end: fn(&Process)) -> Result<(), TestbedError> {
+        let Some(process) = self.get(name) else {
+            return Ok(());
+        };
+        end(&process);
+        self.change(|list| list.retain(|other| *other != process))
+    }
+
+    fn list(&self) -> Vec<Process> {
+        let list = fs::read_to_string(self.path()).unwrap_or_default();
+        serde_json::from_str(&list).unwrap_or_default()
+    }
+
+    fn path(&self) -> PathBuf {
+        self.directory.join("processes.json")
+    }
+
+    /// Changes the list, one program after the other; who reads it meanwhile sees the old or the new one.
+    fn change(&self, change: impl FnOnce(&mut Vec<Process>)) -> Result<(), TestbedError> {
+        let lock_path = self.directory.join("processes.lock");
+        let lock = at(&lock_path, File::create(&lock_path))?;
+        at(&lock_path, lock.lock())?;
+        let mut list = self.list();
+        change(&mut list);
+        let unfinished = self.directory.join("processes.unfinished");
+        let text = serde_json::to_string(&list).unwrap_or_default();
+        at(&unfinished, fs::write(&unfinished, text))?;
+        at(&unfinished, fs::rename(&unfinished, self.path()))
     }
 }
 
@@ -111,22 +142,49 @@ impl Process {
     }
 
     fn end(&self) {
-        let Some(id) = Pid::from_raw(self.id) else {
-            return;
-        };
-        if !self.is_alive() {
-            return;
-        }
-        let _ = kill_process(id, Signal::TERM);
-        let patience = Instant::now() + Duration::from_secs(10);
-        while self.is_alive() && Instant::now() < patience {
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        let _ = kill_process_group(id, Signal::KILL);
-        while self.is_alive() && Instant::now() < patience + Duration::from_secs(5) {
-            std::thread::sleep(Duration::from_millis(50));
+        if let Some(id) = Pid::from_raw(self.id).filter(|_| self.is_alive()) {
+            let _ = kill_process(id, Signal::TERM);
+            self.wait(Duration::from_secs(10));
+            // What it started and did not end is in its group still.
+            let _ = kill_process_group(id, Signal::KILL);
+            self.wait(Duration::from_secs(5));
         }
     }
+
+    fn kill(&self) {
+        if let Some(id) = Pid::from_raw(self.id).filter(|_| self.is_alive()) {
+            let _ = kill_process_group(id, Signal::KILL);
+            self.wait(Duration::from_secs(5));
+        }
+    }
+
+    fn wait(&self, patience: Duration) {
+        let until = Instant::now() + patience;
+        while self.is_alive() && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+/// Kills every process whose command line has these words one after the other, and waits until they are gone. For processes that no
+/// list holds, since the test bed did not start them itself; the words name the test bed's directory, so they are no strangers.
+pub(crate) fn kill_by_command_line(words: &[&str]) {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let found: Vec<Process> = entries
+        .filter_map(|entry| {
+            let id = entry.file_name().to_str()?.parse().ok()?;
+            let line = fs::read_to_string(entry.path().join("cmdline")).ok()?;
+            let line: Vec<&str> = line.split('\0').collect();
+            let fits = line.windows(words.len()).any(|part| part == words);
+            fits.then(|| began(id).map(|began| (id, began)))?
+        })
+        .map(|(id, began)| Process {
+            name: String::new(),
+            id,
+            began,
+        })
+        .collect();
+    found.iter().for_each(Process::kill);
 }
 
 /// When the process began, in ticks; nothing for one that is gone or only waits to be collected.
@@ -160,7 +218,7 @@ pub fn wait_until(
                 log: lines[lines.len().saturating_sub(20)..].join("\n"),
             });
         }
-        std::thread::sleep(Duration::from_millis(100));
+        std::thread::sleep(Duration::from_millis(50));
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use super::client::{Permission, WRITE_TIMEOUT};
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, OwnerReference};
 use k8s_openapi::jiff;
 use kube::api::{ObjectMeta, PostParams};
 use kube::{Api, Client};
@@ -26,6 +26,7 @@ const _: () = assert!(WRITES_ALLOWED.as_secs() + WRITE_TIMEOUT.as_secs() < DURAT
 pub struct Candidate {
     leases: Api<Lease>,
     name: String,
+    owner: Option<OwnerReference>,
     permission: Permission,
     began: Instant,
     watch: Watch,
@@ -33,11 +34,26 @@ pub struct Candidate {
 
 impl Candidate {
     /// Named `name`, for the lease in `namespace`. `client` must be one whose writes need no permission.
+    /// With `pod_uid` it is the pod of that name, and a lease that it holds goes with it.
     #[must_use]
-    pub fn new(client: Client, namespace: &str, name: String, permission: Permission) -> Self {
+    pub fn new(
+        client: Client,
+        namespace: &str,
+        name: String,
+        pod_uid: Option<String>,
+        permission: Permission,
+    ) -> Self {
+        let owner = pod_uid.map(|uid| OwnerReference {
+            api_version: "v1".to_string(),
+            kind: "Pod".to_string(),
+            name: name.clone(),
+            uid,
+            ..OwnerReference::default()
+        });
         Self {
             leases: Api::namespaced(client, namespace),
             name,
+            owner,
             permission,
             began: Instant::now(),
             watch: Watch::default(),
@@ -119,6 +135,7 @@ impl Candidate {
                 let lease = Lease {
                     metadata: ObjectMeta {
                         name: Some(LEASE_NAME.to_string()),
+                        owner_references: self.owners(),
                         ..ObjectMeta::default()
                     },
                     spec: Some(self.own(None)),
@@ -128,6 +145,7 @@ impl Candidate {
             Step::Take => {
                 let mut lease = found.unwrap_or_default();
                 lease.spec = Some(self.own(lease.spec.take()));
+                lease.metadata.owner_references = self.owners();
                 // The version that was read goes with it: of two that take at once, one gets a conflict.
                 self.leases
                     .replace(LEASE_NAME, &PostParams::default(), &lease)
@@ -144,6 +162,10 @@ impl Candidate {
             }
             Err(error) => Err(error),
         }
+    }
+
+    fn owners(&self) -> Option<Vec<OwnerReference>> {
+        self.owner.clone().map(|owner| vec![owner])
     }
 
     fn own(&self, before: Option<LeaseSpec>) -> LeaseSpec {

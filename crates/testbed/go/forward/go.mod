@@ -1,0 +1,3 @@
+module podium.dev/testbed/forward
+
+go 1.24.0

@@ -1,0 +1,76 @@
+//! Addresses of a cluster.
+
+use crate::{TestbedError, at};
+use serde::{Deserialize, Serialize};
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::Path;
+
+/// The addresses of services; the first is the API server's.
+pub const SERVICES: &str = "10.123.0.0/24";
+
+/// The address at which pods find the API server, the service `kubernetes`.
+pub const API_SERVER_SERVICE: &str = "10.123.0.1";
+
+/// Free ports of 127.0.0.1 and a free network for pods, chosen once per cluster, so that clusters live side by side.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Ports {
+    /// etcd for its clients.
+    pub etcd: u16,
+    /// etcd for other etcds; there are none.
+    pub etcd_peer: u16,
+    /// The API server.
+    pub api_server: u16,
+    /// The controller manager's health and metrics.
+    pub controller_manager: u16,
+    /// The scheduler's health and metrics.
+    pub scheduler: u16,
+    /// The kubelet for the API server.
+    pub kubelet: u16,
+    /// The kubelet's health.
+    pub kubelet_health: u16,
+    /// Pods have addresses of 10.88.SUBNET.0/24.
+    #[serde(default)]
+    pub subnet: u8,
+}
+
+impl Ports {
+    /// Ports that nobody listens on, and a network that nobody has.
+    ///
+    /// # Errors
+    /// There are none.
+    pub fn free() -> Result<Self, TestbedError> {
+        // All are held at once, so that they differ.
+        let held: Vec<TcpListener> = (0..7)
+            .map(|_| at(Path::new("127.0.0.1"), TcpListener::bind(("127.0.0.1", 0))))
+            .collect::<Result<_, _>>()?;
+        let mut ports = held
+            .iter()
+            .filter_map(|listener| listener.local_addr().ok())
+            .map(|address| address.port());
+        let mut next = || {
+            ports
+                .next()
+                .ok_or_else(|| TestbedError::Needs("free ports on 127.0.0.1".to_string()))
+        };
+        let kubelet = next()?;
+        Ok(Self {
+            etcd: next()?,
+            etcd_peer: next()?,
+            api_server: next()?,
+            controller_manager: next()?,
+            scheduler: next()?,
+            kubelet,
+            kubelet_health: next()?,
+            subnet: free_subnet(kubelet)?,
+        })
+    }
+}
+
+/// The first network from one named after `number` on whose gateway is no address of this machine.
+fn free_subnet(number: u16) -> Result<u8, TestbedError> {
+    (0..=255)
+        .map(|offset| (number % 256 + offset) as u8)
+        // An address that one can bind is taken.
+        .find(|subnet| TcpListener::bind((Ipv4Addr::new(10, 88, *subnet, 1), 0)).is_err())
+        .ok_or_else(|| TestbedError::Needs("a free network below 10.88.0.0/16".to_string()))
+}
