@@ -5,6 +5,7 @@
 
 #![allow(dead_code)] // Each test binary uses a part.
 
+pub mod cuts;
 pub mod manifests;
 pub mod operator;
 pub mod way;
@@ -21,6 +22,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Once;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// One test's namespace.
@@ -120,7 +122,9 @@ pub fn install_crds() {
 impl Bed {
     async fn new(name: &str) -> Self {
         install_crds();
-        let namespace = format!("{name}-{}", std::process::id());
+        static BEDS: AtomicUsize = AtomicUsize::new(1);
+        let number = BEDS.fetch_add(1, Ordering::Relaxed);
+        let namespace = format!("{name}-{}-{number}", std::process::id());
         kubectl(&["create", "namespace", &namespace], None).unwrap();
         // The very rights that the chart gives, and nothing else of the chart.
         let rights = helm(&[
@@ -163,7 +167,14 @@ impl Bed {
 
     /// Starts an operator for this namespace, with its own rights.
     pub async fn operator(&self, name: &str) -> Operator {
-        Operator::start(self, name).await
+        let operator = self.dead_operator(name).await;
+        operator.start_again();
+        operator
+    }
+
+    /// An operator that is to be started later, when its way is cut as it should be.
+    pub async fn dead_operator(&self, name: &str) -> Operator {
+        Operator::prepare(self, name).await
     }
 
     pub fn api<K>(&self) -> Api<K>

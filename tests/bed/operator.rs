@@ -23,7 +23,8 @@ pub struct Operator {
 }
 
 impl Operator {
-    pub(super) async fn start(bed: &Bed, name: &str) -> Self {
+    /// An operator that was not started yet.
+    pub(super) async fn prepare(bed: &Bed, name: &str) -> Self {
         let child = Arc::new(Mutex::new(None));
         let way = Way::open(Arc::clone(&child)).await;
         let operator = Self {
@@ -36,7 +37,6 @@ impl Operator {
             child,
         };
         operator.write_kubeconfig();
-        operator.start_again();
         operator
     }
 
@@ -138,6 +138,23 @@ impl Operator {
         Some(status)
     }
 
+    /// Starts it again whenever it has ended, as a kubelet would, until `work` is done.
+    pub async fn kept_alive<T>(&self, work: impl Future<Output = T>) -> T {
+        let restarts = async {
+            loop {
+                self.try_ended();
+                if self.id().is_none() {
+                    self.start_again();
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::select! {
+            done = work => done,
+            () = restarts => unreachable!("it never ends"),
+        }
+    }
+
     /// Everything it has logged.
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
@@ -165,10 +182,10 @@ impl Operator {
         );
     }
 
-    /// Its writes so far, those of its lease left out.
+    /// Its writes so far; those of its lease and those that store nothing are left out.
     pub fn writes(&self) -> Vec<Witnessed> {
         let mut writes = self.way.witnessed();
-        writes.retain(|request| request.method != "GET" && request.resource != "leases");
+        writes.retain(Witnessed::is_write);
         writes
     }
 }

@@ -1,5 +1,8 @@
 //! The way of one operator to the API server: it witnesses every request, and cuts where a test says so.
 
+pub use super::cuts::{Cut, Moment};
+
+use super::cuts::Fate;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
@@ -12,24 +15,13 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 
-/// When the operator dies, seen from one of its requests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Moment {
-    /// The API server never hears of the request.
-    BeforeRequest,
-    /// The API server carries it out, and the operator never hears of that.
-    AfterRequest,
-    /// The operator has its answer, and does nothing with it any more.
-    AfterResponse,
-}
-
 /// One request and its answer.
 #[derive(Clone, Debug)]
 pub struct Witnessed {
     pub at: Instant,
     /// Such as `POST`.
     pub method: String,
-    /// Such as `trials/status`.
+    /// Such as `trials/status`, or `jobs?dryRun` where nothing is to be stored.
     pub resource: String,
     /// Name of the object, from the path or from the body.
     pub name: String,
@@ -37,27 +29,6 @@ pub struct Witnessed {
     pub body: Value,
     /// `None` while there is no answer.
     pub code: Option<u16>,
-}
-
-/// What happens to a request instead of being passed on.
-#[derive(Clone, Debug)]
-pub enum Cut {
-    /// The operator dies at the n-th request (from 1) of this method and resource.
-    Kill {
-        method: &'static str,
-        resource: &'static str,
-        nth: usize,
-        moment: Moment,
-    },
-    /// Requests of this method and resource are answered with this status, so many times.
-    Answer {
-        method: &'static str,
-        resource: &'static str,
-        code: u16,
-        times: usize,
-    },
-    /// Nothing comes through any more.
-    Everything,
 }
 
 pub struct Way {
@@ -68,8 +39,34 @@ pub struct Way {
 struct Shared {
     upstream: Client,
     child: Arc<Mutex<Option<Child>>>,
-    witnessed: Mutex<Vec<Witnessed>>,
+    seen: Mutex<Seen>,
     cuts: Mutex<Vec<Cut>>,
+}
+
+#[derive(Default)]
+struct Seen {
+    witnessed: Vec<Witnessed>,
+    /// How often a cut killed the operator, and what was witnessed before its present life.
+    deaths: usize,
+    before_this_life: usize,
+}
+
+impl Witnessed {
+    /// Whether something is to be stored, other than the lease.
+    pub fn is_write(&self) -> bool {
+        self.method != "GET" && self.resource != "leases" && !self.resource.ends_with("?dryRun")
+    }
+
+    /// Whether the method and the resource are these.
+    pub fn is(&self, method: &str, resource: &str) -> bool {
+        self.method == method && self.resource == resource
+    }
+
+    /// Text at a place of the body, such as `/status/phase`.
+    pub fn text(&self, pointer: &str) -> &str {
+        let value = self.body.pointer(pointer).and_then(Value::as_str);
+        value.unwrap_or_default()
+    }
 }
 
 impl Way {
@@ -82,7 +79,7 @@ impl Way {
         let state = Arc::new(Shared {
             upstream: Client::try_from(config).unwrap(),
             child,
-            witnessed: Mutex::default(),
+            seen: Mutex::default(),
             cuts: Mutex::default(),
         });
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
@@ -94,12 +91,19 @@ impl Way {
 
     /// All requests so far, in the order in which they came.
     pub fn witnessed(&self) -> Vec<Witnessed> {
-        self.state.witnessed.lock().unwrap().clone()
+        self.state.seen.lock().unwrap().witnessed.clone()
     }
 
     /// Forgets what was witnessed, so that a later count begins anew.
     pub fn forget(&self) {
-        self.state.witnessed.lock().unwrap().clear();
+        let mut seen = self.state.seen.lock().unwrap();
+        seen.witnessed.clear();
+        seen.before_this_life = 0;
+    }
+
+    /// How often a cut killed the operator.
+    pub fn deaths(&self) -> usize {
+        self.state.seen.lock().unwrap().deaths
     }
 
     /// From now on.
@@ -113,19 +117,14 @@ impl Way {
     }
 }
 
-/// What is to be done with one request.
-enum Fate {
-    Pass,
-    Die(Moment),
-    Answer(u16),
-    Drop,
-}
-
 async fn pass(State(state): State<Arc<Shared>>, request: Request) -> Response {
     let (mut parts, body) = request.into_parts();
     let body = to_bytes(body, 64 << 20).await.unwrap();
     let path = parts.uri.path().to_string();
-    let (resource, name) = resource_and_name(&path);
+    let (mut resource, name) = resource_and_name(&path);
+    if parts.uri.query().unwrap_or_default().contains("dryRun=") {
+        resource.push_str("?dryRun");
+    }
     let json: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
     let of_body = json.pointer("/metadata/name").and_then(Value::as_str);
     let seen = Witnessed {
@@ -137,12 +136,7 @@ async fn pass(State(state): State<Arc<Shared>>, request: Request) -> Response {
         code: None,
         body: json.clone(),
     };
-    let fate = state.fate(&seen);
-    let place = {
-        let mut witnessed = state.witnessed.lock().unwrap();
-        witnessed.push(seen);
-        witnessed.len() - 1
-    };
+    let (fate, place) = state.witness(seen);
     match fate {
         Fate::Die(Moment::BeforeRequest) => {
             state.kill();
@@ -151,16 +145,22 @@ async fn pass(State(state): State<Arc<Shared>>, request: Request) -> Response {
         Fate::Answer(code) => return answer(StatusCode::from_u16(code).unwrap()),
         // A request that never gets an answer.
         Fate::Drop => return std::future::pending().await,
-        Fate::Pass | Fate::Die(_) => {}
+        Fate::Pass | Fate::Lose | Fate::Die(_) => {}
     }
     parts.headers.remove(header::HOST);
     let upstream = http::Request::from_parts(parts, kube::client::Body::from(body));
-    let Ok(response) = state.upstream.send(upstream).await else {
+    // On its own: what a dying operator has sent is on its way, whoever waits for the answer.
+    let sent = tokio::spawn({
+        let state = Arc::clone(&state);
+        async move {
+            let response = state.upstream.send(upstream).await.ok()?;
+            state.answered(place, response.status().as_u16());
+            Some(response)
+        }
+    });
+    let Ok(Some(response)) = sent.await else {
         return answer(StatusCode::BAD_GATEWAY);
     };
-    if let Some(witnessed) = state.witnessed.lock().unwrap().get_mut(place) {
-        witnessed.code = Some(response.status().as_u16());
-    }
     match fate {
         Fate::Die(Moment::AfterRequest) => {
             state.kill();
@@ -175,6 +175,7 @@ async fn pass(State(state): State<Arc<Shared>>, request: Request) -> Response {
             });
             response.map(Body::new)
         }
+        Fate::Lose => answer(StatusCode::BAD_GATEWAY),
         _ => response.map(Body::new),
     }
 }
@@ -192,46 +193,37 @@ fn answer(code: StatusCode) -> Response {
 }
 
 impl Shared {
-    fn fate(&self, request: &Witnessed) -> Fate {
-        let is =
-            |method: &str, resource: &str| request.method == method && request.resource == resource;
-        let before = {
-            let witnessed = self.witnessed.lock().unwrap();
-            let same = witnessed.iter().filter(|earlier| {
-                earlier.method == request.method && earlier.resource == request.resource
-            });
-            same.count()
-        };
-        for cut in self.cuts.lock().unwrap().iter_mut() {
-            match cut {
-                Cut::Kill {
-                    method,
-                    resource,
-                    nth,
-                    moment,
-                } if is(method, resource) && before + 1 == *nth => {
-                    return Fate::Die(*moment);
-                }
-                Cut::Answer {
-                    method,
-                    resource,
-                    code,
-                    times,
-                } if is(method, resource) && *times > 0 => {
-                    *times -= 1;
-                    return Fate::Answer(*code);
-                }
-                Cut::Everything => return Fate::Drop,
-                _ => {}
-            }
+    /// Remembers a request; what is to be done with it, and its place for its answer.
+    fn witness(&self, request: Witnessed) -> (Fate, usize) {
+        let mut seen = self.seen.lock().unwrap();
+        let this_life = seen
+            .witnessed
+            .get(seen.before_this_life..)
+            .unwrap_or_default();
+        let mut cuts = self.cuts.lock().unwrap();
+        let fate = cuts
+            .iter_mut()
+            .find_map(|cut| cut.fate(&request, &seen.witnessed, seen.deaths + 1, this_life));
+        let place = seen.witnessed.len();
+        seen.witnessed.push(request);
+        (fate.unwrap_or(Fate::Pass), place)
+    }
+
+    fn answered(&self, place: usize, code: u16) {
+        let mut seen = self.seen.lock().unwrap();
+        // Nothing is there when it was forgotten meanwhile.
+        if let Some(witnessed) = seen.witnessed.get_mut(place) {
+            witnessed.code = Some(code);
         }
-        Fate::Pass
     }
 
     fn kill(&self) {
         if let Some(mut child) = self.child.lock().unwrap().take() {
             let _ = child.kill();
             let _ = child.wait();
+            let mut seen = self.seen.lock().unwrap();
+            seen.deaths += 1;
+            seen.before_this_life = seen.witnessed.len();
         }
     }
 }

@@ -1,0 +1,10 @@
+//! The operator dies at every write of a search, before, while and after the API server carries it out. What comes out is what came
+//! out of a search that nobody disturbed.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A test speaks by failing.
+
+#[path = "../bed/mod.rs"]
+mod bed;
+mod outcome;
+mod plans;
+mod points;
+mod workloads;
