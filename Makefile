@@ -1,4 +1,4 @@
-.PHONY: help test lint crds bench testbed testbed-down testbed-test
+.PHONY: help test lint crds chart image bench testbed testbed-down testbed-test
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,12 +23,14 @@ image: ## Write the image of podium and of the fraud example as archives, withou
 bench: ## Measure what docs/benchmarks.md states; takes about half an hour
 	@scripts/bench
 
-testbed: ## Start a one-node Kubernetes (as root; builds for minutes at its first time) and print its KUBECONFIG
-	@cargo run --quiet --locked -p podium-testbed -- up
+testbed: ## Start a one-node Kubernetes (as root; builds for minutes at its first time) and print how to reach it
+	@scripts/image >&2
+	@cargo run --quiet --locked -p podium-testbed -- up $$(scripts/image-arguments)
 
 testbed-down: ## End it and remove everything it made
 	@cargo run --quiet --locked -p podium-testbed -- down
 
 testbed-test: ## The tests that need a real cluster, as root
 	PODIUM_TESTBED_TEST=true cargo test --locked -p podium-testbed --test cluster
-	scripts/on-testbed cargo test --locked --test cluster
+	scripts/image
+	scripts/on-testbed scripts/test-on-cluster
