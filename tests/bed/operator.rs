@@ -74,7 +74,7 @@ impl Operator {
             .append(true)
             .open(&self.log)
             .unwrap();
-        let started = Command::new(env!("CARGO_BIN_EXE_podium"))
+        let started = Command::new(program())
             .arg("operator")
             .arg(format!("--health-address=127.0.0.1:{}", self.health))
             .arg(format!("--metrics-address=127.0.0.1:{}", self.health))
@@ -197,6 +197,12 @@ impl Drop for Operator {
             eprintln!("--- log of {}\n{}", self.name, self.log());
         }
     }
+}
+
+/// The program under test; figures are measured with the one of the image.
+fn program() -> String {
+    let given = std::env::var("PODIUM_PROGRAM");
+    given.unwrap_or_else(|_| env!("CARGO_BIN_EXE_podium").to_string())
 }
 
 fn free_port() -> u16 {

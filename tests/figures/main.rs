@@ -1,0 +1,211 @@
+//! The operator's figures, measured on a real cluster and printed as `docs/benchmarks.md` states them; `make bench` runs it. Nothing here is
+//! asserted: PODIUM_PROGRAM names the program, which should be the one of the image.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A test speaks by failing.
+
+#[path = "../bed/mod.rs"]
+mod bed;
+mod filled;
+
+use bed::manifests::{REPORT, search};
+use bed::operator::Operator;
+use bed::{Bed, on_bed, trial_phase};
+use kube::ResourceExt;
+use std::time::{Duration, Instant};
+
+fn figure(what: &str, value: &str) {
+    println!("FIGURE {what}: {value}");
+}
+
+#[test]
+fn writes_per_trial() {
+    on_bed("figures-writes", async |bed| {
+        let operator = bed.operator("a").await;
+        for (name, script, what) in [
+            ("short", format!("sleep 1; {REPORT}"), "trials of a second"),
+            (
+                "long",
+                format!("sleep 8; {REPORT}"),
+                "trials of eight seconds",
+            ),
+        ] {
+            operator.way.forget();
+            bed.apply(&search(name, 40, 8, &script));
+            bed.until_finished(name, 400).await;
+            // The last event follows the last status.
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let writes = operator.writes();
+            let events = writes
+                .iter()
+                .filter(|write| write.resource == "events")
+                .count();
+            let mut kinds = std::collections::BTreeMap::<String, usize>::new();
+            for write in &writes {
+                *kinds
+                    .entry(format!("{} {}", write.method, write.resource))
+                    .or_default() += 1;
+            }
+            let per_trial = |count: usize| count as f64 / 40.0;
+            figure(
+                &format!("API writes per trial, 40 {what}, 8 at once"),
+                &format!(
+                    "{:.2} plus {:.2} events {kinds:?}",
+                    per_trial(writes.len() - events),
+                    per_trial(events)
+                ),
+            );
+        }
+    });
+}
+
+#[test]
+fn from_apply_to_the_first_job() {
+    on_bed("figures-start", async |bed| {
+        let operator = bed.operator("a").await;
+        operator.until_ready(30).await;
+        let mut times = Vec::new();
+        for round in 0..10 {
+            let name = format!("round-{round}");
+            let job: podium_api::TuningJob =
+                serde_json::from_value(search(&name, 1, 1, REPORT)).unwrap();
+            let began = Instant::now();
+            bed.api()
+                .create(&kube::api::PostParams::default(), &job)
+                .await
+                .unwrap();
+            let job_name = format!("{name}-1-1");
+            let created = wait_for(&operator, began, |write| {
+                write.method == "POST"
+                    && write.resource == "jobs"
+                    && write.name == job_name
+                    && write.code == Some(201)
+            });
+            times.push(created.await);
+            bed.until_finished(&name, 60).await;
+        }
+        times.sort();
+        figure(
+            "from apply to the first trial's Job, 10 rounds",
+            &format!(
+                "median {} ms, worst {} ms",
+                times[5].as_millis(),
+                times[9].as_millis()
+            ),
+        );
+    });
+}
+
+/// How long after `began` the operator made such a write.
+async fn wait_for(
+    operator: &Operator,
+    began: Instant,
+    is: impl Fn(&bed::way::Witnessed) -> bool,
+) -> Duration {
+    loop {
+        if let Some(write) = operator.writes().iter().find(|write| is(write)) {
+            return write.at.duration_since(began);
+        }
+        assert!(began.elapsed() < Duration::from_secs(60), "no such write");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+fn resident_mib(operator: &Operator) -> f64 {
+    let status =
+        std::fs::read_to_string(format!("/proc/{}/status", operator.id().unwrap())).unwrap();
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmRSS:"))
+        .unwrap();
+    let kib: f64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+    kib / 1024.0
+}
+
+#[test]
+fn memory_and_status_size() {
+    on_bed("figures-memory", async |bed| {
+        let operator = bed.operator("a").await;
+        operator.until_ready(30).await;
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        figure(
+            "resident memory, idle",
+            &format!("{:.1} MiB", resident_mib(&operator)),
+        );
+        operator.kill();
+        filled::search_with_finished_trials(&bed, "big", 1000, 1000, 1).await;
+        operator.start_again();
+        let job = bed.until_finished("big", 120).await;
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        figure(
+            "resident memory, 1,000 finished trials with their Jobs and pods in cache",
+            &format!("{:.1} MiB", resident_mib(&operator)),
+        );
+        let status = serde_json::to_vec(&job.status).unwrap().len();
+        figure(
+            "status of a TuningJob with 1,000 trials",
+            &format!("{:.1} KiB", status as f64 / 1024.0),
+        );
+        operator.way.forget();
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        figure(
+            "writes in 20 idle seconds, the lease left out",
+            &operator.writes().len().to_string(),
+        );
+    });
+}
+
+#[test]
+fn restart_with_work_in_progress() {
+    on_bed("figures-restart", async |bed| {
+        // The first of the running trials ends while the operator is away.
+        let script =
+            format!("if [ $PODIUM_TRIAL_INDEX = 201 ]; then sleep 6; else sleep 600; fi; {REPORT}");
+        filled::search_with_finished_trials(&bed, "half", 200, 220, 8).await;
+        bed.apply(&serde_json::json!({
+            "apiVersion": "podium.dev/v1alpha1", "kind": "TuningJob", "metadata": {"name": "half"},
+            "spec": filled::spec(220, 8, &script),
+        }));
+        let operator = bed.operator("a").await;
+        bed.wait(120, "eight trials run", async || running(&bed).await == 8)
+            .await;
+        operator.kill();
+        bed.wait(60, "the pod of trial 201 has ended", async || {
+            let phase = [
+                "get",
+                "pods",
+                "-lpodium.dev/trial=half-201",
+                "-o",
+                "jsonpath={.items[*].status.phase}",
+            ];
+            bed.kubectl(&phase).is_ok_and(|phase| phase == "Succeeded")
+        })
+        .await;
+        operator.way.forget();
+        let began = Instant::now();
+        operator.start_again();
+        let recorded = wait_for(&operator, began, |write| {
+            write.resource == "trials/status" && write.name == "half-201"
+        });
+        let recorded = recorded.await;
+        let created = wait_for(&operator, began, |write| {
+            write.method == "POST" && write.resource == "trials" && write.name == "half-209"
+        });
+        figure(
+            "restart with 200 finished and 8 running trials",
+            &format!(
+                "the result that was missed is recorded after {} ms, the next trial is created after {} ms",
+                recorded.as_millis(),
+                created.await.as_millis()
+            ),
+        );
+    });
+}
+
+async fn running(bed: &Bed) -> usize {
+    let trials = bed.trials("half").await;
+    trials
+        .iter()
+        .filter(|trial| {
+            trial_phase(trial) == "Running" && trial.name_any() > "half-200".to_string()
+        })
+        .count()
+}
