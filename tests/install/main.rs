@@ -9,9 +9,16 @@ use bed::{cluster_is_there, helm, kubectl, run};
 
 /// Lines of the README's shell block under this heading.
 fn commands(heading: &str) -> Vec<String> {
-    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
-    let section = readme.split(&format!("## {heading}\n")).nth(1).expect("the README has this section");
-    let block = section.split("```").nth(1).expect("the section has a block of commands");
+    let readme =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let section = readme
+        .split(&format!("## {heading}\n"))
+        .nth(1)
+        .expect("the README has this section");
+    let block = section
+        .split("```")
+        .nth(1)
+        .expect("the section has a block of commands");
     block
         .lines()
         .map(|line| line.split(" #").next().unwrap().trim().to_string())
@@ -25,21 +32,57 @@ fn leftovers(namespace: &str) -> String {
     let label = "-lapp.kubernetes.io/instance=podium";
     let labelled = kubectl(&["get", kinds, "-n", namespace, "-o", "name", label], None).unwrap();
     let leases = kubectl(&["get", "leases", "-n", namespace, "-o", "name"], None).unwrap();
-    let cluster = kubectl(&["get", "clusterroles,clusterrolebindings", "-o", "name", label], None).unwrap();
-    let helm = kubectl(&["get", "secrets", "-n", namespace, "-o", "name", "-lowner=helm"], None).unwrap();
-    [labelled, leases, cluster, helm].join("\n").trim().to_string()
+    let cluster = kubectl(
+        &[
+            "get",
+            "clusterroles,clusterrolebindings",
+            "-o",
+            "name",
+            label,
+        ],
+        None,
+    )
+    .unwrap();
+    let helm = kubectl(
+        &[
+            "get",
+            "secrets",
+            "-n",
+            namespace,
+            "-o",
+            "name",
+            "-lowner=helm",
+        ],
+        None,
+    )
+    .unwrap();
+    [labelled, leases, cluster, helm]
+        .join("\n")
+        .trim()
+        .to_string()
 }
 
 fn eventually(seconds: u64, what: &str, mut holds: impl FnMut() -> bool) {
     let patience = std::time::Instant::now() + std::time::Duration::from_secs(seconds);
     while !holds() {
-        assert!(std::time::Instant::now() < patience, "waited {seconds} s in vain until {what}");
+        assert!(
+            std::time::Instant::now() < patience,
+            "waited {seconds} s in vain until {what}"
+        );
         std::thread::sleep(std::time::Duration::from_millis(200));
     }
 }
 
 fn phase_of(namespace: &str, search: &str) -> String {
-    let phase = ["get", "tj", search, "-n", namespace, "-o", "jsonpath={.status.phase}"];
+    let phase = [
+        "get",
+        "tj",
+        search,
+        "-n",
+        namespace,
+        "-o",
+        "jsonpath={.status.phase}",
+    ];
     kubectl(&phase, None).unwrap()
 }
 
@@ -58,7 +101,10 @@ fn people_install_use_upgrade_and_uninstall_it() {
 fn as_the_readme_says() {
     let commands = commands("In a cluster");
     assert!(commands.len() <= 5, "{commands:?}");
-    assert!(commands[0].contains("make testbed") || commands[0].contains("make -s testbed"), "{commands:?}");
+    assert!(
+        commands[0].contains("make testbed") || commands[0].contains("make -s testbed"),
+        "{commands:?}"
+    );
     for command in &commands[1..] {
         let done = run("sh", &["-ec", command], None);
         assert!(done.is_ok(), "{command}: {}", done.unwrap_err());
@@ -71,12 +117,28 @@ fn as_the_readme_says() {
     // The operator serves its metrics inside of the cluster.
     let metrics = "/api/v1/namespaces/default/services/podium-metrics:metrics/proxy/metrics";
     if let Ok(text) = kubectl(&["get", "--raw", metrics], None) {
-        assert!(text.contains("podium_trials_total{outcome=\"succeeded\"} 15"), "{text}");
+        assert!(
+            text.contains("podium_trials_total{outcome=\"succeeded\"} 15"),
+            "{text}"
+        );
     } else {
-        let pod = kubectl(&["get", "pods", "-lapp.kubernetes.io/name=podium", "-o", "jsonpath={.items[0].metadata.name}"], None).unwrap();
+        let pod = kubectl(
+            &[
+                "get",
+                "pods",
+                "-lapp.kubernetes.io/name=podium",
+                "-o",
+                "jsonpath={.items[0].metadata.name}",
+            ],
+            None,
+        )
+        .unwrap();
         let metrics = format!("/api/v1/namespaces/default/pods/{pod}:8080/proxy/metrics");
         let text = kubectl(&["get", "--raw", &metrics], None).unwrap();
-        assert!(text.contains("podium_trials_total{outcome=\"succeeded\"} 15"), "{text}");
+        assert!(
+            text.contains("podium_trials_total{outcome=\"succeeded\"} 15"),
+            "{text}"
+        );
     }
 }
 
@@ -85,7 +147,12 @@ fn upgraded_from_a_package() {
     let folder = tempfile::tempdir().unwrap();
     let directory = folder.path().display().to_string();
     helm(&["package", "charts/podium", "--destination", &directory]).unwrap();
-    let package = std::fs::read_dir(folder.path()).unwrap().next().unwrap().unwrap().path();
+    let package = std::fs::read_dir(folder.path())
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
     kubectl(&["apply", "-f", "examples/python-script"], None).unwrap();
     helm(&[
         "upgrade",
@@ -96,35 +163,103 @@ fn upgraded_from_a_package() {
         "--timeout=120s",
     ])
     .unwrap();
-    kubectl(&["wait", "--for=condition=Finished", "tj/quadratic", "--timeout=180s"], None).unwrap();
+    kubectl(
+        &[
+            "wait",
+            "--for=condition=Finished",
+            "tj/quadratic",
+            "--timeout=180s",
+        ],
+        None,
+    )
+    .unwrap();
     assert_eq!(phase_of("default", "quadratic"), "Succeeded");
-    let pods = kubectl(&["get", "pods", "-lapp.kubernetes.io/name=podium", "-o", "name"], None).unwrap();
+    let pods = kubectl(
+        &[
+            "get",
+            "pods",
+            "-lapp.kubernetes.io/name=podium",
+            "-o",
+            "name",
+        ],
+        None,
+    )
+    .unwrap();
     assert_eq!(pods.lines().count(), 2, "{pods}");
 }
 
 fn uninstalled() {
     helm(&["uninstall", "podium", "--wait"]).unwrap();
-    eventually(60, "nothing of the release is left", || leftovers("default").is_empty());
+    eventually(60, "nothing of the release is left", || {
+        leftovers("default").is_empty()
+    });
     let crds = kubectl(&["get", "crd", "-o", "name"], None).unwrap();
-    assert_eq!(crds.lines().filter(|name| name.ends_with(".podium.dev")).count(), 6, "{crds}");
-    assert_eq!(phase_of("default", "fraud-forest"), "Succeeded", "people's searches stay");
+    assert_eq!(
+        crds.lines()
+            .filter(|name| name.ends_with(".podium.dev"))
+            .count(),
+        6,
+        "{crds}"
+    );
+    assert_eq!(
+        phase_of("default", "fraud-forest"),
+        "Succeeded",
+        "people's searches stay"
+    );
     kubectl(&["delete", "tj", "--all", "--timeout=60s"], None).unwrap();
     eventually(60, "trials, Jobs and pods went with their searches", || {
-        kubectl(&["get", "trials,jobs,pods", "-o", "name"], None).unwrap().is_empty()
+        kubectl(&["get", "trials,jobs,pods", "-o", "name"], None)
+            .unwrap()
+            .is_empty()
     });
 }
 
 /// `kubectl apply -f deploy/podium.yaml`, as people do who have no Helm.
 fn without_helm() {
     kubectl(&["apply", "-f", "deploy/podium.yaml"], None).unwrap();
-    let rollout = ["rollout", "status", "deployment/podium", "-n", "podium-system", "--timeout=90s"];
+    let rollout = [
+        "rollout",
+        "status",
+        "deployment/podium",
+        "-n",
+        "podium-system",
+        "--timeout=90s",
+    ];
     kubectl(&rollout, None).unwrap();
-    kubectl(&["apply", "-n", "podium-system", "-f", "examples/python-script"], None).unwrap();
-    let finished = ["wait", "-n", "podium-system", "--for=condition=Finished", "tj/quadratic", "--timeout=180s"];
+    kubectl(
+        &[
+            "apply",
+            "-n",
+            "podium-system",
+            "-f",
+            "examples/python-script",
+        ],
+        None,
+    )
+    .unwrap();
+    let finished = [
+        "wait",
+        "-n",
+        "podium-system",
+        "--for=condition=Finished",
+        "tj/quadratic",
+        "--timeout=180s",
+    ];
     kubectl(&finished, None).unwrap();
     assert_eq!(phase_of("podium-system", "quadratic"), "Succeeded");
     let again = kubectl(&["apply", "-f", "deploy/podium.yaml"], None).unwrap();
-    let changed: Vec<&str> = again.lines().filter(|line| !line.ends_with("unchanged")).collect();
-    assert_eq!(changed, Vec::<&str>::new(), "applied again, nothing changes");
-    kubectl(&["delete", "namespace", "podium-system", "--timeout=120s"], None).unwrap();
+    let changed: Vec<&str> = again
+        .lines()
+        .filter(|line| !line.ends_with("unchanged"))
+        .collect();
+    assert_eq!(
+        changed,
+        Vec::<&str>::new(),
+        "applied again, nothing changes"
+    );
+    kubectl(
+        &["delete", "namespace", "podium-system", "--timeout=120s"],
+        None,
+    )
+    .unwrap();
 }
