@@ -3,7 +3,7 @@
 use crate::{Approval, ChampionPolicy, Evaluation, ModelRegistry, Trial, TuningJob};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// The six CRDs as JSON, in a fixed order.
 #[must_use]
@@ -46,8 +46,14 @@ pub fn crd_files() -> Vec<(String, Value)> {
 
 fn conventional(crd: &CustomResourceDefinition) -> Option<Value> {
     let mut crd = serde_json::to_value(crd).ok()?;
+    let is_trial = crd.pointer("/spec/names/kind").and_then(Value::as_str) == Some("Trial");
     let schema = crd.pointer_mut("/spec/versions/0/schema/openAPIV3Schema")?;
     tidy(schema);
+    if is_trial {
+        // A new trial shows where it is without a write.
+        let status = schema.pointer_mut("/properties/status")?.as_object_mut()?;
+        status.insert("default".to_string(), json!({"phase": "Pending"}));
+    }
     Some(crd)
 }
 
