@@ -1,33 +1,46 @@
 //! What the command line asks for.
 
 use podium_testbed::component::Component;
+use podium_testbed::extent::Extent;
 use podium_testbed::image::{Image, ImageFile};
 use std::path::PathBuf;
 
 /// How to ask.
 pub const USAGE: &str = "\
 usage: podium-testbed up [--image ARCHIVE]...
+       podium-testbed up --api-server-only
        podium-testbed down
        podium-testbed load ARCHIVE...
        podium-testbed image --name NAME:TAG --output ARCHIVE --user UID[:GID] [--entrypoint ARGUMENT]...
                             [--working-directory PATH] FILE=PATH_IN_IMAGE...
+       podium-testbed python-image --name NAME:TAG --output ARCHIVE
        podium-testbed stop|kill|start PART
 
-up      starts a one-node Kubernetes, as root, and prints lines for a shell's eval
-down    ends it and removes everything it made
-load    gives it images
-image   writes an image archive from files of this machine
-stop    ends one process of it as an administrator would; kill: as a crash would; start: starts it again
-PART    etcd, kube-apiserver, kube-controller-manager, kube-scheduler or kubelet
+up            starts a one-node Kubernetes, as root, and prints lines for a shell's eval; ends first what runs in its directory
+              --api-server-only: etcd, the API server and the controller manager and no node, as any user; nothing runs in it
+down          ends it and removes everything it made
+load          gives it images
+image         writes an image archive from files of this machine
+python-image  writes an image archive with this machine's python3 and its standard library, to run as any user
+stop          ends one process of it as an administrator would; kill: as a crash would; start: starts it again
+PART          etcd, kube-apiserver, kube-controller-manager, kube-scheduler or kubelet
+
+KUBEBUILDER_ASSETS, if it is set, is a folder with etcd, kube-apiserver and kubectl for `up --api-server-only`, which builds them
+otherwise. Without a kube-controller-manager there, namespaces stay when they are deleted, and so does what the deleted owned.
 
 PODIUM_TESTBED_DIRECTORY is where the cluster's files are, by default podium-testbed in the folder for temporary files.
 PODIUM_TESTBED_CACHE is where its programs are, by default podium/testbed in the user's cache.";
+
+/// The one option without a value.
+const API_SERVER_ONLY: &str = "--api-server-only";
 
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
     /// Start a cluster with images.
     Up {
+        /// How much of one.
+        extent: Extent,
         /// Their archives.
         images: Vec<PathBuf>,
     },
@@ -42,6 +55,13 @@ pub enum Request {
     Image {
         /// Of this image.
         image: Image,
+        /// To this file.
+        output: PathBuf,
+    },
+    /// Write an archive with python3.
+    PythonImage {
+        /// Its name in a cluster.
+        name: String,
         /// To this file.
         output: PathBuf,
     },
@@ -64,9 +84,7 @@ pub fn request(arguments: impl Iterator<Item = String>) -> Result<Request, Strin
     let verb = arguments.next().unwrap_or_default();
     let mut rest = Rest::of(arguments)?;
     let request = match verb.as_str() {
-        "up" => Request::Up {
-            images: rest.all("--image").into_iter().map(PathBuf::from).collect(),
-        },
+        "up" => up(&mut rest)?,
         "down" => Request::Down,
         "load" => Request::Load {
             archives: rest
@@ -76,6 +94,10 @@ pub fn request(arguments: impl Iterator<Item = String>) -> Result<Request, Strin
                 .collect(),
         },
         "image" => image(&mut rest)?,
+        "python-image" => Request::PythonImage {
+            name: image_name(&mut rest)?,
+            output: PathBuf::from(rest.one("--output")?),
+        },
         "stop" => Request::Stop(rest.component()?),
         "kill" => Request::Kill(rest.component()?),
         "start" => Request::Start(rest.component()?),
@@ -87,7 +109,19 @@ pub fn request(arguments: impl Iterator<Item = String>) -> Result<Request, Strin
     Ok(request)
 }
 
-fn image(rest: &mut Rest) -> Result<Request, String> {
+fn up(rest: &mut Rest) -> Result<Request, String> {
+    let images: Vec<PathBuf> = rest.all("--image").into_iter().map(PathBuf::from).collect();
+    let extent = match rest.all(API_SERVER_ONLY).is_empty() {
+        true => Extent::Full,
+        false => Extent::ApiServerOnly,
+    };
+    if extent == Extent::ApiServerOnly && !images.is_empty() {
+        return Err(format!("with {API_SERVER_ONLY} nothing runs an --image"));
+    }
+    Ok(Request::Up { extent, images })
+}
+
+fn image_name(rest: &mut Rest) -> Result<String, String> {
     let name = rest.one("--name")?;
     let tag = name
         .rsplit('/')
@@ -98,6 +132,11 @@ fn image(rest: &mut Rest) -> Result<Request, String> {
             "--name must have a tag, such as {name}:1, and is {name}"
         ));
     }
+    Ok(name)
+}
+
+fn image(rest: &mut Rest) -> Result<Request, String> {
+    let name = image_name(rest)?;
     let user = rest.one("--user")?;
     if !user.split(':').all(|id| id.parse::<u32>().is_ok()) || user.split(':').count() > 2 {
         return Err(format!(
@@ -139,7 +178,12 @@ impl Rest {
             if !argument.starts_with("--") {
                 others.push(argument);
             } else if let Some((option, value)) = argument.split_once('=') {
+                if option == API_SERVER_ONLY {
+                    return Err(format!("{option} has no value"));
+                }
                 options.push((option.to_string(), value.to_string()));
+            } else if argument == API_SERVER_ONLY {
+                options.push((argument, String::new()));
             } else {
                 let value = arguments.next();
                 let value = value.ok_or_else(|| format!("{argument} must have a value"))?;
@@ -207,7 +251,20 @@ mod tests {
         let images = ["a.tar", "b.tar"].map(PathBuf::from).to_vec();
         assert_eq!(
             asked("up --image a.tar --image=b.tar"),
-            Ok(Request::Up { images })
+            Ok(Request::Up {
+                extent: Extent::Full,
+                images
+            })
+        );
+        let (extent, images) = (Extent::ApiServerOnly, Vec::new());
+        assert_eq!(
+            asked("up --api-server-only"),
+            Ok(Request::Up { extent, images })
+        );
+        let (name, output) = ("python:1".to_string(), PathBuf::from("a.tar"));
+        assert_eq!(
+            asked("python-image --name python:1 --output a.tar"),
+            Ok(Request::PythonImage { name, output })
         );
         assert_eq!(asked("down"), Ok(Request::Down));
         let archives = vec![PathBuf::from("a.tar")];
@@ -244,6 +301,18 @@ mod tests {
             ("down now", "now is not understood here"),
             ("up --images a", "--images is not understood here"),
             ("up --image", "--image must have a value"),
+            (
+                "up --api-server-only=true",
+                "--api-server-only has no value",
+            ),
+            (
+                "up --api-server-only --image a",
+                "with --api-server-only nothing runs an --image",
+            ),
+            (
+                "python-image --name python --output a",
+                "--name must have a tag, such as python:1, and is python",
+            ),
             ("load", "there must be at least one ARCHIVE"),
             ("stop", "there must be one PART"),
             (

@@ -2,11 +2,14 @@
 
 use crate::component::Component;
 use crate::control_plane::ControlPlane;
+use crate::directory::{Claim, RECORD, clear, must_be_empty};
+use crate::extent::Extent;
 use crate::node::{Node, check_machine};
-use crate::parts::{Parts, output_of};
+use crate::parts::{self, Parts, output_of};
 use crate::ports::Ports;
 use crate::processes::{Processes, wait_until};
 use crate::{TestbedError, at};
+use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -14,42 +17,61 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The programs that a cluster gives its users.
+/// The programs that a cluster gives its users, as far as it has them.
 const TOOLS: [&str; 3] = ["kubectl", "helm", "kubeconform"];
 
-/// A link to the programs that a cluster was started with, whatever a later test bed would build.
+/// Links to the programs that a cluster was started with, whatever a later test bed would build.
 const PROGRAMS: &str = "programs";
 
-/// A one-node cluster whose files lie in one directory.
+/// What another program must know of a cluster.
+#[derive(Serialize, Deserialize)]
+struct Record {
+    #[serde(flatten)]
+    ports: Ports,
+    #[serde(default)]
+    extent: Extent,
+}
+
+/// A cluster with one node or none whose files lie in one directory.
 #[derive(Debug)]
 pub struct Cluster {
     directory: PathBuf,
     parts: Parts,
     processes: Processes,
     control_plane: ControlPlane,
-    node: Node,
+    node: Option<Node>,
     ports: Ports,
 }
 
 impl Cluster {
-    /// Builds what is missing and starts a cluster in `directory`; what an earlier one left there is ended and removed first.
+    /// Builds what is missing and starts a cluster in `directory`; what an earlier one left there is ended and removed first. Who starts
+    /// or ends one there meanwhile is waited for.
     ///
     /// # Errors
     /// See [`TestbedError`]; what was started until then is ended.
-    pub fn start(directory: &Path, say: &mut dyn FnMut(&str)) -> Result<Self, TestbedError> {
-        check_machine()?;
-        let parts = Parts::ready(say)?;
-        Self::clean_up(directory)?;
-        at(directory, fs::create_dir_all(directory))?;
+    pub fn start(
+        directory: &Path,
+        extent: Extent,
+        say: &mut dyn FnMut(&str),
+    ) -> Result<Self, TestbedError> {
+        if extent == Extent::Full {
+            check_machine()?;
+        }
+        let programs = parts::ready(extent, say)?;
+        let _claim = Claim::of_new(directory, say)?;
+        if let Some(earlier) = Self::found(directory)? {
+            earlier.stop_processes()?;
+            clear(directory)?;
+        }
+        must_be_empty(directory)?;
         // containerd and the kubelet want absolute paths.
         let directory = at(directory, directory.canonicalize())?;
         let ports = Ports::free()?;
-        let path = directory.join("ports.json");
-        let text = serde_json::to_string(&ports).unwrap_or_default();
-        at(&path, fs::write(&path, text))?;
-        let link = directory.join(PROGRAMS);
-        at(&link, symlink(parts.directory(), &link))?;
-        let cluster = Self::new(directory, parts, ports)?;
+        let path = directory.join(RECORD);
+        let record = serde_json::to_string(&Record { ports, extent }).unwrap_or_default();
+        at(&path, fs::write(&path, record))?;
+        let parts = Parts::link(&directory.join(PROGRAMS), &programs)?;
+        let cluster = Self::new(directory, parts, ports, extent)?;
         match cluster.start_all(say) {
             Ok(()) => Ok(cluster),
             Err(error) => {
@@ -71,35 +93,61 @@ impl Cluster {
         })
     }
 
-    /// Ends what a cluster that was started in `directory` left, even when its starter is gone, and removes the directory.
+    /// Ends what a cluster that was started in `directory` left, even when its starter is gone, and removes the directory. Who starts or
+    /// ends one there meanwhile is waited for.
     ///
     /// # Errors
     /// The directory cannot be removed.
     pub fn clean_up(directory: &Path) -> Result<(), TestbedError> {
-        Self::found(directory)?.map_or(Ok(()), Self::stop)
+        let Some(_claim) = Claim::of(directory, &mut |_| {})? else {
+            return Ok(());
+        };
+        let Some(cluster) = Self::found(directory)? else {
+            return Ok(());
+        };
+        cluster.stop_processes()?;
+        clear(&cluster.directory)?;
+        at(&cluster.directory, fs::remove_dir(&cluster.directory))
     }
 
     fn found(directory: &Path) -> Result<Option<Self>, TestbedError> {
         let Ok(directory) = directory.canonicalize() else {
             return Ok(None);
         };
-        let ports = fs::read_to_string(directory.join("ports.json")).ok();
-        let Some(ports) = ports.and_then(|text| serde_json::from_str(&text).ok()) else {
+        let record = fs::read_to_string(directory.join(RECORD)).ok();
+        let Some(Record { ports, extent }) =
+            record.and_then(|text| serde_json::from_str(&text).ok())
+        else {
             return Ok(None);
         };
-        let parts = Parts::built(&directory.join(PROGRAMS));
-        Self::new(directory, parts, ports).map(Some)
+        let parts = Parts::in_directory(&directory.join(PROGRAMS));
+        Self::new(directory, parts, ports, extent).map(Some)
     }
 
-    fn new(directory: PathBuf, parts: Parts, ports: Ports) -> Result<Self, TestbedError> {
+    fn new(
+        directory: PathBuf,
+        parts: Parts,
+        ports: Ports,
+        extent: Extent,
+    ) -> Result<Self, TestbedError> {
+        let node = || Node::new(&directory, parts.clone(), ports);
         Ok(Self {
             processes: Processes::in_directory(&directory)?,
             control_plane: ControlPlane::new(&directory, parts.clone(), ports),
-            node: Node::new(&directory, parts.clone(), ports),
+            node: (extent == Extent::Full).then(node),
             parts,
             ports,
             directory,
         })
+    }
+
+    /// How much of Kubernetes it has.
+    #[must_use]
+    pub fn extent(&self) -> Extent {
+        match self.node {
+            Some(_) => Extent::Full,
+            None => Extent::ApiServerOnly,
+        }
     }
 
     /// The directory of all its files.
@@ -120,22 +168,26 @@ impl Cluster {
         self.control_plane.audit_log()
     }
 
-    /// A folder with kubectl, helm and kubeconform and nothing else, to be put into `PATH`.
+    /// A folder with those of kubectl, helm and kubeconform that it has and nothing else, to be put into `PATH`.
     #[must_use]
     pub fn tools(&self) -> PathBuf {
         self.directory.join("bin")
     }
 
-    /// The path of one of its programs, such as `kubelet`.
+    /// The path of one of its programs, such as `kubelet`, if it has it.
     #[must_use]
-    pub fn program(&self, name: &str) -> PathBuf {
-        self.parts.program(name)
+    pub fn program(&self, name: &str) -> Option<PathBuf> {
+        self.parts.has(name).then(|| self.parts.program(name))
     }
 
     /// The node, to give it images.
-    #[must_use]
-    pub fn node(&self) -> &Node {
-        &self.node
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn node(&self) -> Result<&Node, TestbedError> {
+        self.node.as_ref().ok_or_else(|| {
+            TestbedError::Needs("a node, and was started with --api-server-only".to_string())
+        })
     }
 
     /// Runs kubectl and returns what it prints.
@@ -153,8 +205,7 @@ impl Cluster {
     /// # Errors
     /// The directory cannot be removed.
     pub fn stop(self) -> Result<(), TestbedError> {
-        self.stop_processes()?;
-        at(&self.directory, fs::remove_dir_all(&self.directory))
+        Self::clean_up(&self.directory)
     }
 
     /// Ends one process of the running cluster as an administrator would: it may finish what it does.
@@ -187,8 +238,13 @@ impl Cluster {
     /// Starts a process that was ended, at its old address and with its old data, and waits until it answers.
     ///
     /// # Errors
-    /// It runs already, or does not answer.
+    /// It runs already, or does not answer, or the cluster was started without it.
     pub fn start_component(&self, component: Component) -> Result<(), TestbedError> {
+        if !self.parts.has(component.name()) {
+            return Err(TestbedError::Needs(format!(
+                "{component}, and was started without it"
+            )));
+        }
         // Whatever the API server says of the node until the kubelet reports again is old.
         let old = match component {
             Component::Kubelet => self.node_report(),
@@ -199,7 +255,7 @@ impl Cluster {
             Component::ApiServer => self.control_plane.api_server(),
             Component::ControllerManager => self.control_plane.controller_manager(),
             Component::Scheduler => self.control_plane.scheduler(),
-            Component::Kubelet => self.node.kubelet(),
+            Component::Kubelet => self.node()?.kubelet(),
         };
         self.processes.start(component.name(), command)?;
         let log = self.processes.log(component.name());
@@ -249,7 +305,9 @@ impl Cluster {
     }
 
     fn stop_processes(&self) -> Result<(), TestbedError> {
-        self.node.stop(&self.processes)?;
+        if let Some(node) = &self.node {
+            node.stop(&self.processes)?;
+        }
         for component in Component::ALL.iter().rev() {
             // Nothing that they would save is kept.
             self.processes.kill(component.name())?;
@@ -260,46 +318,56 @@ impl Cluster {
     fn start_all(&self, say: &mut dyn FnMut(&str)) -> Result<(), TestbedError> {
         self.link_tools()?;
         self.control_plane.write_files()?;
-        self.node.write_files()?;
         say("starting etcd and the API server");
         self.processes.start("etcd", self.control_plane.etcd())?;
         self.processes
             .start("kube-apiserver", self.control_plane.api_server())?;
-        // The API server takes a while; containerd does not need it.
-        self.node.start_containerd(&self.processes)?;
+        if let Some(node) = &self.node {
+            // The API server takes a while; containerd does not need it.
+            node.write_files()?;
+            node.start_containerd(&self.processes)?;
+        }
         let log = self.processes.log("kube-apiserver");
         wait_until("the API server is ready", 90, &log, || {
             self.answers(Component::ApiServer, None)
         })?;
-        say("starting the controller manager, the scheduler and the kubelet");
-        self.processes.start(
-            "kube-controller-manager",
-            self.control_plane.controller_manager(),
-        )?;
-        self.processes
-            .start("kube-scheduler", self.control_plane.scheduler())?;
-        self.processes.start("kubelet", self.node.kubelet())?;
-        let log = self.processes.log("kubelet");
-        wait_until("the node is ready", 90, &log, || {
-            self.answers(Component::Kubelet, None)
-        })?;
-        say("waiting for what a pod needs");
-        let log = self.processes.log("kube-controller-manager");
-        let needed = ["get", "serviceaccount/default", "service/kubernetes"];
-        wait_until(
-            "the default service account and the service kubernetes exist",
-            60,
-            &log,
-            || self.kubectl(&needed).is_ok(),
-        )
+        let has_manager = self.parts.has("kube-controller-manager");
+        if has_manager {
+            say("starting the controller manager");
+            let manager = self.control_plane.controller_manager();
+            self.processes.start("kube-controller-manager", manager)?;
+        }
+        if let Some(node) = &self.node {
+            say("starting the scheduler and the kubelet");
+            self.processes
+                .start("kube-scheduler", self.control_plane.scheduler())?;
+            self.processes.start("kubelet", node.kubelet())?;
+            let log = self.processes.log("kubelet");
+            wait_until("the node is ready", 90, &log, || {
+                self.answers(Component::Kubelet, None)
+            })?;
+        }
+        say("waiting for what there is in every cluster");
+        let (needed, log) = if has_manager {
+            let log = self.processes.log("kube-controller-manager");
+            ("service/kubernetes serviceaccount/default", log)
+        } else {
+            ("service/kubernetes", log)
+        };
+        let arguments: Vec<&str> = ["get"].into_iter().chain(needed.split(' ')).collect();
+        wait_until(&format!("{needed} can be had"), 60, &log, || {
+            self.kubectl(&arguments).is_ok()
+        })
     }
 
     fn link_tools(&self) -> Result<(), TestbedError> {
         let folder = self.tools();
         at(&folder, fs::create_dir_all(&folder))?;
         for tool in TOOLS {
-            let link = folder.join(tool);
-            at(&link, symlink(self.parts.program(tool), &link))?;
+            if let Some(program) = self.program(tool) {
+                let link = folder.join(tool);
+                at(&link, symlink(program, &link))?;
+            }
         }
         Ok(())
     }

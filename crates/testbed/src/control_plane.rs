@@ -132,6 +132,10 @@ impl ControlPlane {
             "--default-not-ready-toleration-seconds=5".to_string(),
             "--default-unreachable-toleration-seconds=5".to_string(),
         ]);
+        if !self.parts.has("kube-controller-manager") {
+            // Nobody makes the service accounts without which it would refuse pods.
+            server.arg("--disable-admission-plugins=ServiceAccount");
+        }
         server
     }
 

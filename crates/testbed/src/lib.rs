@@ -1,9 +1,11 @@
 //! A one-node Kubernetes on 127.0.0.1: etcd, API server, controller manager, scheduler, containerd and kubelet, all built from source
-//! and cached, started as processes of this machine, and ended with everything they started.
+//! and cached, started as processes of this machine, and ended with everything they started. Or no more of it than an API server.
 
 pub mod cluster;
 pub mod component;
 mod control_plane;
+mod directory;
+pub mod extent;
 pub mod image;
 pub mod kubeconfig;
 pub mod node;
@@ -12,6 +14,7 @@ pub mod parts;
 pub mod pki;
 pub mod ports;
 pub mod processes;
+pub mod python;
 
 use std::path::{Path, PathBuf};
 

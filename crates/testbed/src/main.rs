@@ -5,7 +5,9 @@ mod arguments;
 use arguments::{Request, USAGE};
 use podium_testbed::TestbedError;
 use podium_testbed::cluster::Cluster;
+use podium_testbed::extent::Extent;
 use podium_testbed::image::write_archive;
+use podium_testbed::python::python_image;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -30,10 +32,11 @@ fn main() -> ExitCode {
 
 fn answer(request: &Request) -> Result<(), TestbedError> {
     match request {
-        Request::Up { images } => up(images),
+        Request::Up { extent, images } => up(*extent, images),
         Request::Down => Cluster::clean_up(&directory()),
         Request::Load { archives } => load(&Cluster::attach(&directory())?, archives),
         Request::Image { image, output } => write_archive(output, image),
+        Request::PythonImage { name, output } => write_archive(output, &python_image(name)?),
         Request::Stop(component) => Cluster::attach(&directory())?.stop_component(*component),
         Request::Kill(component) => Cluster::attach(&directory())?.kill_component(*component),
         Request::Start(component) => Cluster::attach(&directory())?.start_component(*component),
@@ -41,7 +44,7 @@ fn answer(request: &Request) -> Result<(), TestbedError> {
     }
 }
 
-fn up(images: &[PathBuf]) -> Result<(), TestbedError> {
+fn up(extent: Extent, images: &[PathBuf]) -> Result<(), TestbedError> {
     // Told now rather than after minutes of building.
     if let Some(missing) = images.iter().find(|image| !image.is_file()) {
         return Err(TestbedError::Needs(format!(
@@ -50,7 +53,7 @@ fn up(images: &[PathBuf]) -> Result<(), TestbedError> {
         )));
     }
     let mut progress = Progress::default();
-    let cluster = Cluster::start(&directory(), &mut |step| progress.step(step))?;
+    let cluster = Cluster::start(&directory(), extent, &mut |step| progress.step(step))?;
     if !images.is_empty() {
         progress.step("loading images");
         load(&cluster, images)?;
@@ -62,7 +65,7 @@ fn up(images: &[PathBuf]) -> Result<(), TestbedError> {
 fn load(cluster: &Cluster, archives: &[PathBuf]) -> Result<(), TestbedError> {
     archives
         .iter()
-        .try_for_each(|archive| cluster.node().import(archive))
+        .try_for_each(|archive| cluster.node()?.import(archive))
 }
 
 /// What a shell evaluates to reach the cluster.
@@ -72,24 +75,29 @@ fn exports(cluster: &Cluster) -> Result<String, TestbedError> {
         error,
     })?;
     let tools = cluster.tools();
+    let directory = cluster.directory().to_path_buf();
     let variables = [
-        ("KUBECONFIG", cluster.kubeconfig()),
-        ("KUBECTL", tools.join("kubectl")),
-        ("HELM", tools.join("helm")),
-        ("KUBECONFORM", tools.join("kubeconform")),
-        ("PODIUM_TESTBED", this),
-        (
-            "PODIUM_TESTBED_DIRECTORY",
-            cluster.directory().to_path_buf(),
-        ),
-        ("PODIUM_AUDIT_LOG", cluster.audit_log()),
+        ("KUBECONFIG", Some(cluster.kubeconfig())),
+        ("KUBECTL", tool(&tools, "kubectl")),
+        ("HELM", tool(&tools, "helm")),
+        ("KUBECONFORM", tool(&tools, "kubeconform")),
+        ("PODIUM_TESTBED", Some(this)),
+        ("PODIUM_TESTBED_DIRECTORY", Some(directory)),
+        ("PODIUM_AUDIT_LOG", Some(cluster.audit_log())),
     ];
     let mut lines: Vec<String> = variables
         .iter()
-        .map(|(name, path)| format!("export {name}={}", quoted(path)))
+        .filter_map(|(name, path)| Some(format!("export {name}={}", quoted(path.as_ref()?))))
         .collect();
+    let pods_run = cluster.extent() == Extent::Full;
+    lines.push(format!("export PODIUM_TESTBED_PODS={pods_run}"));
     lines.push(format!("export PATH={}:\"$PATH\"", quoted(&tools)));
     Ok(lines.join("\n"))
+}
+
+/// A cluster has a tool only where it could be had.
+fn tool(folder: &Path, name: &str) -> Option<PathBuf> {
+    Some(folder.join(name)).filter(|path| path.exists())
 }
 
 /// The path as one word of a shell.

@@ -1,7 +1,9 @@
 //! The programs of the test bed: built from source once, kept outside of the checkout under a name with their versions.
 
+use crate::extent::Extent;
 use crate::{TestbedError, at};
 use std::fs::{self, File};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -11,6 +13,11 @@ const CONTAINERD: &str = "2.2.1";
 const CNI: &str = "1.8.0";
 const HELM: &str = "4.1.1";
 const KUBECONFORM: &str = "0.8.0";
+
+/// The folder that people have who test controllers without a cluster, with what [`ASSETS`] names.
+const ASSETS_VARIABLE: &str = "KUBEBUILDER_ASSETS";
+
+const ASSETS: [&str; 3] = ["etcd", "kube-apiserver", "kubectl"];
 
 /// Where the programs are.
 #[derive(Clone, Debug)]
@@ -22,15 +29,18 @@ pub struct Parts {
 struct Step {
     name: &'static str,
     programs: &'static [&'static str],
+    /// Whether it makes nothing that a cluster without pods needs.
+    only_for_pods: bool,
     /// The text of a program of this crate, which is built anew when its text changes; the others have versions.
     source: Option<&'static str>,
     build: fn(&Path) -> Result<(), TestbedError>,
 }
 
-const STEPS: [Step; 9] = [
+const STEPS: [Step; 10] = [
     Step {
         name: "etcd",
         programs: &["etcd"],
+        only_for_pods: false,
         source: None,
         build: |bin| {
             go_build(
@@ -42,20 +52,28 @@ const STEPS: [Step; 9] = [
         },
     },
     Step {
-        name: "Kubernetes (about four minutes)",
-        programs: &[
-            "kube-apiserver",
-            "kube-controller-manager",
-            "kube-scheduler",
-            "kubelet",
-            "kubectl",
-        ],
+        name: "the API server, the controller manager and kubectl (about three minutes)",
+        programs: &["kube-apiserver", "kube-controller-manager", "kubectl"],
+        only_for_pods: false,
         source: None,
-        build: build_kubernetes,
+        build: |bin| {
+            build_kubernetes(
+                bin,
+                &["kube-apiserver", "kube-controller-manager", "kubectl"],
+            )
+        },
+    },
+    Step {
+        name: "the scheduler and the kubelet (about two minutes)",
+        programs: &["kube-scheduler", "kubelet"],
+        only_for_pods: true,
+        source: None,
+        build: |bin| build_kubernetes(bin, &["kube-scheduler", "kubelet"]),
     },
     Step {
         name: "containerd",
         programs: &["containerd", "containerd-shim-runc-v2", "ctr"],
+        only_for_pods: true,
         source: None,
         build: |bin| {
             let package = |name: &str| {
@@ -72,6 +90,7 @@ const STEPS: [Step; 9] = [
     Step {
         name: "network plugins",
         programs: &["bridge", "loopback", "host-local"],
+        only_for_pods: true,
         source: None,
         build: |bin| {
             let package = |name: &str| {
@@ -87,6 +106,7 @@ const STEPS: [Step; 9] = [
     Step {
         name: "helm (about a minute)",
         programs: &["helm"],
+        only_for_pods: false,
         source: None,
         build: |bin| {
             let package = format!("helm.sh/helm/v4/cmd/helm@v{HELM}");
@@ -96,6 +116,7 @@ const STEPS: [Step; 9] = [
     Step {
         name: "kubeconform",
         programs: &["kubeconform"],
+        only_for_pods: false,
         source: None,
         build: |bin| {
             let package = format!("github.com/yannh/kubeconform/cmd/kubeconform@v{KUBECONFORM}");
@@ -105,78 +126,148 @@ const STEPS: [Step; 9] = [
     Step {
         name: "pause",
         programs: &["pause"],
+        only_for_pods: true,
         source: Some(include_str!("../go/pause/main.go")),
         build: |bin| go_build("pause", &["."], "-s -w", &bin.join("pause")),
     },
     Step {
         name: "forward",
         programs: &["forward"],
+        only_for_pods: true,
         source: Some(include_str!("../go/forward/main.go")),
         build: |bin| go_build("forward", &["."], "-s -w", &bin.join("forward")),
     },
     Step {
         name: "runc",
         programs: &["runc"],
+        only_for_pods: true,
         source: None,
         build: unpack_runc,
     },
 ];
 
-impl Parts {
-    /// The programs, built first where they are missing; `say` is told what is being built.
-    ///
-    /// # Errors
-    /// A program cannot be built; what its builder said is in the message.
-    pub fn ready(say: &mut dyn FnMut(&str)) -> Result<Self, TestbedError> {
-        let directory = cache_directory()?.join(format!(
-            "kubernetes-{KUBERNETES}-etcd-{ETCD}-containerd-{CONTAINERD}-cni-{CNI}-helm-{HELM}-kubeconform-{KUBECONFORM}"
-        ));
-        at(&directory, fs::create_dir_all(&directory))?;
-        let lock_path = directory.join("lock");
-        let lock = at(&lock_path, File::create(&lock_path))?;
-        at(&lock_path, lock.lock())?;
-        let parts = Self { directory };
-        for step in &STEPS {
-            if parts.has(step) {
-                continue;
-            }
-            say(&format!("building {}", step.name));
-            let unfinished = parts.directory.join("unfinished");
-            let _ = fs::remove_dir_all(&unfinished);
-            at(&unfinished, fs::create_dir_all(&unfinished))?;
-            (step.build)(&unfinished)?;
-            for program in step.programs {
-                let built = unfinished.join(program);
-                at(&built, fs::rename(&built, parts.program(program)))?;
-                if let Some(source) = step.source {
-                    let path = parts.source(program);
-                    at(&path, fs::write(&path, source))?;
-                }
-            }
-        }
-        Ok(parts)
+/// Names and paths of the programs of a cluster, built first where they are missing; `say` is told what is being built.
+///
+/// # Errors
+/// A program cannot be built; what its builder said is in the message.
+pub fn ready(
+    extent: Extent,
+    say: &mut dyn FnMut(&str),
+) -> Result<Vec<(String, PathBuf)>, TestbedError> {
+    let assets = std::env::var_os(ASSETS_VARIABLE).filter(|folder| !folder.is_empty());
+    match (extent, assets) {
+        (Extent::ApiServerOnly, Some(folder)) => from_assets(Path::new(&folder), say),
+        (Extent::ApiServerOnly, None) => build(|step| !step.only_for_pods, say),
+        // A node must fit its API server, so all is of one version.
+        (Extent::Full, _) => build(|_| true, say),
     }
+}
 
-    /// The programs that were built in `directory` before.
+/// What the folder has, and the tools for people where they can be had.
+fn from_assets(
+    folder: &Path,
+    say: &mut dyn FnMut(&str),
+) -> Result<Vec<(String, PathBuf)>, TestbedError> {
+    let folder = at(folder, folder.canonicalize())?;
+    let program = |name: &str| (name.to_string(), folder.join(name));
+    let mut programs: Vec<_> = ASSETS.into_iter().map(program).collect();
+    if let Some((_, path)) = programs.iter().find(|(_, path)| !path.is_file()) {
+        let path = path.display();
+        return Err(TestbedError::Needs(format!(
+            "{path}, since {ASSETS_VARIABLE} is set"
+        )));
+    }
+    let manager = program("kube-controller-manager");
+    programs.extend(Some(manager).filter(|(_, path)| path.is_file()));
+    for tool in ["helm", "kubeconform"] {
+        match build(|step| step.programs == [tool], say) {
+            Ok(built) => programs.extend(built),
+            Err(error) => say(&format!("going on without {tool}: {error}")),
+        }
+    }
+    Ok(programs)
+}
+
+/// The programs of some steps, after the steps that were not done before.
+fn build(
+    is_needed: impl Fn(&Step) -> bool,
+    say: &mut dyn FnMut(&str),
+) -> Result<Vec<(String, PathBuf)>, TestbedError> {
+    let cache = Parts::in_directory(&cache_directory()?.join(format!(
+        "kubernetes-{KUBERNETES}-etcd-{ETCD}-containerd-{CONTAINERD}-cni-{CNI}-helm-{HELM}-kubeconform-{KUBECONFORM}"
+    )));
+    at(&cache.directory, fs::create_dir_all(&cache.directory))?;
+    let lock_path = cache.directory.join("lock");
+    let lock = at(&lock_path, File::create(&lock_path))?;
+    at(&lock_path, lock.lock())?;
+    let mut programs = Vec::new();
+    for step in STEPS.iter().filter(|step| is_needed(step)) {
+        if !cache.has_all(step) {
+            say(&format!("building {}", step.name));
+            cache.make(step)?;
+        }
+        let of_step = step.programs.iter();
+        programs.extend(of_step.map(|name| (name.to_string(), cache.program(name))));
+    }
+    Ok(programs)
+}
+
+impl Parts {
+    /// The programs in `directory`.
     #[must_use]
-    pub fn built(directory: &Path) -> Self {
+    pub fn in_directory(directory: &Path) -> Self {
         Self {
             directory: directory.to_path_buf(),
         }
     }
 
-    fn has(&self, step: &Step) -> bool {
+    /// Makes `directory` a folder of links to programs.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn link(directory: &Path, programs: &[(String, PathBuf)]) -> Result<Self, TestbedError> {
+        at(directory, fs::create_dir_all(directory))?;
+        for (name, path) in programs {
+            let link = directory.join(name);
+            at(&link, symlink(path, &link))?;
+        }
+        Ok(Self::in_directory(directory))
+    }
+
+    fn make(&self, step: &Step) -> Result<(), TestbedError> {
+        let unfinished = self.directory.join("unfinished");
+        let _ = fs::remove_dir_all(&unfinished);
+        at(&unfinished, fs::create_dir_all(&unfinished))?;
+        (step.build)(&unfinished)?;
+        for program in step.programs {
+            let built = unfinished.join(program);
+            at(&built, fs::rename(&built, self.program(program)))?;
+            if let Some(source) = step.source {
+                let path = self.source(program);
+                at(&path, fs::write(&path, source))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn has_all(&self, step: &Step) -> bool {
         step.programs.iter().all(|program| {
             let is_current = |source| {
                 fs::read_to_string(self.source(program)).is_ok_and(|built| built == source)
             };
-            self.program(program).is_file() && step.source.is_none_or(is_current)
+            self.has(program) && step.source.is_none_or(is_current)
         })
     }
 
     /// The text that a program of this crate was built from.
     fn source(&self, program: &str) -> PathBuf {
         self.directory.join(format!("{program}.go"))
+    }
+
+    /// Whether there is a program.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.program(name).is_file()
     }
 
     /// The path of a program.
@@ -201,7 +292,7 @@ fn cache_directory() -> Result<PathBuf, TestbedError> {
         .ok_or_else(|| TestbedError::Needs("HOME or PODIUM_TESTBED_CACHE to be set".to_string()))
 }
 
-fn build_kubernetes(bin: &Path) -> Result<(), TestbedError> {
+fn build_kubernetes(bin: &Path, programs: &[&str]) -> Result<(), TestbedError> {
     let (major, minor) = ("1", "34");
     // Without a version the server says v0.0.0, and clients refuse it.
     let version =
@@ -212,14 +303,10 @@ fn build_kubernetes(bin: &Path) -> Result<(), TestbedError> {
         version("gitMajor", major),
         version("gitMinor", minor),
     ];
-    let packages = [
-        "kube-apiserver",
-        "kube-controller-manager",
-        "kube-scheduler",
-        "kubelet",
-        "kubectl",
-    ]
-    .map(|program| format!("k8s.io/kubernetes/cmd/{program}"));
+    let packages: Vec<String> = programs
+        .iter()
+        .map(|program| format!("k8s.io/kubernetes/cmd/{program}"))
+        .collect();
     let packages: Vec<&str> = packages.iter().map(String::as_str).collect();
     // A trailing slash makes go write every program under its own name.
     go_build("kubernetes", &packages, &flags.join(" "), &bin.join(""))
@@ -234,7 +321,7 @@ fn go_build(
     let directory = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("go")
         .join(module);
-    let mut command = go();
+    let mut command = go()?;
     command
         .current_dir(&directory)
         .args(["build", "-trimpath", "-ldflags", linker_flags, "-o"])
@@ -244,7 +331,7 @@ fn go_build(
 }
 
 fn go_install(bin: &Path, flags: &[&str], packages: &[String]) -> Result<(), TestbedError> {
-    let mut command = go();
+    let mut command = go()?;
     command
         .env("GOBIN", bin)
         .args(["install", "-trimpath", "-ldflags", "-s -w"])
@@ -253,12 +340,15 @@ fn go_install(bin: &Path, flags: &[&str], packages: &[String]) -> Result<(), Tes
     succeed(command, "installing Go programs")
 }
 
-fn go() -> Command {
+fn go() -> Result<Command, TestbedError> {
+    let mut version = Command::new("go");
+    version.arg("version");
+    succeed(version, "finding Go").map_err(|_| TestbedError::Needs("Go".to_string()))?;
     let mut command = Command::new("go");
     command
         .env("CGO_ENABLED", "0")
         .env("GOFLAGS", "-buildvcs=false");
-    command
+    Ok(command)
 }
 
 /// The machine's runc, or Debian's without installing it: other builds lack seccomp, and pods fail without it.

@@ -187,11 +187,13 @@ pub(crate) fn kill_by_command_line(words: &[&str]) {
     found.iter().for_each(Process::kill);
 }
 
-/// When the process began, in ticks; nothing for one that is gone or only waits to be collected.
+/// When the process began, in ticks; nothing for one that is gone or only waits to be collected. Its first thread may wait for that while
+/// others still end and hold its ports.
 fn began(id: i32) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-    if fields.first() == Some(&"Z") {
+    let threads: usize = fields.get(17)?.parse().ok()?;
+    if fields.first() == Some(&"Z") && threads < 2 {
         return None;
     }
     fields.get(19)?.parse().ok()

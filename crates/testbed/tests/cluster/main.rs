@@ -1,10 +1,14 @@
-//! A cluster is started, runs pods that reach its API server, outlives the end of its parts, and is ended without a trace. Needs root and
-//! builds for minutes at its first time, so it runs with `PODIUM_TESTBED_TEST=true`.
+//! A cluster is started, runs pods that reach its API server, outlives the end of its parts, and is ended without a trace. The same for an
+//! API server without a node. Needs root and builds for minutes at its first time, so it runs with `PODIUM_TESTBED_TEST=true`.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A test speaks by failing.
+
+mod api_server;
 
 use podium_testbed::cluster::Cluster;
 use podium_testbed::component::Component;
+use podium_testbed::extent::Extent;
 use podium_testbed::image::{Image, ImageFile, write_archive};
+use podium_testbed::python::python_image;
 use serde_json::{Value, json};
 use std::fs;
 use std::io::Write;
@@ -52,6 +56,15 @@ fn apply(cluster: &Cluster, object: &Value) {
 /// Runs a Job to its end and returns what its container wrote as its last word.
 fn run(cluster: &Cluster, name: &str, script: &str) -> String {
     apply(cluster, &job(name, script));
+    wait_for(cluster, name);
+    let message = "jsonpath={.items[0].status.containerStatuses[0].state.terminated.message}";
+    let label = format!("job-name={name}");
+    cluster
+        .kubectl(&["get", "pods", "-l", &label, "-o", message])
+        .unwrap()
+}
+
+fn wait_for(cluster: &Cluster, name: &str) {
     let done = format!("job/{name}");
     let wait = ["wait", "--for=condition=Complete", &done, "--timeout=60s"];
     if let Err(error) = cluster.kubectl(&wait) {
@@ -59,11 +72,6 @@ fn run(cluster: &Cluster, name: &str, script: &str) -> String {
         let pods = cluster.kubectl(&["describe", "pods"]);
         panic!("{error}\n{logs:?}\n{}", pods.unwrap_or_default());
     }
-    let message = "jsonpath={.items[0].status.containerStatuses[0].state.terminated.message}";
-    let label = format!("job-name={name}");
-    cluster
-        .kubectl(&["get", "pods", "-l", &label, "-o", message])
-        .unwrap()
 }
 
 fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
@@ -145,7 +153,7 @@ fn pods_run_and_nothing_is_left_behind() {
     let directory = std::env::temp_dir().join(format!("podium-testbed-{}", std::process::id()));
     let began = Instant::now();
     let mut step = |step: &str| eprintln!("[{:4.1} s] {step}", began.elapsed().as_secs_f64());
-    let cluster = Cluster::start(&directory, &mut step).unwrap();
+    let cluster = Cluster::start(&directory, Extent::Full, &mut step).unwrap();
     let guard = Guard(directory.clone());
     step("ready");
 
@@ -169,6 +177,8 @@ fn pods_run_and_nothing_is_left_behind() {
     the_audit_log_says_who_asked(&cluster);
     an_image_is_loaded(&cluster);
     step("an image has run");
+    python_runs(&cluster);
+    step("python has run");
     parts_end_and_start(&cluster);
     step("parts have ended and started");
     a_pod_reaches_the_api_server(&cluster, "after");
@@ -264,21 +274,21 @@ fn the_audit_log_says_who_asked(cluster: &Cluster) {
     assert!(lines.iter().all(|line| line["stage"] != "RequestReceived"));
 }
 
-/// The image is the crate's own `pause` below a directory of its own, under another name.
+/// The image is the crate's own `pause` below a directory of its own, under a name that says no registry.
 fn an_image_is_loaded(cluster: &Cluster) {
     let archive = cluster.directory().join("image.tar");
     let image = Image {
-        name: "podium.dev/testbed/test:1".to_string(),
+        name: "test:1".to_string(),
         user: "65532".to_string(),
         entrypoint: vec!["/opt/waits/pause".to_string()],
         working_directory: Some("/opt/waits".to_string()),
         files: vec![ImageFile {
-            source: cluster.program("pause"),
+            source: cluster.program("pause").unwrap(),
             path: "/opt/waits/pause".to_string(),
         }],
     };
     write_archive(&archive, &image).unwrap();
-    cluster.node().import(&archive).unwrap();
+    cluster.node().unwrap().import(&archive).unwrap();
     let container = json!({
         "name": "main",
         "image": image.name,
@@ -301,6 +311,38 @@ fn an_image_is_loaded(cluster: &Cluster) {
         "--timeout=60s",
     ];
     cluster.kubectl(&wait).unwrap();
+}
+
+fn python_runs(cluster: &Cluster) {
+    let archive = cluster.directory().join("python.tar");
+    let image = python_image("python:1").unwrap();
+    write_archive(&archive, &image).unwrap();
+    let size = fs::metadata(&archive).unwrap().len();
+    eprintln!("the image of python has {} MB", size / 1_000_000);
+    assert!(size < 100_000_000);
+    cluster.node().unwrap().import(&archive).unwrap();
+    let program =
+        "import json, math, os, random, hashlib, sqlite3, ssl, subprocess; print(os.getuid())";
+    let container = json!({
+        "name": "main",
+        "image": "python:1",
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["python3", "-c", program],
+        "securityContext": {
+            "runAsNonRoot": true,
+            "readOnlyRootFilesystem": true,
+            "allowPrivilegeEscalation": false,
+            "capabilities": {"drop": ["ALL"]},
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+    });
+    let specification = json!({"restartPolicy": "Never", "containers": [container]});
+    let mut job = job("python", "");
+    job["spec"]["template"]["spec"] = specification;
+    apply(cluster, &job);
+    wait_for(cluster, "python");
+    let said = cluster.kubectl(&["logs", "job/python"]).unwrap();
+    assert_eq!(said, "65532\n");
 }
 
 fn parts_end_and_start(cluster: &Cluster) {

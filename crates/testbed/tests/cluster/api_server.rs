@@ -1,0 +1,232 @@
+//! An API server without a node, by the program that people call.
+
+use crate::{may_run, processes_below};
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+/// The user `nobody`.
+const NOBODY: u32 = 65534;
+
+/// The test bed's program as one user calls it, with one directory.
+struct User {
+    program: PathBuf,
+    id: Option<u32>,
+    folder: PathBuf,
+    assets: Option<PathBuf>,
+}
+
+impl User {
+    fn command(&self, program: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
+        command
+            .args(arguments)
+            .current_dir(&self.folder)
+            .env("PODIUM_TESTBED_DIRECTORY", self.cluster())
+            .env_remove("KUBEBUILDER_ASSETS");
+        if let Some(assets) = &self.assets {
+            command.env("KUBEBUILDER_ASSETS", assets);
+        }
+        if let Some(id) = self.id {
+            // Somebody without Go and without a cache.
+            command.uid(id).gid(id).env("PATH", "/usr/bin:/bin");
+            command.env("HOME", &self.folder);
+            command.env_remove("PODIUM_TESTBED_CACHE");
+            command.env_remove("XDG_CACHE_HOME");
+        }
+        command
+    }
+
+    fn cluster(&self) -> PathBuf {
+        self.folder.join("cluster")
+    }
+
+    fn testbed(&self, arguments: &[&str]) -> Output {
+        self.command(&self.program, arguments).output().unwrap()
+    }
+
+    fn must(&self, arguments: &[&str]) -> String {
+        said(&self.testbed(arguments))
+    }
+
+    fn begin(&self, arguments: &[&str]) -> Child {
+        let mut command = self.command(&self.program, arguments);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().unwrap()
+    }
+
+    /// Brings up a cluster and returns the variables that it prints.
+    fn up(&self) -> BTreeMap<String, String> {
+        exports(&self.must(&["up", "--api-server-only"]))
+    }
+
+    fn kubectl(&self, variables: &BTreeMap<String, String>, arguments: &[&str]) -> Output {
+        let kubectl = Path::new(&variables["KUBECTL"]);
+        let mut command = self.command(kubectl, arguments);
+        command.env("KUBECONFIG", &variables["KUBECONFIG"]);
+        command.output().unwrap()
+    }
+}
+
+/// Ends the cluster of a test that fails.
+impl Drop for User {
+    fn drop(&mut self) {
+        let _ = self.command(&self.program, &["down"]).output();
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn said(output: &Output) -> String {
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn refused(output: &Output) -> String {
+    assert!(!output.status.success());
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn exports(text: &str) -> BTreeMap<String, String> {
+    text.lines()
+        .map(|line| {
+            line.strip_prefix("export ")
+                .unwrap()
+                .split_once('=')
+                .unwrap()
+        })
+        .map(|(name, value)| (name.to_string(), value.to_string()))
+        .collect()
+}
+
+fn folder(name: &str) -> PathBuf {
+    let folder = std::env::temp_dir().join(format!("podium-{name}-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+fn program() -> PathBuf {
+    PathBuf::from(env!("CARGO_BIN_EXE_podium-testbed"))
+}
+
+#[test]
+fn an_api_server_alone_has_its_controllers_and_ups_and_downs_wait_for_each_other() {
+    if !may_run() {
+        return;
+    }
+    let user = User {
+        program: program(),
+        id: None,
+        folder: folder("api-server"),
+        assets: None,
+    };
+    // Whoever is second ends what the first started, and starts its own.
+    let ups = [(); 2].map(|()| user.begin(&["up", "--api-server-only"]));
+    for up in ups {
+        let output = up.wait_with_output().unwrap();
+        assert_eq!(exports(&said(&output))["PODIUM_TESTBED_PODS"], "false");
+    }
+    let variables = user.up();
+    for tool in ["KUBECTL", "HELM", "KUBECONFORM"] {
+        assert!(Path::new(&variables[tool]).is_file());
+    }
+    for part in ["etcd", "kube-apiserver", "kube-controller-manager"] {
+        let lines = processes_below(&user.cluster());
+        let of_part = lines
+            .iter()
+            .filter(|line| line.contains(&format!("/{part} ")));
+        assert_eq!(of_part.count(), 1, "{part}: {lines:?}");
+    }
+    // Who deletes a namespace waits for the controller manager.
+    said(&user.kubectl(&variables, &["create", "namespace", "short"]));
+    said(&user.kubectl(&variables, &["create", "configmap", "-n", "short", "a"]));
+    said(&user.kubectl(
+        &variables,
+        &["delete", "namespace", "short", "--timeout=60s"],
+    ));
+    user.must(&["kill", "kube-controller-manager"]);
+    user.must(&["start", "kube-controller-manager"]);
+    let error = refused(&user.testbed(&["start", "kubelet"]));
+    assert!(
+        error.contains("needs kubelet, and was started without it"),
+        "{error}"
+    );
+    let error = refused(&user.testbed(&["load", "a.tar"]));
+    assert!(error.contains("needs a node"), "{error}");
+    // An end during a start waits, and then ends what was started.
+    let up = user.begin(&["up", "--api-server-only"]);
+    std::thread::sleep(Duration::from_millis(500));
+    user.must(&["down"]);
+    said(&up.wait_with_output().unwrap());
+    assert!(!user.cluster().exists());
+    // A start that dies leaves processes, and the next one ends them.
+    let mut up = user.begin(&["up", "--api-server-only"]);
+    std::thread::sleep(Duration::from_millis(500));
+    up.kill().unwrap();
+    up.wait().unwrap();
+    assert!(!processes_below(&user.cluster()).is_empty());
+    user.up();
+    user.must(&["down"]);
+    assert!(!user.cluster().exists());
+    assert_eq!(processes_below(&user.cluster()), Vec::<String>::new());
+}
+
+#[test]
+fn an_api_server_of_other_programs_needs_no_root() {
+    if !may_run() {
+        return;
+    }
+    // Where programs come from when people have none.
+    let assets =
+        podium_testbed::parts::ready(podium_testbed::extent::Extent::ApiServerOnly, &mut |step| {
+            eprintln!("{step}")
+        });
+    let folder = folder("nobody");
+    let bin = folder.join("assets");
+    fs::create_dir_all(&bin).unwrap();
+    // The user cannot read where they are.
+    for (name, path) in assets.unwrap() {
+        if ["etcd", "kube-apiserver", "kubectl"].contains(&name.as_str()) {
+            fs::copy(path, bin.join(name)).unwrap();
+        }
+    }
+    let copy = folder.join("podium-testbed");
+    fs::copy(program(), &copy).unwrap();
+    fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).unwrap();
+    chown(&folder, Some(NOBODY), Some(NOBODY)).unwrap();
+    let user = User {
+        program: copy,
+        id: Some(NOBODY),
+        folder,
+        assets: Some(bin.clone()),
+    };
+    let variables = user.up();
+    assert_eq!(variables["PODIUM_TESTBED_PODS"], "false");
+    assert_eq!(variables.get("HELM"), None);
+    assert_eq!(variables.get("KUBECONFORM"), None);
+    said(&user.kubectl(&variables, &["create", "configmap", "kept"]));
+    said(&user.kubectl(&variables, &["run", "waits-for-ever", "--image=none:1"]));
+    for part in ["etcd", "kube-apiserver"] {
+        user.must(&["stop", part]);
+        user.must(&["start", part]);
+        user.must(&["kill", part]);
+        user.must(&["start", part]);
+    }
+    said(&user.kubectl(&variables, &["get", "configmap", "kept"]));
+    let error = refused(&user.testbed(&["start", "kube-controller-manager"]));
+    assert!(error.contains("was started without it"), "{error}");
+    assert!(refused(&user.testbed(&["up"])).contains("to run as root"));
+    user.must(&["down"]);
+    assert!(!user.cluster().exists());
+    assert_eq!(processes_below(&user.cluster()), Vec::<String>::new());
+    fs::remove_file(bin.join("etcd")).unwrap();
+    let error = refused(&user.testbed(&["up", "--api-server-only"]));
+    assert!(
+        error.contains("assets/etcd, since KUBEBUILDER_ASSETS is set"),
+        "{error}"
+    );
+}
