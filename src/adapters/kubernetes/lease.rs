@@ -63,11 +63,11 @@ impl Candidate {
     /// Returns once this candidate leads.
     pub async fn acquire(&mut self) {
         loop {
-            match self.try_once().await {
+            match self.try_for(WRITE_TIMEOUT).await {
                 Ok(true) => return,
                 Ok(false) => tokio::time::sleep(RENEWAL / 2).await,
                 Err(error) => {
-                    tracing::warn!(%error, "the lease cannot be read or written");
+                    tracing::warn!(error, "the lease cannot be read or written");
                     tokio::time::sleep(RETRY).await;
                 }
             }
@@ -79,20 +79,29 @@ impl Candidate {
         let mut pause = RENEWAL;
         loop {
             tokio::time::sleep(pause).await;
-            pause = match self.try_once().await {
+            // Whoever gets no answer must not wait for it longer than he leads.
+            let Some(left) = self.permission.left() else {
+                return;
+            };
+            pause = match self.try_for(left.min(WRITE_TIMEOUT)).await {
                 Ok(true) => RENEWAL,
                 Ok(false) => {
                     self.permission.end();
                     return;
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "the lease could not be renewed");
+                    tracing::warn!(error, "the lease could not be renewed");
                     RETRY
                 }
             };
-            if self.permission.left().is_none() {
-                return;
-            }
+        }
+    }
+
+    /// As [`Self::try_once`], for so long at most.
+    async fn try_for(&mut self, limit: Duration) -> Result<bool, String> {
+        match tokio::time::timeout(limit, self.try_once()).await {
+            Ok(tried) => tried.map_err(|error| error.to_string()),
+            Err(_) => Err("the API server did not answer in time".to_string()),
         }
     }
 
@@ -114,11 +123,12 @@ impl Candidate {
                 .await
                 .map(drop)
         };
-        match given_back.await {
-            Ok(()) => tracing::info!("the lease was given back"),
-            Err::<(), kube::Error>(error) => {
-                tracing::warn!(%error, "the lease could not be given back")
+        match tokio::time::timeout(WRITE_TIMEOUT, given_back).await {
+            Ok(Ok(())) => tracing::info!("the lease was given back"),
+            Ok(Err::<(), kube::Error>(error)) => {
+                tracing::warn!(%error, "the lease could not be given back");
             }
+            Err(_) => tracing::warn!("the lease could not be given back in time"),
         }
     }
 
