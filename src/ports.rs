@@ -166,6 +166,29 @@ pub struct RunRequest<'a> {
     pub labels: BTreeMap<String, String>,
 }
 
+impl RunRequest<'_> {
+    /// Which run this asks for.
+    #[must_use]
+    pub fn id(&self) -> RunId<'_> {
+        RunId {
+            name: &self.name,
+            attempt: self.attempt,
+            owner: self.owner.as_ref().map(|owner| owner.uid.as_str()),
+        }
+    }
+}
+
+/// Which run is meant. An object that was deleted and made anew under its name has runs of its own.
+#[derive(Clone, Copy, Debug)]
+pub struct RunId<'a> {
+    /// Name of the trial or of the scorer.
+    pub name: &'a str,
+    /// Which attempt, from 1.
+    pub attempt: u32,
+    /// Uid of the object that the run belongs to.
+    pub owner: Option<&'a str>,
+}
+
 /// What became of an attempt to start a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Started {
@@ -185,18 +208,14 @@ pub trait TrialRunner: Send + Sync {
         request: &RunRequest<'_>,
     ) -> impl Future<Output = Result<Option<String>, PortError>> + Send;
     /// The run of an attempt.
-    fn observe(
-        &self,
-        name: &str,
-        attempt: u32,
-    ) -> impl Future<Output = Result<Run, PortError>> + Send;
+    fn observe(&self, run: RunId<'_>) -> impl Future<Output = Result<Run, PortError>> + Send;
     /// Starts an attempt; one that runs or ran is left alone.
     fn start(
         &self,
         request: &RunRequest<'_>,
     ) -> impl Future<Output = Result<Started, PortError>> + Send;
     /// Ends an attempt that runs; one that does not is left alone.
-    fn stop(&self, name: &str, attempt: u32) -> impl Future<Output = Result<(), PortError>> + Send;
+    fn stop(&self, run: RunId<'_>) -> impl Future<Output = Result<(), PortError>> + Send;
 }
 
 /// How far a comparison is.

@@ -4,7 +4,8 @@ use super::champion_status::{Shown, status_of};
 use super::evaluation::{FAILED, FINISHED};
 use super::{Engine, Left, in_words, missing};
 use crate::ports::{
-    Cluster, ModelRegistry as _, ObjectStore, PortError, Ports, RunRequest, Started, TrialRunner,
+    Cluster, ModelRegistry as _, ObjectStore, PortError, Ports, RunId, RunRequest, Started,
+    TrialRunner,
 };
 use crate::trials::expansion::expand;
 use kube::{Resource, ResourceExt};
@@ -214,8 +215,12 @@ impl<P: Ports> Engine<P> {
         let name = scorer_name(object, version);
         let mut attempt = 1;
         loop {
-            let run = self.ports.runner().observe(&name, attempt).await?;
-            match run {
+            let run = self.ports.runner().observe(RunId {
+                name: &name,
+                attempt,
+                owner: object.metadata.uid.as_deref(),
+            });
+            match run.await? {
                 Run::Ended(ended) if matches!(ended.exit, Exit::Infrastructure(_)) => attempt += 1,
                 other => return Ok((attempt, other)),
             }

@@ -1,7 +1,7 @@
 //! One trial: its run is looked at, its end is judged, its record is stored before the next run is started.
 
 use super::{Engine, Left, story};
-use crate::ports::{Cluster, Events, PortError, Ports, RunRequest, Started, TrialRunner};
+use crate::ports::{Cluster, Events, PortError, Ports, RunId, RunRequest, Started, TrialRunner};
 use crate::trials::expansion::expand;
 use kube::{Resource, ResourceExt};
 use podium_api::convert::{
@@ -58,16 +58,12 @@ impl<P: Ports> Engine<P> {
         trial: &Trial,
     ) -> Result<Left, PortError> {
         let record = record_of(trial.status.as_ref());
-        let attempt = record.current_attempt();
-        let run = self
-            .ports
-            .runner()
-            .observe(&trial.name_any(), attempt)
-            .await?;
+        let run = run_id(trial, record.current_attempt());
+        let run = self.ports.runner().observe(run).await?;
         let mut plan = self.plan_trial(job, search, runs, trial, &record, &run);
         let acted = plan.record != record || plan.action.is_some();
         if let Some(TrialAction::Stop { attempt }) = plan.action {
-            self.ports.runner().stop(&trial.name_any(), attempt).await?;
+            self.ports.runner().stop(run_id(trial, attempt)).await?;
         }
         self.store_trial(job, runs, trial, &record, &plan.record)
             .await?;
@@ -148,12 +144,11 @@ impl<P: Ports> Engine<P> {
         reason: Reason,
     ) -> Result<(), PortError> {
         let record = record_of(trial.status.as_ref());
-        let (name, attempt) = (trial.name_any(), record.current_attempt());
-        let run = self.ports.runner().observe(&name, attempt).await?;
-        if matches!(run, Run::Ended(_)) {
+        let run = run_id(trial, record.current_attempt());
+        if matches!(self.ports.runner().observe(run).await?, Run::Ended(_)) {
             return Ok(());
         }
-        self.ports.runner().stop(&name, attempt).await?;
+        self.ports.runner().stop(run).await?;
         let stopped = trial::stopped(&record, reason, self.now());
         self.store_trial(job, runs, trial, &record, &stopped).await
     }
@@ -203,6 +198,14 @@ pub(super) fn belongs_to(trial: &Trial, job: &TuningJob) -> bool {
             .owner_references()
             .iter()
             .any(|owner| Some(&owner.uid) == job.metadata.uid.as_ref())
+}
+
+fn run_id(trial: &Trial, attempt: u32) -> RunId<'_> {
+    RunId {
+        name: trial.metadata.name.as_deref().unwrap_or_default(),
+        attempt,
+        owner: trial.metadata.uid.as_deref(),
+    }
 }
 
 fn is_refit(trial: &Trial) -> bool {

@@ -5,7 +5,7 @@ use super::ports::LocalPorts;
 use super::state::{StateDirectory, bump_resource_version};
 use super::state_root;
 use crate::engine::{Conduct, Engine, Left};
-use crate::ports::{Clock, Cluster, PortError, Ports, TrialRunner};
+use crate::ports::{Clock, Cluster, PortError, Ports, RunId, TrialRunner};
 use kube::ResourceExt;
 use podium_api::convert::record_of;
 use podium_api::{ChampionPolicy, Evaluation, Trial, TuningJob};
@@ -153,7 +153,12 @@ impl Session {
     pub async fn stop_trials(&self) -> Result<usize, SessionError> {
         let running = self.running().await?;
         for (name, attempt) in &running {
-            self.engine.ports().runner().stop(name, *attempt).await?;
+            let run = RunId {
+                name,
+                attempt: *attempt,
+                owner: None,
+            };
+            self.engine.ports().runner().stop(run).await?;
         }
         Ok(running.len())
     }

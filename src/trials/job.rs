@@ -1,14 +1,13 @@
 //! A trial is a Job.
 
-use super::job_manifest::{ATTEMPT_LABEL, job_manifest, job_name};
+use super::job_manifest::{ATTEMPT_LABEL, OWNER_LABEL, job_manifest, job_name};
 use super::job_state::{Known, lacks_the_end, run_of};
 use crate::adapters::clock::SystemClock;
 use crate::adapters::kubernetes::stores::Stores;
 use crate::adapters::kubernetes::{cluster::FIELD_MANAGER, in_words, port_error};
-use crate::ports::{Clock, PortError, RunRequest, Started, TrialRunner};
+use crate::ports::{Clock, PortError, RunId, RunRequest, Started, TrialRunner};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Event, Pod};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::{DeleteParams, ListParams, PostParams, Preconditions};
 use kube::{Api, Client, ResourceExt};
 use podium_api::TRIAL_LABEL;
@@ -39,19 +38,31 @@ impl JobRunner {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
-    fn pods_of(&self, trial: &str, attempt: u32) -> Vec<Pod> {
-        let attempt = attempt.to_string();
+    /// The Job of a run, unless another object's Job has its name.
+    fn job_of(&self, run: RunId<'_>) -> Option<Arc<Job>> {
+        let name = job_name(run.name, run.attempt);
+        let found = self.stores.jobs.get(&self.namespace, &name);
+        found.filter(|job| is_owned(job, run.owner))
+    }
+
+    fn pods_of(&self, run: RunId<'_>) -> Vec<Pod> {
+        let attempt = run.attempt.to_string();
         let wanted = |pod: &Pod| {
             let label = |key: &str| pod.labels().get(key).map(String::as_str);
-            label(TRIAL_LABEL) == Some(trial) && label(ATTEMPT_LABEL) == Some(&attempt)
+            label(TRIAL_LABEL) == Some(run.name)
+                && label(ATTEMPT_LABEL) == Some(&attempt)
+                && label(OWNER_LABEL) == run.owner
         };
         let pods = self.stores.pods.list(&self.namespace, wanted);
         pods.into_iter().map(Arc::unwrap_or_clone).collect()
     }
 
     /// The pods of a Job as the API server has them now.
-    async fn read_pods(&self, trial: &str, attempt: u32) -> Result<Vec<Pod>, PortError> {
-        let selector = format!("{TRIAL_LABEL}={trial},{ATTEMPT_LABEL}={attempt}");
+    async fn read_pods(&self, run: RunId<'_>) -> Result<Vec<Pod>, PortError> {
+        let RunId { name, attempt, .. } = run;
+        let owner = run.owner.unwrap_or_default();
+        let selector =
+            format!("{TRIAL_LABEL}={name},{ATTEMPT_LABEL}={attempt},{OWNER_LABEL}={owner}");
         let pods: Api<Pod> = Api::namespaced(self.client.clone(), &self.namespace);
         let found = pods.list(&ListParams::default().labels(&selector)).await;
         found
@@ -87,7 +98,7 @@ impl JobRunner {
         let name = job_name(&request.name, request.attempt);
         let there = self.jobs().get_opt(&name).await;
         match there.map_err(|error| port_error(&error))? {
-            Some(job) if is_owned(&job, request.owner.as_ref()) => {
+            Some(job) if is_owned(&job, request.id().owner) => {
                 self.stores.jobs.wrote(job);
                 Ok(Started::Already)
             }
@@ -98,11 +109,10 @@ impl JobRunner {
     }
 }
 
-fn is_owned(job: &Job, owner: Option<&OwnerReference>) -> bool {
-    let owner = owner.map(|owner| &owner.uid);
+fn is_owned(job: &Job, owner: Option<&str>) -> bool {
     job.owner_references()
         .iter()
-        .any(|reference| Some(&reference.uid) == owner)
+        .any(|reference| Some(reference.uid.as_str()) == owner)
 }
 
 impl TrialRunner for JobRunner {
@@ -119,15 +129,12 @@ impl TrialRunner for JobRunner {
         }
     }
 
-    async fn observe(&self, name: &str, attempt: u32) -> Result<Run, PortError> {
-        let job = self
-            .stores
-            .jobs
-            .get(&self.namespace, &job_name(name, attempt));
-        let mut pods = self.pods_of(name, attempt);
+    async fn observe(&self, run: RunId<'_>) -> Result<Run, PortError> {
+        let job = self.job_of(run);
+        let mut pods = self.pods_of(run);
         // Jobs and pods are watched apart: the end of a Job may be seen before that of its pod.
         if job.as_ref().is_some_and(|job| lacks_the_end(job, &pods)) {
-            pods = self.read_pods(name, attempt).await?;
+            pods = self.read_pods(run).await?;
         }
         let refusal = job.as_ref().and_then(|job| self.refusal_of(job));
         Ok(run_of(Known {
@@ -154,9 +161,8 @@ impl TrialRunner for JobRunner {
         }
     }
 
-    async fn stop(&self, name: &str, attempt: u32) -> Result<(), PortError> {
-        let name = job_name(name, attempt);
-        let Some(job) = self.stores.jobs.get(&self.namespace, &name) else {
+    async fn stop(&self, run: RunId<'_>) -> Result<(), PortError> {
+        let Some(job) = self.job_of(run) else {
             return Ok(());
         };
         let parameters = DeleteParams::background().preconditions(Preconditions {
@@ -165,7 +171,7 @@ impl TrialRunner for JobRunner {
         });
         let path = <Job as kube::Resource>::url_path(&(), Some(&self.namespace));
         let asked = kube::core::Request::new(path)
-            .delete(&name, &parameters)
+            .delete(&job.name_any(), &parameters)
             .map_err(|error| PortError::Permanent(error.to_string()))?;
         match self.client.request::<Value>(asked).await {
             Ok(_) => Ok(()),

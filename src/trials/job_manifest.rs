@@ -7,6 +7,8 @@ use serde_json::{Map, Value, json};
 pub const CONTAINER_ANNOTATION: &str = "podium.dev/container";
 /// Label of a Job and its pods: the number of the attempt.
 pub const ATTEMPT_LABEL: &str = "podium.dev/attempt";
+/// Label of a Job and its pods: uid of the trial. A trial made anew under the name of a deleted one must not take over its pods.
+pub const OWNER_LABEL: &str = "podium.dev/owner";
 
 /// Name of the Job of an attempt. The last two numbers of it are the trial's and the attempt's, so no two are alike.
 #[must_use]
@@ -26,6 +28,9 @@ pub fn job_manifest(request: &RunRequest<'_>, namespace: &str) -> Value {
         ATTEMPT_LABEL.to_string(),
         json!(request.attempt.to_string()),
     );
+    if let Some(owner) = &request.owner {
+        labels.insert(OWNER_LABEL.to_string(), json!(owner.uid));
+    }
     let mut spec = request.job.clone();
     // A trial that fails by itself has failed; what the infrastructure ends is run again by Podium.
     spec.entry("backoffLimit").or_insert(json!(0));

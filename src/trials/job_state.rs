@@ -176,11 +176,11 @@ fn exit_of(pod: &Pod, container: Option<&str>) -> Exit {
     if is_deleted(pod) {
         return Exit::Infrastructure("its pod was deleted".to_string());
     }
+    // Init containers decide only where they kept the container from running: a sidecar among them is ended by a signal afterwards.
     let initial = status.init_container_statuses.iter().flatten();
-    let of_initial = initial
-        .filter_map(terminated_of)
-        .find(|end| end.exit_code != 0);
-    match of_initial.or_else(|| terminated(pod, container)) {
+    let mut of_initial = initial.filter_map(terminated_of);
+    let of_initial = || of_initial.find(|end| end.exit_code != 0);
+    match terminated(pod, container).or_else(of_initial) {
         Some(end) => exit_of_container(end),
         None => Exit::Infrastructure(format!(
             "its pod failed before its container ran: {reason} {}",

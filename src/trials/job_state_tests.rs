@@ -119,6 +119,15 @@ fn a_failed_init_container_decides() {
 }
 
 #[test]
+fn a_sidecar_that_was_ended_afterwards_does_not_decide() {
+    let mut pod = mk_failed(json!({"exitCode": 3}));
+    let sidecar = json!({"name": "proxy", "image": "", "imageID": "", "ready": false, "restartCount": 0, "state": {"terminated": {"exitCode": 137}}});
+    let status = pod.status.as_mut().unwrap();
+    status.init_container_statuses = Some(vec![serde_json::from_value(sidecar).unwrap()]);
+    assert_eq!(exit(pod), Exit::Code(3));
+}
+
+#[test]
 fn the_log_of_a_failure_is_its_message() {
     let pod = mk_failed(json!({"exitCode": 1, "message": "a\nb\n\nc\nKeyError: auc\n"}));
     let Run::Ended(ended) = run(Some(&mk_job(failed("BackoffLimitExceeded"))), &[pod]) else {

@@ -2,7 +2,7 @@
 
 use super::run_directory::{HowEnded, Request, RunDirectory, Started};
 use super::template::{Process, process_of};
-use crate::ports::{PortError, RunRequest, Started as StartOutcome, TrialRunner};
+use crate::ports::{PortError, RunId, RunRequest, Started as StartOutcome, TrialRunner};
 use podium_core::time::Timestamp;
 use podium_core::tuning::trial::{EndedRun, Exit, Reason, Run};
 use rustix::process::{Pid, Signal, kill_process};
@@ -92,8 +92,8 @@ impl ProcessRunner {
 }
 
 impl TrialRunner for ProcessRunner {
-    async fn observe(&self, name: &str, attempt: u32) -> Result<Run, PortError> {
-        let directory = self.directory(name, attempt);
+    async fn observe(&self, run: RunId<'_>) -> Result<Run, PortError> {
+        let directory = self.directory(run.name, run.attempt);
         if let Some(run) = ended_run(&directory)? {
             return Ok(run);
         }
@@ -159,8 +159,8 @@ impl TrialRunner for ProcessRunner {
         Ok(StartOutcome::Now)
     }
 
-    async fn stop(&self, name: &str, attempt: u32) -> Result<(), PortError> {
-        let directory = self.directory(name, attempt);
+    async fn stop(&self, run: RunId<'_>) -> Result<(), PortError> {
+        let directory = self.directory(run.name, run.attempt);
         let supervised = directory.path().is_dir() && directory.lock()?.is_none();
         let supervisor = directory
             .started()?

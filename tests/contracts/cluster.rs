@@ -1,97 +1,16 @@
-//! Objects: created once, statuses written alone, listed by name.
+//! The state directory keeps the laws of a cluster.
 
-use kube::ResourceExt;
-use podium_api::{Trial, TrialSpec, TrialStatus};
+use crate::cluster_laws::*;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use podium_operator::local::state::StateDirectory;
-use podium_operator::ports::{Cluster, Created};
-use std::collections::BTreeMap;
 
-fn trial(name: &str, seed: i64) -> Trial {
-    Trial::new(
-        name,
-        TrialSpec {
-            index: 1,
-            parameters: BTreeMap::new(),
-            seed,
-            origin: "Random".to_string(),
-        },
-    )
-}
-
-async fn an_object_is_created_once_and_kept(cluster: &impl Cluster) {
-    assert!(cluster.get::<Trial>("a").await.unwrap().is_none());
-    assert_eq!(cluster.create(&trial("a", 1)).await.unwrap(), Created::New);
-    assert_eq!(
-        cluster.create(&trial("a", 2)).await.unwrap(),
-        Created::Existed
-    );
-    let stored = cluster.get::<Trial>("a").await.unwrap().unwrap();
-    assert_eq!(stored.spec.seed, 1);
-    assert!(stored.uid().is_some() && stored.creation_timestamp().is_some());
-    assert_eq!(stored.metadata.generation, Some(1));
-}
-
-async fn a_status_is_written_and_nothing_else(cluster: &impl Cluster) {
-    cluster.create(&trial("a", 1)).await.unwrap();
-    let mut changed = cluster.get::<Trial>("a").await.unwrap().unwrap();
-    changed.spec.seed = 99;
-    changed.status = Some(TrialStatus {
-        phase: Some("Running".to_string()),
-        objective: Some(0.1 + 0.2),
-        ..TrialStatus::default()
-    });
-    cluster.write_status(&changed).await.unwrap();
-    let stored = cluster.get::<Trial>("a").await.unwrap().unwrap();
-    assert_eq!(stored.spec.seed, 1);
-    assert_eq!(stored.status, changed.status, "a number lost a bit");
-}
-
-async fn a_status_without_a_change_is_not_written(cluster: &impl Cluster) {
-    cluster.create(&trial("a", 1)).await.unwrap();
-    let mut object = cluster.get::<Trial>("a").await.unwrap().unwrap();
-    object.status = Some(TrialStatus::default());
-    cluster.write_status(&object).await.unwrap();
-    let first = cluster.get::<Trial>("a").await.unwrap().unwrap();
-    cluster.write_status(&object).await.unwrap();
-    let second = cluster.get::<Trial>("a").await.unwrap().unwrap();
-    assert_ne!(object.resource_version(), first.resource_version());
-    assert_eq!(first.resource_version(), second.resource_version());
-}
-
-async fn lists_are_complete_and_in_order(cluster: &impl Cluster) {
-    for name in ["b", "a", "c-10", "c-9"] {
-        cluster.create(&trial(name, 1)).await.unwrap();
-    }
-    let names: Vec<String> = cluster
-        .list::<Trial>()
-        .await
-        .unwrap()
-        .iter()
-        .map(ResourceExt::name_any)
-        .collect();
-    assert_eq!(names, ["a", "b", "c-10", "c-9"]);
-}
-
-async fn a_name_that_is_no_name_is_refused(cluster: &impl Cluster) {
-    for name in ["", "../a", "A", ".a"] {
-        assert!(cluster.create(&trial(name, 1)).await.is_err(), "{name}");
-    }
-    let mut missing = trial("missing", 1);
-    missing.status = Some(TrialStatus::default());
-    let error = cluster
-        .write_status(&missing)
-        .await
-        .unwrap_err()
-        .to_string();
-    assert!(error.contains("not found"), "{error}");
-}
-
-fn directory() -> (StateDirectory, tempfile::TempDir) {
+fn directory() -> (Case<StateDirectory>, tempfile::TempDir) {
     let directory = tempfile::tempdir().unwrap();
-    (
-        StateDirectory::new(directory.path().join("state")),
-        directory,
-    )
+    let case = Case {
+        cluster: StateDirectory::new(directory.path().join("state")),
+        owner: OwnerReference::default(),
+    };
+    (case, directory)
 }
 
 suite! {

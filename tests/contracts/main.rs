@@ -33,7 +33,9 @@ pub(crate) use laws_of;
 
 mod clock;
 mod cluster;
+mod cluster_laws;
 mod evaluator;
 mod object_store;
 mod registry;
+mod runner_laws;
 mod trial_runner;
