@@ -9,16 +9,17 @@ use crate::ports::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Resource, ResourceExt};
 use podium_api::convert::{
-    TrialSettings, from_time, record_of, settled_condition, trial_settings, tuning_settings,
-    with_conditions,
+    TrialSettings, from_time, name_of, record_of, settled_condition, trial_settings,
+    tuning_settings, with_conditions,
 };
 use podium_api::tuning_job::{RegisteredVersion, TuningJobStatus};
 use podium_api::{ModelRegistry, TUNING_JOB_LABEL, Trial, TrialSpec, TuningJob};
 use podium_core::time::Timestamp;
-use podium_core::tuning::conditions::{Condition, Status};
+use podium_core::tuning::conditions::conditions_of;
 use podium_core::tuning::expiry::{Expiry, expiry};
 use podium_core::tuning::{
-    Action, NewTrial, ObservedTrial, REFIT_ORIGIN, Reason, Registered, Settings, TuningInput, plan,
+    self, Action, DELETING, NewTrial, ObservedTrial, Phase, REFIT_ORIGIN, Reason, Registered,
+    Settings, TuningInput,
 };
 use std::collections::BTreeMap;
 
@@ -106,11 +107,11 @@ impl<P: Ports> Engine<P> {
             .map(|trial| observed_trial(trial, search))
             .collect();
         let before = observed.job.status.clone().unwrap_or_default();
-        let started = before.start_time.as_ref().map(from_time);
-        let input = TuningInput {
+        let started = before.start_time.as_ref().map_or(now, from_time);
+        let mut input = TuningInput {
             settings: search,
             trials: &trials,
-            started: Some(started.unwrap_or(now)),
+            started: Some(started),
             ended: None,
             registered: before.registered.as_ref().map(|r| Registered {
                 model: r.model.clone(),
@@ -119,9 +120,26 @@ impl<P: Ports> Engine<P> {
             blocked: self.refusal(observed, runs).await?,
             deleting: is_deleted(&observed.job),
         };
-        let plan = plan(&input, now);
-        let mut status = status_of(observed, &before, &plan.report, now);
+        // A search that had ended is judged as of then: what changed since is its specification and not how long it took.
+        let completed = before.completion_time.as_ref().map(from_time);
+        let mut plan = tuning::plan(&input, completed.unwrap_or(now));
+        if completed.is_some() && plan.report.ended.is_none() && !input.deleting {
+            // It goes on, and its deadline counts from here.
+            input.started = Some(now);
+            plan = tuning::plan(&input, now);
+        }
+        // Before the report, which says what stands in the way of a trial.
+        let created = self.create_trials(&observed.job, &plan.actions).await;
+        if let Err(PortError::Permanent(why)) = &created {
+            input.blocked = Some(why.clone());
+            plan = tuning::plan(&input, now);
+        }
+        let started = input.started.unwrap_or(now);
+        let mut status = status_of(observed, &before, &plan.report, started, now);
         let put_off = self.report(&observed.job, &before, &status, now).await?;
+        if let Err(error @ PortError::Transient(_)) = created {
+            return Err(error);
+        }
         for action in &plan.actions {
             if let Some(registered) = self.carry_out(observed, runs, action).await? {
                 status.registered = Some(registered);
@@ -138,6 +156,16 @@ impl<P: Ports> Engine<P> {
             waiting: false,
             look_again_at: look_again_at.into_iter().flatten().min(),
         })
+    }
+
+    async fn create_trials(&self, job: &TuningJob, actions: &[Action]) -> Result<(), PortError> {
+        for action in actions {
+            if let Action::CreateTrial(new) = action {
+                let trial = trial_object(job, new);
+                self.ports.cluster().create(&trial).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Writes a status that says something new. Mere counts wait until the last write is some seconds old;
@@ -200,13 +228,8 @@ impl<P: Ports> Engine<P> {
         action: &Action,
     ) -> Result<Option<RegisteredVersion>, PortError> {
         match action {
-            Action::CreateTrial(new) => {
-                self.ports
-                    .cluster()
-                    .create(&trial_object(&observed.job, new))
-                    .await?;
-                Ok(None)
-            }
+            // Done before the report.
+            Action::CreateTrial(_) => Ok(None),
             Action::StopTrial { name, reason } => {
                 if let Some(trial) = observed.trials.iter().find(|t| &t.name_any() == name) {
                     self.stop_trial(&observed.job, runs, trial, *reason).await?;
@@ -290,23 +313,16 @@ impl<P: Ports> Engine<P> {
         message: &str,
         now: Timestamp,
     ) -> Result<(), PortError> {
-        let condition = |kind, status| Condition {
-            kind,
-            status,
-            reason: Reason::InvalidSpec.as_str().to_string(),
-            message: message.to_string(),
+        let (phase, reason, message) = if is_deleted(&job) {
+            (Phase::Terminating, Reason::Deleted, DELETING)
+        } else {
+            (Phase::Blocked, Reason::InvalidSpec, message)
         };
-        let said = [
-            condition("Ready", Status::False),
-            condition("Succeeded", Status::Unknown),
-            condition("Finished", Status::False),
-            condition("Suspended", Status::False),
-            condition("Stalled", Status::True),
-        ];
+        let said = conditions_of(phase, reason, message);
         let before = job.status.clone().unwrap_or_default();
         let generation = job.metadata.generation;
         let status = TuningJobStatus {
-            phase: Some("Blocked".to_string()),
+            phase: Some(name_of(phase)),
             observed_generation: generation,
             conditions: with_conditions(&before.conditions, &said, generation, now),
             ..before.clone()

@@ -63,6 +63,7 @@ pub(super) fn status_of(
     observed: &Observed,
     before: &TuningJobStatus,
     report: &TuningReport,
+    started: Timestamp,
     now: Timestamp,
 ) -> TuningJobStatus {
     let generation = observed.job.metadata.generation;
@@ -72,11 +73,11 @@ pub(super) fn status_of(
         observed_generation: generation,
         phase: Some(name_of(report.phase)),
         conditions: with_conditions(&before.conditions, &conditions(report), generation, now),
-        start_time: before.start_time.clone().or_else(|| Some(to_time(now))),
-        completion_time: before
-            .completion_time
-            .clone()
-            .or_else(|| report.finished.then(|| to_time(now))),
+        start_time: Some(to_time(started)),
+        // A search that goes on after its end has not ended.
+        completion_time: report
+            .finished
+            .then(|| before.completion_time.clone().unwrap_or_else(|| to_time(now))),
         trials: Some(TrialCounts {
             total: number(counts.total),
             pending: number(counts.pending),

@@ -70,7 +70,7 @@ impl KubernetesCluster {
                 self.wrote(there);
                 Ok(Created::Existed)
             }
-            _ => Err(PortError::Transient(format!(
+            _ => Err(PortError::Permanent(format!(
                 "{} \"{name}\" exists and belongs to something else; it is waited for until it is gone",
                 K::plural(&())
             ))),
@@ -152,8 +152,7 @@ impl Cluster for KubernetesCluster {
         }
         // A status is never written over a specification that it was not made of: with uid and version the write reaches this
         // very object, unchanged but for statuses since, or nothing.
-        let unchanged =
-            known.filter(|known| known.meta().generation == object.meta().generation);
+        let unchanged = known.filter(|known| known.meta().generation == object.meta().generation);
         let version = unchanged.map_or_else(
             || object.resource_version(),
             |known| known.resource_version(),

@@ -290,6 +290,9 @@ pub fn trial_settings(spec: &TuningJobSpec) -> Result<TrialSettings, Vec<SpecPro
     if spec.trial.job.is_none() && spec.trial.resource.is_none() {
         problems.add("trial", "exactly one of `job` and `resource` must be set");
     }
+    if let Some(template) = &template {
+        require_named_containers(spec, template, &mut problems);
+    }
     let known: BTreeSet<&str> = FAILURE_RULE_VARIABLES.into_iter().collect();
     let mut failure_rules = Vec::new();
     for (position, rule) in spec.trial.failure_rules.iter().enumerate() {
@@ -318,6 +321,29 @@ pub fn trial_settings(spec: &TuningJobSpec) -> Result<TrialSettings, Vec<SpecPro
         output_uri: spec.trial.output_uri.clone(),
         failure_rules,
     })
+}
+
+/// A container that is not there would never report anything.
+fn require_named_containers(
+    spec: &TuningJobSpec,
+    template: &PodTemplateSpec,
+    problems: &mut Problems,
+) {
+    let pod = template.spec.as_ref();
+    let containers = pod.map(|pod| pod.containers.as_slice()).unwrap_or_default();
+    for (position, source) in spec.metrics.sources.iter().enumerate() {
+        let named = source.termination_message.as_ref();
+        let Some(name) = named.and_then(|source| source.container.as_ref()) else {
+            continue;
+        };
+        if containers.iter().all(|container| &container.name != name) {
+            let path = format!("metrics.sources[{position}].terminationMessage.container");
+            let message = format!(
+                "must be the name of a container in `trial.job.template`, which has no `{name}`"
+            );
+            problems.add(&path, message);
+        }
+    }
 }
 
 /// The Job's specification as it was written.

@@ -2,7 +2,7 @@
 //!
 //! Conditions that are abnormal when true (`Reconciling`, `Stalled`) are absent instead of false.
 
-use super::{Phase, TuningReport};
+use super::{Phase, Reason, TuningReport};
 
 /// `status` of a condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,8 +43,14 @@ pub struct Condition {
 /// The conditions that go with a report, in a fixed order.
 #[must_use]
 pub fn conditions(report: &TuningReport) -> Vec<Condition> {
+    conditions_of(report.phase, report.reason, &report.message)
+}
+
+/// The conditions that go with a phase, in a fixed order.
+#[must_use]
+pub fn conditions_of(phase: Phase, reason: Reason, message: &str) -> Vec<Condition> {
     use Status::{False, True, Unknown};
-    let (ready, reconciling, stalled, succeeded, finished, suspended) = match report.phase {
+    let (ready, reconciling, stalled, succeeded, finished, suspended) = match phase {
         Phase::Pending => (False, true, false, Unknown, False, False),
         Phase::Running => (True, false, false, Unknown, False, False),
         Phase::Suspended => (True, false, false, Unknown, False, True),
@@ -71,8 +77,8 @@ pub fn conditions(report: &TuningReport) -> Vec<Condition> {
         .map(|(kind, status)| Condition {
             kind,
             status,
-            reason: report.reason.as_str().to_string(),
-            message: report.message.clone(),
+            reason: reason.as_str().to_string(),
+            message: message.to_string(),
         })
         .collect()
 }

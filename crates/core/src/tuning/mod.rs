@@ -16,7 +16,7 @@ mod tests;
 
 pub use ending::Ending;
 pub use reason::Reason;
-pub use report::{Best, Counts, Phase, TuningReport};
+pub use report::{Best, Counts, DELETING, Phase, TuningReport};
 
 use crate::objective::Objective;
 use crate::random::Stream;

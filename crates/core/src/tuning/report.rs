@@ -8,6 +8,9 @@ use crate::value::Configuration;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+/// What is said of a search that is being deleted.
+pub const DELETING: &str = "the search and its trials are being deleted";
+
 /// Where a search is, in one word; derived from the conditions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Phase {
@@ -188,8 +191,7 @@ fn situation(
     ended: Option<&Ending>,
 ) -> (Phase, Reason, String) {
     if input.deleting {
-        let message = "the search and its trials are being deleted".to_string();
-        return (Phase::Terminating, Reason::Deleted, message);
+        return (Phase::Terminating, Reason::Deleted, DELETING.to_string());
     }
     if let Some(ending) = ended {
         return after_the_search(input, counts, ending);

@@ -347,3 +347,26 @@ fn the_conditions_follow_the_state_table() {
     stalled.push(("Stalled", True));
     assert_eq!(row(&failed), stalled);
 }
+
+#[test]
+fn a_run_that_a_rule_repeats_was_not_lost() {
+    let rule = trial::FailureRule {
+        when: crate::expression::Expression::compile("exitCode == 75", None).unwrap(),
+        action: trial::FailureAction::Retry,
+    };
+    // An input borrows its rules for as long as it likes.
+    let rules = Box::leak(Box::new([rule]));
+    let ended = mk_ended(Exit::Code(75), None);
+    let again = step_with(&TrialRecord::default(), &ended, |input| {
+        input.failure_rules = rules;
+    });
+    assert_eq!(again.action, Some(TrialAction::Start { attempt: 2 }));
+    assert_eq!(
+        again.record.message,
+        "run 1 ended: the container exited with code 75; its last lines: Traceback: boom; it is run again"
+    );
+    assert_eq!(
+        again.record.attempts[0].reason,
+        Some(TrialReason::FailureRule)
+    );
+}

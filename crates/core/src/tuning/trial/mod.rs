@@ -327,13 +327,17 @@ fn again(input: &TrialInput<'_>, plan: &mut TrialPlan, reason: Reason, why: &str
     if lost > input.max_infrastructure_failures {
         record.phase = Phase::Failed;
         record.reason = Some(Reason::TooManyInfrastructureFailures);
-        record.message =
-            format!("{lost} runs were lost to the infrastructure; the last one: {why}");
+        record.message = format!("{lost} runs ended without deciding it; the last one: {why}");
         record.completion = Some(run.ended);
         return;
     }
     record.phase = Phase::Pending;
-    record.message = format!("run {lost} was lost: {why}; it is run again");
+    // A rule of the user's speaks of a run that ended by itself.
+    let ended = match reason {
+        Reason::FailureRule => "ended",
+        _ => "was lost",
+    };
+    record.message = format!("run {lost} {ended}: {why}; it is run again");
     start(input, plan);
 }
 
