@@ -145,6 +145,7 @@ pub(super) fn watch(
             stores.pods.watched(event);
             if let Some(pod) = touched(event) {
                 wake.trial_of(pod);
+                wake.job_of(pod);
             }
         }
     };

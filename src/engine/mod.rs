@@ -49,7 +49,14 @@ pub struct Engine<P> {
     ports: P,
     conduct: Conduct,
     // By uid of the search. Lost with the process, which costs one early write.
-    reports: Mutex<HashMap<String, Timestamp>>,
+    reports: Mutex<HashMap<String, Reported>>,
+}
+
+/// When a search's status was last written, and when it was first seen to differ since.
+#[derive(Clone, Copy, Debug)]
+struct Reported {
+    at: Timestamp,
+    differs_since: Option<Timestamp>,
 }
 
 /// What a reconcile left.
@@ -97,10 +104,15 @@ impl<P: Ports> Engine<P> {
         self.ports.clock().now()
     }
 
-    /// When the status of a search was last written.
-    fn last_report(&self, key: &str) -> Option<Timestamp> {
-        let reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
-        reports.get(key).copied()
+    /// When counts that differ from the written ones are to be written.
+    fn counts_due(&self, key: &str, now: Timestamp) -> Timestamp {
+        let mut reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(reported) = reports.get_mut(key) else {
+            return now;
+        };
+        let since = *reported.differs_since.get_or_insert(now);
+        let pause = reported.at.plus_seconds(self.conduct.report_seconds);
+        pause.max(since.plus_seconds(self.conduct.settle_seconds))
     }
 
     fn reported(&self, key: String, now: Timestamp, finished: bool) {
@@ -108,7 +120,11 @@ impl<P: Ports> Engine<P> {
         if finished {
             reports.remove(&key);
         } else {
-            reports.insert(key, now);
+            let reported = Reported {
+                at: now,
+                differs_since: None,
+            };
+            reports.insert(key, reported);
         }
     }
 }

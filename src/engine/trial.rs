@@ -5,7 +5,7 @@ use crate::ports::{Cluster, Events, PortError, Ports, RunId, RunRequest, Started
 use crate::trials::expansion::expand;
 use kube::{Resource, ResourceExt};
 use podium_api::convert::{
-    TrialSettings, from_time, record_of, settled_condition, trial_settings, trial_status,
+    TrialSettings, from_time, record_of, says, settled_condition, trial_settings, trial_status,
     tuning_settings,
 };
 use podium_api::{TRIAL_LABEL, TUNING_JOB_LABEL, Trial, TuningJob};
@@ -28,7 +28,9 @@ impl<P: Ports> Engine<P> {
         let Some(trial) = self.ports.cluster().get::<Trial>(name).await? else {
             return Ok(Left::default());
         };
-        if record_of(trial.status.as_ref()).phase.is_finished() || is_deleted(&trial) {
+        let record = record_of(trial.status.as_ref());
+        let is_settled = record.phase.is_finished() && says(trial.status.as_ref(), &record);
+        if is_settled || is_deleted(&trial) {
             return Ok(Left::default());
         }
         let Some(job) = self.job_of(&trial).await? else {
@@ -60,7 +62,15 @@ impl<P: Ports> Engine<P> {
         let record = record_of(trial.status.as_ref());
         let run = run_id(trial, record.current_attempt());
         let run = self.ports.runner().observe(run).await?;
-        let mut plan = self.plan_trial(job, search, runs, trial, &record, &run);
+        let settle = self.conduct.settle_seconds;
+        let mut plan = self.plan_trial(job, search, runs, trial, &record, &run, settle);
+        if !plan.record.phase.is_finished() && is_over(job) && !is_refit(trial) {
+            // The search stops it; what becomes of it until then is no news.
+            return Ok(Left {
+                waiting: true,
+                ..Left::default()
+            });
+        }
         let acted = plan.record != record || plan.action.is_some();
         if let Some(TrialAction::Stop { attempt }) = plan.action {
             self.ports.runner().stop(run_id(trial, attempt)).await?;
@@ -89,6 +99,31 @@ impl<P: Ports> Engine<P> {
         })
     }
 
+    /// Where an unfinished trial is right now, recorded or not. An end counts once it is recorded.
+    pub(super) async fn live_record(
+        &self,
+        job: &TuningJob,
+        search: &Settings,
+        runs: &TrialSettings,
+        trial: &Trial,
+    ) -> Result<TrialRecord, PortError> {
+        let record = record_of(trial.status.as_ref());
+        if record.phase.is_finished() {
+            return Ok(record);
+        }
+        let run = run_id(trial, record.current_attempt());
+        let run = self.ports.runner().observe(run).await?;
+        let live = self
+            .plan_trial(job, search, runs, trial, &record, &run, 0)
+            .record;
+        Ok(if live.phase.is_finished() {
+            record
+        } else {
+            live
+        })
+    }
+
+    #[allow(clippy::too_many_arguments)] // What a plan depends on.
     fn plan_trial(
         &self,
         job: &TuningJob,
@@ -97,6 +132,7 @@ impl<P: Ports> Engine<P> {
         trial: &Trial,
         record: &TrialRecord,
         run: &Run,
+        settle_seconds: u64,
     ) -> trial::TrialPlan {
         let refit = is_refit(trial);
         trial::plan(&TrialInput {
@@ -105,7 +141,7 @@ impl<P: Ports> Engine<P> {
             active_deadline_seconds: runs.active_deadline_seconds,
             queue_deadline_seconds: runs.queue_deadline_seconds,
             max_infrastructure_failures: MAX_INFRASTRUCTURE_FAILURES,
-            settle_seconds: self.conduct.settle_seconds,
+            settle_seconds,
             hold: holds(job, refit),
             record,
             run,
@@ -129,7 +165,8 @@ impl<P: Ports> Engine<P> {
             reason: Reason::PodRefused,
             why,
         };
-        let mut plan = self.plan_trial(job, search, runs, trial, record, &queued);
+        let settle = self.conduct.settle_seconds;
+        let mut plan = self.plan_trial(job, search, runs, trial, record, &queued, settle);
         let again = self.now().plus_seconds(REFUSED_AGAIN_SECONDS);
         plan.look_again_at = Some(plan.look_again_at.map_or(again, |at| at.min(again)));
         plan
@@ -139,16 +176,19 @@ impl<P: Ports> Engine<P> {
     pub(super) async fn stop_trial(
         &self,
         job: &TuningJob,
+        search: &Settings,
         runs: &TrialSettings,
         trial: &Trial,
         reason: Reason,
     ) -> Result<(), PortError> {
         let record = record_of(trial.status.as_ref());
-        let run = run_id(trial, record.current_attempt());
-        if matches!(self.ports.runner().observe(run).await?, Run::Ended(_)) {
+        let id = run_id(trial, record.current_attempt());
+        let run = self.ports.runner().observe(id).await?;
+        let plan = self.plan_trial(job, search, runs, trial, &record, &run, 0);
+        if plan.record.phase.is_finished() {
             return Ok(());
         }
-        self.ports.runner().stop(run).await?;
+        self.ports.runner().stop(id).await?;
         let stopped = trial::stopped(&record, reason, self.now());
         self.store_trial(job, runs, trial, &record, &stopped).await
     }
@@ -161,7 +201,14 @@ impl<P: Ports> Engine<P> {
         before: &TrialRecord,
         record: &TrialRecord,
     ) -> Result<(), PortError> {
-        if record == before {
+        if record == before && says(trial.status.as_ref(), record) {
+            return Ok(());
+        }
+        // The search may have stopped it meanwhile, and nothing of a trial that ended changes any more.
+        let newest = self.ports.cluster().get::<Trial>(&trial.name_any()).await?;
+        let newest = newest.map(|newest| record_of(newest.status.as_ref()));
+        let ended = newest.is_some_and(|newest| newest.phase.is_finished());
+        if ended && !before.phase.is_finished() {
             return Ok(());
         }
         let mut updated = trial.clone();
@@ -177,13 +224,17 @@ impl<P: Ports> Engine<P> {
 
 /// Whether nothing of this search is to be started now.
 fn holds(job: &TuningJob, refit: bool) -> bool {
-    let over = job.status.as_ref().is_some_and(|status| {
+    job.spec.suspend || is_deleted(job) || (is_over(job) && !refit)
+}
+
+/// Whether a search is over by its own words.
+fn is_over(job: &TuningJob) -> bool {
+    job.status.as_ref().is_some_and(|status| {
         let reason = settled_condition(&status.conditions, "Ready")
             .and_then(|(_, reason, _)| tuning::Reason::parse(reason));
         status.observed_generation == job.metadata.generation
             && reason.is_some_and(tuning::Reason::is_ending)
-    });
-    job.spec.suspend || job.metadata.deletion_timestamp.is_some() || (over && !refit)
+    })
 }
 
 /// Whether the object is on its way out.

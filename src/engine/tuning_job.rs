@@ -9,7 +9,7 @@ use crate::ports::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Resource, ResourceExt};
 use podium_api::convert::{
-    TrialSettings, from_time, name_of, record_of, settled_condition, trial_settings,
+    TrialSettings, from_time, name_of, record_of, settled_condition, shows, trial_settings,
     tuning_settings, with_conditions,
 };
 use podium_api::tuning_job::{RegisteredVersion, TuningJobStatus};
@@ -17,6 +17,7 @@ use podium_api::{ModelRegistry, TUNING_JOB_LABEL, Trial, TrialSpec, TuningJob};
 use podium_core::time::Timestamp;
 use podium_core::tuning::conditions::conditions_of;
 use podium_core::tuning::expiry::{Expiry, expiry};
+use podium_core::tuning::trial::TrialRecord;
 use podium_core::tuning::{
     self, Action, DELETING, NewTrial, ObservedTrial, Phase, REFIT_ORIGIN, Reason, Registered,
     Settings, TuningInput,
@@ -42,7 +43,7 @@ impl<P: Ports> Engine<P> {
             return Ok(Left::default());
         };
         let now = self.now();
-        if is_finished(&job) && !is_deleted(&job) {
+        if !is_deleted(&job) && is_finished(&job, &self.trials_of(&job).await?) {
             return self.expire(&job, now).await;
         }
         let unsupported = self.ports.unsupported(&job.spec);
@@ -101,11 +102,11 @@ impl<P: Ports> Engine<P> {
         runs: &TrialSettings,
         now: Timestamp,
     ) -> Result<Left, PortError> {
-        let trials: Vec<ObservedTrial> = observed
-            .trials
-            .iter()
-            .map(|trial| observed_trial(trial, search))
-            .collect();
+        let mut trials = Vec::with_capacity(observed.trials.len());
+        for trial in &observed.trials {
+            let record = self.live_record(&observed.job, search, runs, trial);
+            trials.push(observed_trial(trial, search, record.await?));
+        }
         let before = observed.job.status.clone().unwrap_or_default();
         let started = before.start_time.as_ref().map_or(now, from_time);
         let mut input = TuningInput {
@@ -141,7 +142,7 @@ impl<P: Ports> Engine<P> {
             return Err(error);
         }
         for action in &plan.actions {
-            if let Some(registered) = self.carry_out(observed, runs, action).await? {
+            if let Some(registered) = self.carry_out(observed, search, runs, action).await? {
                 status.registered = Some(registered);
                 self.write_job_status(&observed.job, status.clone()).await?;
             }
@@ -168,8 +169,8 @@ impl<P: Ports> Engine<P> {
         Ok(())
     }
 
-    /// Writes a status that says something new. Mere counts wait until the last write is some seconds old;
-    /// returns until when.
+    /// Writes a status that says something new. Mere counts wait until the last write is some seconds old, and until what
+    /// follows from a change, such as the next trial, has happened too; returns until when.
     async fn report(
         &self,
         job: &TuningJob,
@@ -178,13 +179,12 @@ impl<P: Ports> Engine<P> {
         now: Timestamp,
     ) -> Result<Option<Timestamp>, PortError> {
         let key = job.uid().unwrap_or_default();
-        let due = self
-            .last_report(&key)
-            .map(|at| at.plus_seconds(self.conduct.report_seconds));
-        match (change(before, after), due) {
-            (Change::None, _) => Ok(None),
-            (Change::Counts, Some(due)) if now < due => Ok(Some(due)),
-            (Change::Counts | Change::State, _) => {
+        match change(before, after) {
+            Change::None => Ok(None),
+            Change::Counts if now < self.counts_due(&key, now) => {
+                Ok(Some(self.counts_due(&key, now)))
+            }
+            Change::Counts | Change::State => {
                 self.write_job_status(job, after.clone()).await?;
                 self.reported(key, now, after.completion_time.is_some());
                 if let Some(happened) = story::job_changed(job, before, after) {
@@ -224,6 +224,7 @@ impl<P: Ports> Engine<P> {
     async fn carry_out(
         &self,
         observed: &Observed,
+        search: &Settings,
         runs: &TrialSettings,
         action: &Action,
     ) -> Result<Option<RegisteredVersion>, PortError> {
@@ -232,7 +233,8 @@ impl<P: Ports> Engine<P> {
             Action::CreateTrial(_) => Ok(None),
             Action::StopTrial { name, reason } => {
                 if let Some(trial) = observed.trials.iter().find(|t| &t.name_any() == name) {
-                    self.stop_trial(&observed.job, runs, trial, *reason).await?;
+                    self.stop_trial(&observed.job, search, runs, trial, *reason)
+                        .await?;
                 }
                 Ok(None)
             }
@@ -331,16 +333,27 @@ impl<P: Ports> Engine<P> {
     }
 }
 
-/// A search that ended is not planned again, unless its specification changed since.
-fn is_finished(job: &TuningJob) -> bool {
+/// A search that ended is not planned again, unless its specification changed since. An end that somebody else has written has no
+/// time, or conditions that do not go together, or trials that go on.
+fn is_finished(job: &TuningJob, trials: &[Trial]) -> bool {
     job.status.as_ref().is_some_and(|status| {
-        let finished = settled_condition(&status.conditions, "Finished");
-        finished.is_some_and(|(value, ..)| value == "True")
-            && status.observed_generation == job.metadata.generation
+        let ready = settled_condition(&status.conditions, "Ready");
+        let reason = ready.and_then(|(_, reason, _)| Reason::parse(reason));
+        let says = |phase| {
+            let said = reason.map(|reason| conditions_of(phase, reason, ""));
+            status.phase == Some(name_of(phase))
+                && said.is_some_and(|said| shows(&status.conditions, &said))
+        };
+        status.observed_generation == job.metadata.generation
+            && status.completion_time.is_some()
+            && (says(Phase::Succeeded) || says(Phase::Failed))
+            && trials
+                .iter()
+                .all(|trial| record_of(trial.status.as_ref()).phase.is_finished())
     })
 }
 
-fn observed_trial(trial: &Trial, search: &Settings) -> ObservedTrial {
+fn observed_trial(trial: &Trial, search: &Settings, record: TrialRecord) -> ObservedTrial {
     let parameters = &trial.spec.parameters;
     // JSON has one kind of number: `1` may stand for the real 1.0.
     let admitted = search.space.admit_partial(parameters).ok();
@@ -349,7 +362,7 @@ fn observed_trial(trial: &Trial, search: &Settings) -> ObservedTrial {
         index: u32::try_from(trial.spec.index).unwrap_or(0),
         configuration: admitted.unwrap_or_else(|| parameters.clone()),
         refit: trial.spec.origin == REFIT_ORIGIN,
-        record: record_of(trial.status.as_ref()),
+        record,
     }
 }
 

@@ -4,7 +4,7 @@ use super::tuning_job::Observed;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
 use podium_api::Trial;
-use podium_api::convert::{from_time, name_of, to_time, with_conditions};
+use podium_api::convert::{from_time, is_own_condition, name_of, to_time, with_conditions};
 use podium_api::tuning_job::{BestTrial, RecentTrial, TrialCounts, TuningJobStatus};
 use podium_core::time::Timestamp;
 use podium_core::tuning::TuningReport;
@@ -29,6 +29,7 @@ pub(super) fn change(before: &TuningJobStatus, after: &TuningJobStatus) -> Chang
         let conditions: Vec<_> = status
             .conditions
             .iter()
+            .filter(|condition| is_own_condition(&condition.type_))
             .map(
                 |Condition {
                      type_,
@@ -75,9 +76,12 @@ pub(super) fn status_of(
         conditions: with_conditions(&before.conditions, &conditions(report), generation, now),
         start_time: Some(to_time(started)),
         // A search that goes on after its end has not ended.
-        completion_time: report
-            .finished
-            .then(|| before.completion_time.clone().unwrap_or_else(|| to_time(now))),
+        completion_time: report.finished.then(|| {
+            before
+                .completion_time
+                .clone()
+                .unwrap_or_else(|| to_time(now))
+        }),
         trials: Some(TrialCounts {
             total: number(counts.total),
             pending: number(counts.pending),

@@ -6,6 +6,7 @@ use crate::ports::{Cluster, Created, Object, PortError};
 use kube::api::{DeleteParams, GetParams, ListParams, Patch, PatchParams, PostParams};
 use kube::core::{ObjectList, Request};
 use kube::{Client, ResourceExt};
+use podium_api::convert::is_own_condition;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -56,6 +57,42 @@ impl KubernetesCluster {
         if let Some(store) = self.stores.of::<K>() {
             store.wrote(object);
         }
+    }
+
+    /// A condition that somebody else set stays when it is no longer said, so what is Podium's to say and was not said is removed.
+    async fn without_stray_conditions<K: Object>(
+        &self,
+        written: K,
+        said: &Value,
+    ) -> Result<K, PortError> {
+        let conditions = |status: &Value| -> Vec<Value> {
+            let all = status.get("conditions").and_then(Value::as_array);
+            all.cloned().unwrap_or_default()
+        };
+        let said = conditions(said);
+        let is_stray = |condition: &Value| {
+            let kind = condition["type"].as_str().unwrap_or_default();
+            is_own_condition(kind) && said.iter().all(|said| said["type"] != kind)
+        };
+        let there = json_of(&written)?;
+        let (stray, kept): (Vec<_>, Vec<_>) =
+            conditions(&there["status"]).into_iter().partition(is_stray);
+        if stray.is_empty() {
+            return Ok(written);
+        }
+        let patch = json!({
+            "metadata": {"resourceVersion": written.resource_version()},
+            "status": {"conditions": kept},
+        });
+        let name = written.name_any();
+        let parameters = PatchParams {
+            field_manager: Some(FIELD_MANAGER.to_string()),
+            ..PatchParams::default()
+        };
+        let asked =
+            self.path::<K>()
+                .patch_subresource("status", &name, &parameters, &Patch::Merge(patch));
+        self.ask(asked).await.map_err(|error| port_error(&error))
     }
 
     /// An object of that name is there: it counts as created if it is this owner's.
@@ -169,6 +206,7 @@ impl Cluster for KubernetesCluster {
                 .patch_subresource("status", &name, &parameters, &Patch::Apply(patch));
         match self.ask::<K>(asked).await {
             Ok(written) => {
+                let written = self.without_stray_conditions(written, &status).await?;
                 self.wrote(written);
                 Ok(())
             }

@@ -188,16 +188,17 @@ fn a_run_that_was_seen_and_is_gone_is_a_lost_one() {
 fn a_state_is_recorded_once_it_has_lasted() {
     let since = Timestamp(NOW.0 - 1_999);
     let fresh = TrialRecord::default();
-    for run in [
-        mk_running(since),
-        mk_queued(since, TrialReason::Unschedulable, "no room"),
+    for (run, seconds) in [
+        (mk_running(since), 10),
+        (mk_queued(since, TrialReason::Starting, "soon"), 10),
+        (mk_queued(since, TrialReason::Unschedulable, "no room"), 2),
     ] {
         let early = step_with(&fresh, &run, |input| input.settle_seconds = 2);
         assert_eq!(early.record, fresh);
-        assert_eq!(early.look_again_at, Some(since.plus_seconds(2)));
+        assert_eq!(early.look_again_at, Some(since.plus_seconds(seconds)));
         let later = step_with(&fresh, &run, |input| {
             input.settle_seconds = 2;
-            input.now = since.plus_seconds(2);
+            input.now = since.plus_seconds(seconds);
         });
         assert_ne!(later.record.phase, TrialPhase::Pending);
     }

@@ -142,7 +142,8 @@ pub struct TrialInput<'a> {
     pub queue_deadline_seconds: Option<u64>,
     /// Runs that may be lost to the infrastructure before the trial fails.
     pub max_infrastructure_failures: u32,
-    /// Seconds that a run must have been queued or running before that is recorded: shorter states are not worth a write.
+    /// Seconds that a run must have waited before that is recorded, and a fifth of those that it must have run or been about
+    /// to start: shorter states are not worth a write.
     pub settle_seconds: u64,
     /// Nothing is to be started now: the search is suspended, over, or being deleted.
     pub hold: bool,
@@ -281,7 +282,8 @@ fn queued(
 }
 
 fn running(input: &TrialInput<'_>, plan: &mut TrialPlan, since: Timestamp, pod: Option<&String>) {
-    if !settled(input, plan, since, input.settle_seconds) {
+    // A trial of a few seconds is over before anybody looks.
+    if !settled(input, plan, since, 5 * input.settle_seconds) {
         return;
     }
     let record = &mut plan.record;
