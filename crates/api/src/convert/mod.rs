@@ -11,8 +11,8 @@ mod tuning_job;
 pub use champion_policy::policy;
 pub use evaluation::comparison_settings;
 pub use status::{
-    from_time, memory_of, name_of, parameters_text, record_of, settled_condition, to_time,
-    trial_status, with_conditions,
+    from_time, is_own_condition, memory_of, name_of, parameters_text, record_of, says,
+    settled_condition, shows, to_time, trial_status, with_conditions,
 };
 pub use tuning_job::{TrialSettings, job_spec, trial_settings, tuning_settings};
 

@@ -47,8 +47,14 @@ pub fn record_of(status: Option<&TrialStatus>) -> TrialRecord {
     let Some(status) = status else {
         return TrialRecord::default();
     };
+    let said = parse(status.phase.as_deref()).unwrap_or(Phase::Pending);
     TrialRecord {
-        phase: parse(status.phase.as_deref()).unwrap_or(Phase::Pending),
+        // Every end has a time. What somebody else calls an end has none, and the trial goes on.
+        phase: match (said.is_finished(), &status.completion_time) {
+            (true, None) if status.start_time.is_some() => Phase::Running,
+            (true, None) => Phase::Pending,
+            _ => said,
+        },
         objective: status.objective,
         metrics: status
             .metrics
@@ -74,6 +80,44 @@ pub fn record_of(status: Option<&TrialStatus>) -> TrialRecord {
         reason: parse(status.reason.as_deref()),
         message: status.message.clone().unwrap_or_default(),
     }
+}
+
+/// Whether phase and conditions of a trial are those of its record, and not what somebody else says of it.
+#[must_use]
+pub fn says(status: Option<&TrialStatus>, record: &TrialRecord) -> bool {
+    let Some(status) = status else {
+        return true;
+    };
+    let is_new = record.phase == Phase::Pending && status.conditions.is_empty();
+    status.phase.as_deref() == Some(record.phase.as_str())
+        && (is_new || shows(&status.conditions, &trial::conditions(record)))
+}
+
+/// Whether a condition of this type is Podium's to say. Others may add conditions of their own.
+#[must_use]
+pub fn is_own_condition(kind: &str) -> bool {
+    let own = [
+        "Ready",
+        "Succeeded",
+        "Finished",
+        "Suspended",
+        "Reconciling",
+        "Stalled",
+    ];
+    own.contains(&kind)
+}
+
+/// Whether the stored conditions that are Podium's are these.
+#[must_use]
+pub fn shows(stored: &Conditions, said: &[Said]) -> bool {
+    let own = stored.iter().filter(|c| is_own_condition(&c.type_));
+    own.count() == said.len()
+        && said.iter().all(|said| {
+            let found = settled_condition(stored, said.kind);
+            found.is_some_and(|(status, reason, _)| {
+                status == said.status.as_str() && reason == said.reason
+            })
+        })
 }
 
 /// The status that says what a record knows of a trial.
@@ -227,6 +271,56 @@ pub fn memory_of(status: Option<&ChampionPolicyStatus>) -> Memory {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn mk_status(record: &TrialRecord) -> TrialStatus {
+        let spec = crate::TrialSpec {
+            index: 1,
+            parameters: Configuration::new(),
+            seed: 1,
+            origin: "Random".to_string(),
+        };
+        trial_status(record, &Trial::new("forest-1", spec), None, Timestamp(1000))
+    }
+
+    #[test]
+    fn what_somebody_else_calls_an_end_is_none() {
+        let running = TrialRecord {
+            phase: Phase::Running,
+            start: Some(Timestamp(1000)),
+            ..TrialRecord::default()
+        };
+        let mut status = mk_status(&running);
+        assert_eq!(record_of(Some(&status)), running);
+        assert!(says(Some(&status), &running));
+        status.phase = Some("Failed".to_string());
+        assert_eq!(record_of(Some(&status)).phase, Phase::Running);
+        assert!(!says(Some(&status), &running));
+        status.start_time = None;
+        assert_eq!(record_of(Some(&status)).phase, Phase::Pending);
+        let ended = TrialRecord {
+            phase: Phase::Failed,
+            completion: Some(Timestamp(2000)),
+            ..running
+        };
+        assert_eq!(record_of(Some(&mk_status(&ended))), ended);
+    }
+
+    #[test]
+    fn conditions_of_others_are_theirs() {
+        let record = TrialRecord::default();
+        let mut status = mk_status(&record);
+        let condition = |kind: &str| Condition {
+            type_: kind.to_string(),
+            ..status.conditions[0].clone()
+        };
+        let (foreign, stalled) = (condition("example.com/Approved"), condition("Stalled"));
+        status.conditions.push(foreign);
+        assert!(says(Some(&status), &record));
+        status.conditions.push(stalled);
+        assert!(!says(Some(&status), &record));
+        status.conditions.clear();
+        assert!(says(Some(&status), &record), "as the API server makes it");
+    }
 
     #[test]
     fn parameters_are_short_for_people() {
