@@ -6,8 +6,10 @@
 #![allow(dead_code)] // Each test binary uses a part.
 
 pub mod cuts;
+pub mod gates;
 pub mod manifests;
 pub mod operator;
+pub mod oracle;
 pub mod way;
 
 use k8s_openapi::NamespaceResourceScope;
@@ -100,6 +102,38 @@ pub fn kubectl(arguments: &[&str], input: Option<&str>) -> Result<String, String
 /// Runs helm.
 pub fn helm(arguments: &[&str]) -> Result<String, String> {
     run(&program("HELM", "helm"), arguments, None)
+}
+
+/// A part of the test bed, such as `etcd`, that is away until this is dropped.
+pub struct Away(&'static str);
+
+impl Away {
+    /// Ends it as an administrator would.
+    pub fn stopped(part: &'static str) -> Self {
+        Self::by("stop", part)
+    }
+
+    /// Ends it as a crash would.
+    pub fn killed(part: &'static str) -> Self {
+        Self::by("kill", part)
+    }
+
+    fn by(verb: &str, part: &'static str) -> Self {
+        testbed(&[verb, part]).unwrap();
+        Self(part)
+    }
+}
+
+impl Drop for Away {
+    fn drop(&mut self) {
+        let back = testbed(&["start", self.0]);
+        assert!(back.is_ok() || std::thread::panicking(), "{back:?}");
+    }
+}
+
+fn testbed(arguments: &[&str]) -> Result<String, String> {
+    let testbed = program("PODIUM_TESTBED", "podium-testbed");
+    run(&testbed, arguments, None)
 }
 
 /// Gives the cluster the CRDs, once per test binary.
@@ -243,6 +277,17 @@ impl Bed {
     pub async fn until_finished(&self, search: &str, seconds: u64) -> TuningJob {
         let finished = |job: &TuningJob| condition(job, "Finished") == Some("True");
         self.until(search, seconds, "has finished", finished).await
+    }
+
+    /// Waits until a trial is in a phase.
+    pub async fn until_trial(&self, search: &str, index: i32, phase: &str) {
+        let reached = async || {
+            let trials = self.trials(search).await;
+            let mut trials = trials.iter().filter(|trial| trial.spec.index == index);
+            trials.any(|trial| trial_phase(trial) == phase)
+        };
+        let what = format!("trial {index} of {search} is {phase}");
+        self.wait(60, &what, reached).await;
     }
 
     /// Waits until `holds`.

@@ -7,6 +7,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::response::Response;
+use futures::StreamExt;
 use http::{StatusCode, header};
 use kube::{Client, Config};
 use serde_json::Value;
@@ -14,6 +15,7 @@ use std::process::Child;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 /// One request and its answer.
 #[derive(Clone, Debug)]
@@ -41,6 +43,8 @@ struct Shared {
     child: Arc<Mutex<Option<Child>>>,
     seen: Mutex<Seen>,
     cuts: Mutex<Vec<Cut>>,
+    /// The last words of every watch that is open, said when they change.
+    last_words: watch::Sender<String>,
 }
 
 #[derive(Default)]
@@ -81,6 +85,7 @@ impl Way {
             child,
             seen: Mutex::default(),
             cuts: Mutex::default(),
+            last_words: watch::Sender::default(),
         });
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -111,6 +116,15 @@ impl Way {
         self.state.cuts.lock().unwrap().push(cut);
     }
 
+    /// Ends every watch that is open as the API server does when it has forgotten what was to be watched from.
+    pub fn forget_watches(&self) {
+        let gone = serde_json::json!({"type": "ERROR", "object": {
+            "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+            "message": "too old resource version: 1 (2)", "reason": "Expired", "code": 410,
+        }});
+        self.state.last_words.send_replace(format!("{gone}\n"));
+    }
+
     /// Everything is passed on again.
     pub fn heal(&self) {
         self.state.cuts.lock().unwrap().clear();
@@ -136,6 +150,7 @@ async fn pass(State(state): State<Arc<Shared>>, request: Request) -> Response {
         code: None,
         body: json.clone(),
     };
+    let is_watch = parts.uri.query().unwrap_or_default().contains("watch=true");
     let (fate, place) = state.witness(seen);
     match fate {
         Fate::Die(Moment::BeforeRequest) => {
@@ -176,6 +191,7 @@ async fn pass(State(state): State<Arc<Shared>>, request: Request) -> Response {
             response.map(Body::new)
         }
         Fate::Lose => answer(StatusCode::BAD_GATEWAY),
+        _ if is_watch => response.map(|body| state.watched(Body::new(body))),
         _ => response.map(Body::new),
     }
 }
@@ -207,6 +223,24 @@ impl Shared {
         let place = seen.witnessed.len();
         seen.witnessed.push(request);
         (fate.unwrap_or(Fate::Pass), place)
+    }
+
+    /// What a watch shows until it is to end.
+    fn watched(&self, body: Body) -> Body {
+        let start = (body.into_data_stream(), self.last_words.subscribe(), false);
+        let shown = futures::stream::unfold(start, |(mut body, mut words, over)| async move {
+            if over {
+                return None;
+            }
+            tokio::select! {
+                chunk = body.next() => chunk.map(|chunk| (chunk, (body, words, false))),
+                _ = words.changed() => {
+                    let said = words.borrow().clone();
+                    Some((Ok(said.into()), (body, words, true)))
+                }
+            }
+        });
+        Body::from_stream(shown)
     }
 
     fn answered(&self, place: usize, code: u16) {

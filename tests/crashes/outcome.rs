@@ -2,7 +2,7 @@
 
 use crate::bed::Bed;
 use crate::bed::operator::Operator;
-use crate::bed::way::Witnessed;
+use crate::bed::oracle::{created, no_orphans};
 use crate::workloads::{SEARCH, Workload};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::events::v1::Event;
@@ -26,16 +26,16 @@ pub struct Outcome {
 impl Outcome {
     /// Waits until the events are there, and checks what must hold whatever happened.
     pub async fn of(bed: &Bed, operator: &Operator, workload: Workload) -> Self {
-        let witnessed = operator.way.witnessed();
         if workload.is_deleted() {
-            let nothing = async || jobs(bed).await.is_empty() && bed.trials(SEARCH).await.is_empty();
+            let nothing =
+                async || jobs(bed).await.is_empty() && bed.trials(SEARCH).await.is_empty();
             bed.wait(60, "nothing is left of the search", nothing).await;
         }
         no_orphans(bed).await;
         Self {
             search: bed.search(SEARCH).await.map_or(Value::Null, search),
             trials: bed.trials(SEARCH).await.iter().map(trial).collect(),
-            created: created(&witnessed),
+            created: created([operator]),
         }
     }
 }
@@ -49,7 +49,12 @@ fn search(job: TuningJob) -> Value {
     let status = job.status.unwrap();
     let conditions = status.conditions.iter().map(|condition| {
         let observed = condition.observed_generation;
-        json!([condition.type_, condition.status, condition.reason, observed])
+        json!([
+            condition.type_,
+            condition.status,
+            condition.reason,
+            observed
+        ])
     });
     json!({
         "phase": status.phase,
@@ -72,41 +77,6 @@ fn trial(trial: &Trial) -> Value {
         "objective": status.objective,
         "attempts": attempts.collect::<Vec<_>>(),
     })
-}
-
-fn created(witnessed: &[Witnessed]) -> BTreeMap<String, usize> {
-    let mut created = BTreeMap::new();
-    let stored = |request: &&Witnessed| request.is_write() && request.code == Some(201);
-    for request in witnessed.iter().filter(stored) {
-        if ["trials", "jobs"].contains(&request.resource.as_str()) {
-            let name = format!("{} {}", request.resource, request.name);
-            *created.entry(name).or_insert(0) += 1;
-        }
-    }
-    created
-}
-
-/// Every Job belongs to a trial that is there, and every trial to a search that is.
-async fn no_orphans(bed: &Bed) {
-    let all = ListParams::default();
-    let searches = bed.api::<TuningJob>().list(&all).await.unwrap();
-    let trials = bed.api::<Trial>().list(&all).await.unwrap();
-    let searches: Vec<_> = searches.iter().filter_map(ResourceExt::uid).collect();
-    let trial_uids: Vec<_> = trials.iter().filter_map(ResourceExt::uid).collect();
-    let owner = |owned: &dyn Fn() -> Vec<String>| owned();
-    for trial in &trials {
-        let owners = owner(&|| owners(trial));
-        assert!(owners.iter().all(|uid| searches.contains(uid)) && owners.len() == 1);
-    }
-    for job in jobs(bed).await {
-        let owners = owner(&|| owners(&job));
-        assert!(owners.iter().all(|uid| trial_uids.contains(uid)) && owners.len() == 1);
-    }
-}
-
-fn owners(object: &impl ResourceExt) -> Vec<String> {
-    let owners = object.owner_references().iter();
-    owners.map(|owner| owner.uid.clone()).collect()
 }
 
 /// How often each thing was told of each object.

@@ -33,7 +33,7 @@ type Ended = (Outcome, BTreeMap<String, i32>);
 
 /// Runs a search to its end, with an operator that is started again whenever it dies.
 async fn run(bed: &Bed, operator: &Operator, workload: Workload) -> Ended {
-    bed.apply(&workload.manifest(&bed.directory()));
+    bed.apply(&workload.manifest(bed));
     operator.kept_alive(workload.drive(bed)).await;
     let outcome = Outcome::of(bed, operator, workload).await;
     (outcome, told(bed).await)

@@ -26,7 +26,8 @@ fn search_says(request: &Witnessed, kind: &str, says: &str) -> bool {
         .flatten();
     request.is("PATCH", "tuningjobs/status")
         && conditions.any(|condition| {
-            condition["type"] == kind && (condition["status"] == says || condition["reason"] == says)
+            condition["type"] == kind
+                && (condition["status"] == says || condition["reason"] == says)
         })
 }
 

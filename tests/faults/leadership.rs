@@ -1,0 +1,128 @@
+//! Of several operators one acts, and none acts that may be taken for dead.
+
+use crate::bed::gates::{gated, open};
+use crate::bed::manifests::{REPORT, search};
+use crate::bed::operator::Operator;
+use crate::bed::oracle::{no_orphans, nothing_ran_twice};
+use crate::bed::way::{Cut, Witnessed};
+use crate::bed::{Bed, on_bed, phase};
+use k8s_openapi::api::coordination::v1::Lease;
+use std::time::{Duration, Instant};
+
+/// Writes are allowed this long after the last renewal, with something for the test's own clock.
+const ALLOWED: Duration = Duration::from_millis(10_200);
+
+/// Two operators of which the first one leads.
+async fn two(bed: &Bed) -> (Operator, Operator) {
+    let first = bed.operator("a").await;
+    first.until_ready(30).await;
+    let second = bed.operator("b").await;
+    let waits = async || {
+        let answer = second.get("readyz").await;
+        answer.is_some_and(|text| text.starts_with("stands by"))
+    };
+    bed.wait(30, "the second operator stands by", waits).await;
+    (first, second)
+}
+
+fn is_renewal(request: &Witnessed) -> bool {
+    request.resource == "leases"
+        && request.method != "GET"
+        && request.code.is_some_and(|code| code < 300)
+}
+
+/// When an operator took the lease.
+async fn took_over(bed: &Bed, operator: &Operator, seconds: u64) -> Instant {
+    let leads = async || operator.way.witnessed().iter().any(is_renewal);
+    bed.wait(seconds, "the second operator leads", leads).await;
+    let all = operator.way.witnessed();
+    all.iter().find(|request| is_renewal(request)).unwrap().at
+}
+
+#[test]
+fn an_operator_that_stood_still_does_not_write_after_another_took_over() {
+    on_bed("stood-still", async |bed| {
+        let (first, second) = two(&bed).await;
+        bed.apply(&gated(&bed, "forest", 3, 2));
+        bed.until_trial("forest", 2, "Running").await;
+        first.signal("STOP");
+        let since = took_over(&bed, &second, 60).await;
+        // Both see the end of the trials; only one may say so.
+        open(&bed, "all");
+        first.signal("CONT");
+        assert!(!first.ended(30).await.success());
+        let job = bed.until_finished("forest", 90).await;
+        assert_eq!(phase(&job), Some("Succeeded"));
+        let late = |request: &Witnessed| request.at >= since && request.method != "GET";
+        let late: Vec<_> = first.way.witnessed().into_iter().filter(late).collect();
+        assert!(late.is_empty(), "{late:#?}");
+        nothing_ran_twice("forest", 3, [&first, &second]);
+        no_orphans(&bed).await;
+    });
+}
+
+#[test]
+fn an_operator_that_is_asked_to_end_gives_the_lease_back() {
+    on_bed("gives-back", async |bed| {
+        let (first, second) = two(&bed).await;
+        bed.apply(&gated(&bed, "forest", 3, 2));
+        bed.until_trial("forest", 2, "Running").await;
+        let asked = Instant::now();
+        assert!(first.terminate().await.success());
+        let lease: Lease = bed.find("podium-operator").await.unwrap();
+        let holder = lease.spec.unwrap().holder_identity.unwrap_or_default();
+        assert!(["", "b"].contains(&holder.as_str()), "{holder}");
+        // A lease that was not given back would last longer than this.
+        let waited = took_over(&bed, &second, 60).await - asked;
+        assert!(waited < Duration::from_secs(8), "{waited:?}");
+        open(&bed, "all");
+        bed.until_finished("forest", 90).await;
+        nothing_ran_twice("forest", 3, [&first, &second]);
+        assert!(second.terminate().await.success());
+        let lease: Lease = bed.find("podium-operator").await.unwrap();
+        assert_eq!(lease.spec.unwrap().holder_identity.as_deref(), Some(""));
+    });
+}
+
+#[test]
+fn an_operator_that_reaches_nobody_stops_writing_and_ends_before_another_begins() {
+    on_bed("cut-off", async |bed| {
+        let (first, second) = two(&bed).await;
+        bed.apply(&gated(&bed, "forest", 3, 2));
+        bed.until_trial("forest", 2, "Running").await;
+        first.way.cut(Cut::Everything);
+        open(&bed, "all");
+        let ended = first.ended(30).await;
+        let ended_at = Instant::now();
+        assert!(!ended.success());
+        let since = took_over(&bed, &second, 60).await;
+        assert!(ended_at < since, "it ended {:?} late", ended_at - since);
+        let witnessed = first.way.witnessed();
+        let renewed = witnessed.iter().rfind(|r| is_renewal(r)).unwrap().at;
+        let late = |r: &&Witnessed| r.is_write() && r.at > renewed + ALLOWED;
+        let late: Vec<_> = witnessed.iter().filter(late).collect();
+        assert!(late.is_empty(), "{late:#?}");
+        let job = bed.until_finished("forest", 90).await;
+        assert_eq!(phase(&job), Some("Succeeded"));
+        nothing_ran_twice("forest", 3, [&first, &second]);
+    });
+}
+
+#[test]
+fn of_operators_that_start_at_once_one_acts() {
+    on_bed("at-once", async |bed| {
+        let names = ["a", "b", "c"];
+        let mut operators = Vec::new();
+        for name in names {
+            operators.push(bed.dead_operator(name).await);
+        }
+        bed.apply(&search("forest", 4, 2, REPORT));
+        for operator in &operators {
+            operator.start_again();
+        }
+        bed.until_finished("forest", 90).await;
+        let acting = operators.iter().filter(|o| !o.writes().is_empty());
+        assert_eq!(acting.count(), 1);
+        nothing_ran_twice("forest", 4, &operators);
+    });
+}

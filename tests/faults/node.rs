@@ -1,0 +1,176 @@
+//! A node goes away, a pod is evicted, a search ends while its operator is away.
+
+use crate::bed::gates::{gated, open};
+use crate::bed::manifests::{REPORT, search};
+use crate::bed::oracle::{created, no_orphans};
+use crate::bed::way::{Cut, Moment};
+use crate::bed::{Away, Bed, on_bed, phase, trial_phase};
+use k8s_openapi::api::core::v1::{Node, Pod};
+use kube::api::{EvictParams, ListParams};
+use kube::{Api, ResourceExt};
+use podium_api::TuningJob;
+use serde_json::json;
+
+async fn pods(bed: &Bed) -> Vec<Pod> {
+    let list = bed.api::<Pod>().list(&ListParams::default()).await;
+    list.map(|list| list.items).unwrap_or_default()
+}
+
+fn succeeded_after_losses(job: &TuningJob, retried: i32) {
+    assert_eq!(phase(job), Some("Succeeded"));
+    let counts = job.status.as_ref().unwrap().trials.unwrap();
+    assert_eq!(
+        (counts.succeeded, counts.failed, counts.retried),
+        (2, 0, retried)
+    );
+}
+
+#[test]
+fn trials_of_a_lost_node_run_again_and_have_not_failed() {
+    on_bed("lost-node", async |bed| {
+        let operator = bed.operator("a").await;
+        let mut search = gated(&bed, "forest", 2, 2);
+        search["spec"]["maxFailedTrials"] = json!(0);
+        bed.apply(&search);
+        bed.until_trial("forest", 1, "Running").await;
+        bed.until_trial("forest", 2, "Running").await;
+        let kubelet = Away::stopped("kubelet");
+        let nodes: Api<Node> = Api::all(bed.client.clone());
+        let lost = async || {
+            let node = nodes.get("localhost").await;
+            let status = node.ok().and_then(|node| node.status);
+            let conditions = status.and_then(|status| status.conditions);
+            let mut all = conditions.iter().flatten();
+            all.any(|condition| condition.type_ == "Ready" && condition.status == "Unknown")
+        };
+        bed.wait(60, "the node is lost", lost).await;
+        // Where no node is left Kubernetes takes no pods away; of several it taints the lost one so.
+        let taint = [
+            "taint",
+            "node",
+            "localhost",
+            "node.kubernetes.io/unreachable=:NoExecute",
+            "--overwrite",
+        ];
+        bed.kubectl(&taint).unwrap();
+        let taken_away = async || {
+            let mut pods = pods(&bed).await.into_iter();
+            pods.all(|pod| pod.metadata.deletion_timestamp.is_some())
+        };
+        bed.wait(60, "the pods are taken away", taken_away).await;
+        drop(kubelet);
+        let again = async || {
+            let created = created([&operator]);
+            ["jobs forest-1-2", "jobs forest-2-2"].map(|job| created.get(job)) == [Some(&1); 2]
+        };
+        bed.wait(90, "both trials run again", again).await;
+        open(&bed, "all");
+        let job = bed.until_finished("forest", 120).await;
+        succeeded_after_losses(&job, 2);
+        for trial in bed.trials("forest").await {
+            let attempts = trial.status.unwrap().attempts;
+            let reasons: Vec<_> = attempts.iter().map(|a| a.reason.as_deref()).collect();
+            assert_eq!(reasons, [Some("InfrastructureLost"), None]);
+        }
+        no_orphans(&bed).await;
+    });
+}
+
+#[test]
+fn an_evicted_trial_runs_again_and_has_not_failed() {
+    on_bed("evicted", async |bed| {
+        let operator = bed.operator("a").await;
+        let mut search = gated(&bed, "forest", 2, 2);
+        search["spec"]["maxFailedTrials"] = json!(0);
+        bed.apply(&search);
+        bed.until_trial("forest", 1, "Running").await;
+        let of_first = |pod: &&Pod| pod.name_any().starts_with("forest-1-1-");
+        let pods = pods(&bed).await;
+        let pod = pods.iter().find(of_first).unwrap().name_any();
+        let how = EvictParams::default();
+        bed.api::<Pod>().evict(&pod, &how).await.unwrap();
+        let again = async || created([&operator]).contains_key("jobs forest-1-2");
+        bed.wait(60, "the trial runs again", again).await;
+        open(&bed, "all");
+        let job = bed.until_finished("forest", 90).await;
+        succeeded_after_losses(&job, 1);
+    });
+}
+
+#[test]
+fn results_that_came_while_the_operator_was_away_count() {
+    on_bed("away", async |bed| {
+        let operator = bed.operator("a").await;
+        bed.apply(&gated(&bed, "forest", 2, 2));
+        bed.until_trial("forest", 2, "Running").await;
+        operator.kill();
+        open(&bed, "all");
+        let ended = async || {
+            let of_pods = ["get", "jobs", "-o", "jsonpath={.items[*].status.succeeded}"];
+            bed.kubectl(&of_pods).unwrap() == "1 1"
+        };
+        bed.wait(60, "both runs have ended", ended).await;
+        operator.start_again();
+        let job = bed.until_finished("forest", 60).await;
+        succeeded_after_losses(&job, 0);
+    });
+}
+
+#[test]
+fn a_run_that_was_being_stopped_when_the_operator_died_was_not_lost() {
+    on_bed("stopped", async |bed| {
+        let operator = bed.dead_operator("a").await;
+        operator.way.cut(Cut::KillAt {
+            life: Some(1),
+            what: |r| r.is("DELETE", "jobs"),
+            nth: 1,
+            moment: Moment::AfterRequest,
+        });
+        operator.start_again();
+        let mut search = gated(&bed, "forest", 2, 2);
+        search["spec"]["objective"]["target"] = json!(0.0);
+        bed.apply(&search);
+        bed.until_trial("forest", 1, "Running").await;
+        bed.until_trial("forest", 2, "Running").await;
+        open(&bed, "1");
+        let stopped = async || operator.way.deaths() == 1 && pods(&bed).await.len() == 1;
+        bed.wait(60, "the run is stopped", stopped).await;
+        operator.start_again();
+        let job = bed.until_finished("forest", 60).await;
+        assert_eq!(phase(&job), Some("Succeeded"));
+        let trials = bed.trials("forest").await;
+        assert_eq!(trial_phase(&trials[1]), "StoppedEarly");
+        let attempts = &trials[1].status.as_ref().unwrap().attempts;
+        assert!(attempts.iter().all(|a| a.reason.is_none()), "{attempts:?}");
+        let told = operator
+            .writes()
+            .into_iter()
+            .filter(|r| r.is("POST", "events"));
+        let told: Vec<_> = told.map(|r| r.text("/reason").to_string()).collect();
+        assert!(!told.contains(&"TrialRetried".to_string()), "{told:?}");
+    });
+}
+
+#[test]
+fn a_trial_that_a_rule_runs_again_is_run_again_after_any_death() {
+    on_bed("rule", async |bed| {
+        let operator = bed.dead_operator("a").await;
+        operator.way.cut(Cut::KillAt {
+            life: None,
+            what: |r| r.is("POST", "jobs"),
+            nth: 1,
+            moment: Moment::AfterRequest,
+        });
+        // The second run of each trial reports.
+        let script = format!("case $HOSTNAME in *-1-?????) exit 75;; esac; {REPORT}");
+        let mut search = search("forest", 2, 1, &script);
+        search["spec"]["trial"]["failureRules"] =
+            json!([{"when": "exitCode == 75", "action": "Retry"}]);
+        search["spec"]["maxFailedTrials"] = json!(0);
+        bed.apply(&search);
+        let job = operator.kept_alive(bed.until_finished("forest", 120)).await;
+        succeeded_after_losses(&job, 2);
+        assert!(created([&operator]).values().all(|times| *times == 1));
+        assert_eq!(operator.way.deaths(), 4);
+    });
+}
