@@ -1,7 +1,7 @@
 //! A policy: the registry and the evidence are looked at, the next step is planned, carried out and reported.
 
 use super::champion_status::{Shown, status_of};
-use super::evaluation::{FAILED, FINISHED};
+use super::evaluation::view_of;
 use super::{Engine, Left, in_words, missing};
 use crate::ports::{
     Cluster, ModelRegistry as _, ObjectStore, PortError, Ports, RunId, RunRequest, Started,
@@ -15,8 +15,8 @@ use podium_api::convert::{from_time, job_spec, memory_of, policy as policy_of};
 use podium_api::evaluation::{EvaluatedVersion, EvaluationSpec};
 use podium_api::{Approval, ChampionPolicy, Evaluation, ModelRegistry};
 use podium_core::champion::{
-    Action, Approvals, ChampionInput, EvaluationState, EvaluationView, InFlight, Outcome, Policy,
-    Predictions, RegistryView, plan,
+    Action, Approvals, ChampionInput, EvaluationView, InFlight, Policy, Predictions, RegistryView,
+    plan,
 };
 use podium_core::time::Timestamp;
 use podium_core::tuning::trial::{Exit, Run};
@@ -402,31 +402,6 @@ fn short_hash(text: &str) -> String {
         .take(4)
         .map(|byte| format!("{byte:02x}"))
         .collect()
-}
-
-fn view_of(evaluation: &Evaluation) -> EvaluationView {
-    let status = evaluation.status.clone().unwrap_or_default();
-    let outcome = match status.verdict.as_deref() {
-        Some("Superior") => Outcome::Superior,
-        Some("Inferior") => Outcome::Inferior,
-        Some("Inconclusive") => Outcome::Inconclusive,
-        _ => Outcome::NotComparable,
-    };
-    EvaluationView {
-        name: evaluation.name_any(),
-        evidence: format!(
-            "{} {}",
-            evaluation.spec.champion.digest, evaluation.spec.challenger.digest
-        ),
-        state: match status.phase.as_deref() {
-            Some(FINISHED) => EvaluationState::Finished {
-                outcome,
-                sentence: status.sentence.unwrap_or_default(),
-            },
-            Some(FAILED) => EvaluationState::Failed(status.message.unwrap_or_default()),
-            _ => EvaluationState::Pending,
-        },
-    }
 }
 
 fn tags_of(change: &InFlight) -> BTreeMap<String, String> {

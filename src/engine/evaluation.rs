@@ -2,16 +2,18 @@
 
 use super::{Engine, Left};
 use crate::ports::{Cluster, Compared, Evaluator, PortError, Ports};
+use kube::ResourceExt;
 use podium_api::Evaluation;
 use podium_api::convert::{to_time, with_conditions};
 use podium_api::evaluation::EvaluationStatus;
+use podium_core::champion::{EvaluationState, EvaluationView, Outcome};
 use podium_core::comparison::{Comparison, Naming, Verdict, sentence};
 use podium_core::time::Timestamp;
 use podium_core::tuning::conditions::{Condition, Status};
 
 /// The phases of an `Evaluation` that end it.
-pub(super) const FINISHED: &str = "Finished";
-pub(super) const FAILED: &str = "Failed";
+const FINISHED: &str = "Finished";
+const FAILED: &str = "Failed";
 
 impl<P: Ports> Engine<P> {
     /// Takes a comparison one step further.
@@ -125,4 +127,30 @@ fn ended(
     status.observed_generation = generation;
     status.completion_time = Some(to_time(now));
     status
+}
+
+/// What a policy needs to know of a comparison.
+pub(super) fn view_of(evaluation: &Evaluation) -> EvaluationView {
+    let status = evaluation.status.clone().unwrap_or_default();
+    let outcome = match status.verdict.as_deref() {
+        Some("Superior") => Outcome::Superior,
+        Some("Inferior") => Outcome::Inferior,
+        Some("Inconclusive") => Outcome::Inconclusive,
+        _ => Outcome::NotComparable,
+    };
+    EvaluationView {
+        name: evaluation.name_any(),
+        evidence: format!(
+            "{} {}",
+            evaluation.spec.champion.digest, evaluation.spec.challenger.digest
+        ),
+        state: match status.phase.as_deref() {
+            Some(FINISHED) => EvaluationState::Finished {
+                outcome,
+                sentence: status.sentence.unwrap_or_default(),
+            },
+            Some(FAILED) => EvaluationState::Failed(status.message.unwrap_or_default()),
+            _ => EvaluationState::Pending,
+        },
+    }
 }
