@@ -45,3 +45,30 @@ pub fn search(name: &str, max_trials: u32, parallelism: u32, script: &str) -> Va
         },
     })
 }
+
+/// A search that tries each of `cases` once, as the parameter `case`.
+pub fn cases(name: &str, cases: &[&str], parallelism: u32, script: &str) -> Value {
+    let count = u32::try_from(cases.len()).unwrap();
+    let mut search = search(name, count, parallelism, script);
+    search["spec"]["parameters"] = json!([{"name": "case", "categorical": {"values": cases}}]);
+    search["spec"]["algorithm"] = json!({"name": "Grid"});
+    search
+}
+
+/// The pod of a search's trials.
+pub fn pod_of(search: &mut Value) -> &mut Value {
+    &mut search["spec"]["trial"]["job"]["template"]["spec"]
+}
+
+/// The first container of a search's trials.
+pub fn container_of(search: &mut Value) -> &mut Value {
+    &mut pod_of(search)["containers"][0]
+}
+
+/// Runs until somebody ends it.
+pub const HANG: &str = "exec sleep 600";
+
+/// Hangs in the first run of a trial and reports in the next one; the name of its pod tells which one it is.
+pub const SECOND_TIME_LUCKY: &str = r#"
+case $HOSTNAME in *-1-?????) exec sleep 600;; esac
+echo '{"metrics": {"auc": 0.5}}' > /dev/termination-log"#;

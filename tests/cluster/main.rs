@@ -3,8 +3,20 @@
 
 #[path = "../bed/mod.rs"]
 mod bed;
+#[path = "../contracts/cluster_laws.rs"]
+mod cluster_laws;
 #[path = "../fixtures/admission.rs"]
 mod fixtures;
+#[path = "../contracts/runner_laws.rs"]
+mod runner_laws;
 
 mod admission;
+mod contracts;
+mod foreign;
+mod inputs;
+mod looks;
+mod operations;
+mod outcomes;
 mod searches;
+mod states;
+mod waiting;

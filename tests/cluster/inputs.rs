@@ -1,0 +1,83 @@
+//! What a trial is given: its configuration, and what its container is told.
+
+use crate::bed::manifests::{REPORT, container_of, search};
+use crate::bed::{on_bed, phase};
+use crate::looks::{status, trial, trial_message};
+use serde_json::{Value, json};
+
+#[test]
+fn initial_trials_come_first_and_constraints_hold() {
+    on_bed("initial", async |bed| {
+        let _operator = bed.operator("a").await;
+        let mut given = search("given", 5, 2, REPORT);
+        given["spec"]["parameters"] = json!([
+            {"name": "rate", "real": {"min": 0.0, "max": 1.0}},
+            {"name": "trees", "integer": {"min": 1, "max": 100}},
+        ]);
+        given["spec"]["parameterConstraints"] =
+            json!([{"expression": "trees > 50"}, {"expression": "rate * 2.0 < 1.0"}]);
+        given["spec"]["initialTrials"] = json!([{"rate": 0.25}, {"rate": 0.125, "trees": 77}]);
+        bed.apply(&given);
+        let job = bed.until_finished("given", 90).await;
+        assert_eq!(phase(&job), Some("Succeeded"));
+        let trials = bed.trials("given").await;
+        let parameters: Vec<Value> = trials.iter().map(|t| json!(t.spec.parameters)).collect();
+        let number = |index: usize, name: &str| parameters[index][name].as_f64().unwrap();
+        assert_eq!(
+            (number(0, "rate"), trials[0].spec.origin.as_str()),
+            (0.25, "Initial")
+        );
+        assert_eq!(parameters[1], json!({"rate": 0.125, "trees": 77}));
+        for (index, trial) in trials.iter().enumerate() {
+            assert!(
+                number(index, "trees") > 50.0 && number(index, "rate") < 0.5,
+                "{parameters:?}"
+            );
+            let objective = status(trial).objective;
+            assert_eq!(
+                objective,
+                Some(number(index, "rate")),
+                "the container got another value"
+            );
+        }
+        assert_eq!(trials[4].spec.origin, "Random");
+    });
+}
+
+#[test]
+fn a_container_is_told_everything_about_its_trial() {
+    let script = r#"
+echo "$PODIUM_TUNING_JOB $PODIUM_TRIAL $PODIUM_TRIAL_INDEX $PODIUM_SEED $PODIUM_OUTPUT_URI"
+echo "$PODIUM_PARAMETERS"
+echo "$1 $rate $kind $own"
+exit 9"#;
+    on_bed("told", async |bed| {
+        let _operator = bed.operator("a").await;
+        let mut told = search("told", 1, 1, script);
+        told["spec"]["parameters"] = json!([
+            {"name": "rate", "real": {"min": 0.0, "max": 1.0}},
+            {"name": "kind", "categorical": {"values": ["a b", "it's"]}},
+        ]);
+        told["spec"]["trial"]["outputURI"] =
+            json!("s3://models/$(PODIUM_TUNING_JOB)/$(PODIUM_TRIAL)");
+        let container = container_of(&mut told);
+        container["args"] = json!(["told", "--rate=$(rate) $(kind)"]);
+        container["env"] = json!([{"name": "own", "value": "<$(rate)>"}]);
+        bed.apply(&told);
+        bed.until_finished("told", 60).await;
+        let trial = trial(&bed, "told-1").await;
+        let parameters = &trial.spec.parameters;
+        let (rate, kind) = (&parameters["rate"], &parameters["kind"]);
+        let expected = format!(
+            "told told-1 1 {} s3://models/told/told-1 | {} | --rate={rate} {kind} {rate} {kind} <{rate}>",
+            trial.spec.seed,
+            json!(parameters),
+        );
+        let said = trial_message(&trial);
+        assert!(said.ends_with(&expected), "{said}\n{expected}");
+        assert_eq!(
+            status(&trial).output_uri.as_deref(),
+            Some("s3://models/told/told-1")
+        );
+    });
+}
