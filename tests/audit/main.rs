@@ -20,7 +20,10 @@ static REQUESTS: LazyLock<Vec<Value>> = LazyLock::new(|| {
     BufReader::new(File::open(path).unwrap())
         .lines()
         .map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap())
-        .filter(|event| text(event, "/stage") == "ResponseComplete" || text(event, "/stage") == "ResponseStarted")
+        .filter(|event| {
+            text(event, "/stage") == "ResponseComplete"
+                || text(event, "/stage") == "ResponseStarted"
+        })
         .filter(|event| {
             let user = text(event, "/user/username");
             user.starts_with("system:serviceaccount:") && user.ends_with(":podium")
@@ -29,7 +32,10 @@ static REQUESTS: LazyLock<Vec<Value>> = LazyLock::new(|| {
 });
 
 fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
-    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+    value
+        .pointer(pointer)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
 }
 
 fn log_is_there() -> bool {
@@ -63,8 +69,15 @@ fn every_status_ever_written_keeps_the_rules() {
             }
         }
     }
-    assert!(faults.is_empty(), "{}", faults.into_iter().take(5).collect::<Vec<_>>().join("\n"));
-    assert!(linted >= STATUSES_AT_LEAST, "only {linted} statuses were written");
+    assert!(
+        faults.is_empty(),
+        "{}",
+        faults.into_iter().take(5).collect::<Vec<_>>().join("\n")
+    );
+    assert!(
+        linted >= STATUSES_AT_LEAST,
+        "only {linted} statuses were written"
+    );
     eprintln!("{linted} statuses");
 }
 
@@ -108,9 +121,15 @@ fn every_right_that_the_chart_gives_was_used() {
 
 /// `verb group/resource` of every rule of the chart's roles.
 fn rights_of_the_chart() -> BTreeSet<String> {
-    let program = |variable: &str, name: &str| std::env::var(variable).unwrap_or_else(|_| name.to_string());
+    let program =
+        |variable: &str, name: &str| std::env::var(variable).unwrap_or_else(|_| name.to_string());
     let roles = Command::new(program("HELM", "helm"))
-        .args(["template", "podium", "charts/podium", "--show-only=templates/role.yaml"])
+        .args([
+            "template",
+            "podium",
+            "charts/podium",
+            "--show-only=templates/role.yaml",
+        ])
         .output()
         .unwrap();
     let mut kubectl = Command::new(program("KUBECTL", "kubectl"))
@@ -119,17 +138,39 @@ fn rights_of_the_chart() -> BTreeSet<String> {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    kubectl.stdin.take().unwrap().write_all(&roles.stdout).unwrap();
+    kubectl
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(&roles.stdout)
+        .unwrap();
     let json = kubectl.wait_with_output().unwrap().stdout;
     let mut rights = BTreeSet::new();
     for role in serde_json::Deserializer::from_slice(&json).into_iter::<Value>() {
         let role = role.unwrap();
-        let roles = role["items"].as_array().cloned().unwrap_or_else(|| vec![role.clone()]);
-        for rule in roles.iter().flat_map(|role| role["rules"].as_array().unwrap()) {
-            let list = |key: &str| rule[key].as_array().unwrap().iter().map(|v| v.as_str().unwrap().to_string()).collect::<Vec<_>>();
+        let roles = role["items"]
+            .as_array()
+            .cloned()
+            .unwrap_or_else(|| vec![role.clone()]);
+        for rule in roles
+            .iter()
+            .flat_map(|role| role["rules"].as_array().unwrap())
+        {
+            let list = |key: &str| {
+                rule[key]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .map(|v| v.as_str().unwrap().to_string())
+                    .collect::<Vec<_>>()
+            };
             for group in list("apiGroups") {
                 for resource in list("resources") {
-                    rights.extend(list("verbs").iter().map(|verb| format!("{verb} {group}/{resource}")));
+                    rights.extend(
+                        list("verbs")
+                            .iter()
+                            .map(|verb| format!("{verb} {group}/{resource}")),
+                    );
                 }
             }
         }

@@ -7,10 +7,16 @@ const ABNORMAL: [&str; 2] = ["Reconciling", "Stalled"];
 /// The names of the checks that an object does not pass, each with what must hold.
 pub fn faults(object: &Value) -> Vec<&'static str> {
     let generation = object["metadata"]["generation"].as_i64().unwrap_or(0);
-    let observed = object["status"]["observedGeneration"].as_i64().unwrap_or(-1);
-    let conditions: &[Value] = object["status"]["conditions"].as_array().map_or(&[], Vec::as_slice);
+    let observed = object["status"]["observedGeneration"]
+        .as_i64()
+        .unwrap_or(-1);
+    let conditions: &[Value] = object["status"]["conditions"]
+        .as_array()
+        .map_or(&[], Vec::as_slice);
     let status_of = |kind: &str| {
-        let found = conditions.iter().find(|condition| condition["type"] == kind);
+        let found = conditions
+            .iter()
+            .find(|condition| condition["type"] == kind);
         found.map(|condition| condition["status"].as_str().unwrap_or_default())
     };
     let observed_by = |condition: &Value| condition["observedGeneration"].as_i64().unwrap_or(0);
@@ -61,7 +67,9 @@ pub fn faults(object: &Value) -> Vec<&'static str> {
         ),
         (
             "WARN0003, WARN0004: Reconciling and Stalled must be absent instead of False",
-            ABNORMAL.into_iter().any(|kind| status_of(kind) == Some("False")),
+            ABNORMAL
+                .into_iter()
+                .any(|kind| status_of(kind) == Some("False")),
         ),
         (
             "WARN0005: every condition must have an observedGeneration",
@@ -80,16 +88,40 @@ fn the_lint_finds_what_it_is_for() {
     use serde_json::json;
     let condition = |kind: &str, status: &str, generation: i64| json!({"type": kind, "status": status, "observedGeneration": generation});
     let object = |conditions: Value| json!({"metadata": {"generation": 2}, "status": {"observedGeneration": 2, "conditions": conditions}});
-    assert_eq!(faults(&object(json!([condition("Ready", "True", 2)]))), Vec::<&str>::new());
+    assert_eq!(
+        faults(&object(json!([condition("Ready", "True", 2)]))),
+        Vec::<&str>::new()
+    );
     for (conditions, check) in [
         (json!([]), "FAIL0002"),
-        (json!([condition("Ready", "True", 2), condition("Stalled", "True", 2)]), "FAIL0001"),
-        (json!([condition("Ready", "Unknown", 2), condition("Reconciling", "True", 2)]), "FAIL0003"),
+        (
+            json!([
+                condition("Ready", "True", 2),
+                condition("Stalled", "True", 2)
+            ]),
+            "FAIL0001",
+        ),
+        (
+            json!([
+                condition("Ready", "Unknown", 2),
+                condition("Reconciling", "True", 2)
+            ]),
+            "FAIL0003",
+        ),
         (json!([condition("Ready", "True", 1)]), "FAIL0008"),
         (json!([condition("Ready", "Unknown", 2)]), "FAIL0011"),
-        (json!([condition("Ready", "True", 2), condition("Stalled", "False", 2)]), "WARN0003"),
+        (
+            json!([
+                condition("Ready", "True", 2),
+                condition("Stalled", "False", 2)
+            ]),
+            "WARN0003",
+        ),
     ] {
         let found = faults(&object(conditions));
-        assert!(found.iter().any(|fault| fault.contains(check)), "{check}: {found:?}");
+        assert!(
+            found.iter().any(|fault| fault.contains(check)),
+            "{check}: {found:?}"
+        );
     }
 }

@@ -62,9 +62,18 @@ fn disturbed(plan: &Plan, reference: &Ended) {
         }
         assert_eq!(outcome, reference.0);
         for (about, times) in told {
-            // What was on its way when the operator died may be lost, but nothing is told twice.
+            // What was on its way when the operator died may be lost, but nothing is told twice. Between its start and its end a
+            // search may come to a state again, on another way that it took after a death.
             let once = reference.1.get(&about).copied().unwrap_or(1);
-            assert!(times <= once, "{times} times: {about}");
+            let passing = ["TrialsRunning", "JobSuspended"];
+            let again = passing.iter().any(|reason| about.starts_with(reason));
+            let most = once
+                + if again {
+                    i32::try_from(deaths).unwrap()
+                } else {
+                    0
+                };
+            assert!(times <= most, "{times} times: {about}");
         }
         if !plan.workload.is_deleted() {
             a_further_start_changes_nothing(&bed, &operator).await;
