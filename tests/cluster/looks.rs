@@ -1,12 +1,13 @@
 //! What these tests look at: trials by what they tried, the table of states, live pods over time.
 
-use crate::bed::Bed;
 use crate::bed::operator::Operator;
+use crate::bed::{Bed, trial_phase};
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
+use kube::api::ListParams;
 use kube::runtime::watcher::{Config, Event, watcher};
-use podium_api::{Trial, TrialStatus, TuningJob};
+use podium_api::{TRIAL_LABEL, Trial, TrialStatus, TuningJob};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -70,17 +71,31 @@ pub async fn until_trial(
     trial(bed, name).await
 }
 
-/// Waits until the first run of a trial is recorded as running, and returns the name of its pod.
+/// Waits until a pod of a trial runs, and returns its name.
 pub async fn until_running(bed: &Bed, name: &str) -> String {
+    let of_trial = ListParams::default().labels(&format!("{TRIAL_LABEL}={name}"));
+    let running = async || {
+        let pods = bed.api::<Pod>().list(&of_trial).await.ok()?.items;
+        let mut running = pods.iter().filter(|pod| pod_phase(pod) == Some("Running"));
+        running.next().map(ResourceExt::name_any)
+    };
+    let mut pod = None;
+    bed.wait(60, &format!("{name} runs"), async || {
+        pod = running().await;
+        pod.is_some()
+    })
+    .await;
+    pod.unwrap()
+}
+
+/// Waits until a run of a trial is recorded as running, which takes some seconds, and returns the name of its pod.
+pub async fn until_recorded(bed: &Bed, name: &str) -> String {
     let pod = |trial: &Trial| {
         let last = status(trial).attempts.pop();
         last.and_then(|attempt| attempt.pod_name)
     };
-    let runs = |trial: &Trial| status(trial).phase.as_deref() == Some("Running");
-    let trial = until_trial(bed, name, 60, "runs", |trial| {
-        runs(trial) && pod(trial).is_some()
-    })
-    .await;
+    let runs = |trial: &Trial| trial_phase(trial) == "Running" && pod(trial).is_some();
+    let trial = until_trial(bed, name, 60, "is recorded as running", runs).await;
     pod(&trial).unwrap()
 }
 
@@ -95,23 +110,19 @@ pub async fn stays(seconds: u64, what: &str, mut holds: impl AsyncFnMut() -> boo
 
 /// Names of all pods of the test's namespace that have not ended.
 pub async fn live_pods(bed: &Bed) -> Vec<String> {
-    let pods = bed
-        .api::<Pod>()
-        .list(&kube::api::ListParams::default())
-        .await;
-    let pods = pods.map(|list| list.items).unwrap_or_default();
-    pods.iter()
-        .filter(|pod| is_live(pod))
-        .map(ResourceExt::name_any)
-        .collect()
+    let pods = bed.api::<Pod>().list(&ListParams::default()).await;
+    // Without an answer nobody knows.
+    let pods = pods.map_or_else(|_| vec![Pod::default()], |list| list.items);
+    let live = pods.iter().filter(|pod| is_live(pod));
+    live.map(ResourceExt::name_any).collect()
+}
+
+fn pod_phase(pod: &Pod) -> Option<&str> {
+    pod.status.as_ref()?.phase.as_deref()
 }
 
 fn is_live(pod: &Pod) -> bool {
-    let phase = pod
-        .status
-        .as_ref()
-        .and_then(|status| status.phase.as_deref());
-    !matches!(phase, Some("Succeeded" | "Failed"))
+    !matches!(pod_phase(pod), Some("Succeeded" | "Failed"))
 }
 
 /// The most pods that were alive at one moment, and how many there were, by the API server's own history.

@@ -4,7 +4,7 @@ use crate::bed::manifests::{REPORT, SECOND_TIME_LUCKY, container_of, pod_of, sea
 use crate::bed::{Bed, kubectl, on_bed, phase, phases, reason, trial_phase};
 use crate::looks::{
     live_pods, ready_message, states_written, status, trial, trial_message, trial_reason,
-    until_running, until_trial,
+    until_recorded, until_running, until_trial,
 };
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
@@ -286,7 +286,7 @@ fn runs_that_somebody_takes_away_are_run_again_and_have_not_failed() {
         bed.apply(&taken);
         let mut first = Vec::new();
         for index in 1..=3 {
-            first.push(until_running(&bed, &format!("taken-{index}")).await);
+            first.push(until_recorded(&bed, &format!("taken-{index}")).await);
         }
         bed.api::<Pod>()
             .evict(&first[0], &EvictParams::default())
