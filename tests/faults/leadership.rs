@@ -47,6 +47,13 @@ fn an_operator_that_stood_still_does_not_write_after_another_took_over() {
         bed.until_trial("forest", 2, "Running").await;
         first.signal("STOP");
         let since = took_over(&bed, &second, 60).await;
+        // Nobody tells it that it lost the lease: its own clock must.
+        first.way.cut(Cut::Answer {
+            method: "GET",
+            resource: "leases",
+            code: 503,
+            times: usize::MAX,
+        });
         // Both see the end of the trials; only one may say so.
         open(&bed, "all");
         first.signal("CONT");
