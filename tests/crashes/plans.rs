@@ -31,10 +31,16 @@ enum Deaths {
 /// What came out, and what was told.
 type Ended = (Outcome, BTreeMap<String, i32>);
 
-/// Runs a search to its end, with an operator that is started again whenever it dies.
-async fn run(bed: &Bed, operator: &Operator, workload: Workload) -> Ended {
+/// Runs a search to its end, with an operator that is started again whenever it dies, and waits until it has died so often: the last
+/// points come after the end.
+async fn run(bed: &Bed, operator: &Operator, workload: Workload, deaths: usize) -> Ended {
     bed.apply(&workload.manifest(bed));
-    operator.kept_alive(workload.drive(bed)).await;
+    let to_the_end = async {
+        workload.drive(bed).await;
+        let has_died = async || operator.way.deaths() >= deaths;
+        bed.wait(30, "the point is reached", has_died).await;
+    };
+    operator.kept_alive(to_the_end).await;
     let outcome = Outcome::of(bed, operator, workload).await;
     (outcome, told(bed).await)
 }
@@ -43,7 +49,7 @@ fn undisturbed(workload: Workload) -> Ended {
     let mut ended = None;
     on_bed("undisturbed", async |bed| {
         let operator = bed.operator("a").await;
-        ended = Some(run(&bed, &operator, workload).await);
+        ended = Some(run(&bed, &operator, workload, 0).await);
     });
     ended.unwrap()
 }
@@ -54,7 +60,8 @@ fn disturbed(plan: &Plan, reference: &Ended) {
         for cut in &plan.cuts {
             operator.way.cut(cut.clone());
         }
-        let (outcome, told) = run(&bed, &operator, plan.workload).await;
+        let (Deaths::Exactly(wanted) | Deaths::AtLeast(wanted)) = plan.deaths;
+        let (outcome, told) = run(&bed, &operator, plan.workload, wanted).await;
         let deaths = operator.way.deaths();
         match plan.deaths {
             Deaths::Exactly(wanted) => assert_eq!(deaths, wanted, "the point was not reached"),
