@@ -8,6 +8,7 @@ pub mod engine;
 pub mod local;
 pub mod metrics;
 pub mod ports;
+mod signals;
 pub mod trials;
 pub mod workload;
 pub mod yaml;

@@ -2,10 +2,10 @@
 
 use super::Failure;
 use crate::controllers::{Options, run};
+use crate::signals::asked_to_end;
 use clap::{ArgAction, ValueEnum};
 use std::net::SocketAddr;
 use std::process::ExitCode;
-use tokio::signal::unix::{SignalKind, signal};
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -69,15 +69,7 @@ pub(crate) fn operator(arguments: Arguments) -> Result<ExitCode, Failure> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let stop = async move {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-        };
-        run(options, stop).await?;
+        run(options, asked_to_end()?).await?;
         Ok(ExitCode::SUCCESS)
     })
 }

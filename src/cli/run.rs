@@ -4,6 +4,7 @@ use super::progress::{Progress, Snapshot, condition};
 use super::{FAILED, Failure, HELD, intervals, summary};
 use crate::local::session::{Pass, Session};
 use crate::ports::{Clock, Ports};
+use crate::signals::asked_to_end;
 use crate::trials::run_directory::RunDirectory;
 use crate::trials::supervisor;
 use clap::Args;
@@ -12,7 +13,6 @@ use podium_api::{ChampionPolicy, Evaluation, TuningJob};
 use podium_core::comparison::Comparison;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use tokio::signal::unix::{SignalKind, signal};
 
 /// Run the manifests of a directory on this machine, without a cluster.
 ///
@@ -34,13 +34,16 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     runtime()?.block_on(async {
+        // Before the first trial, which must not outlive an interrupted run.
+        let interrupted = asked_to_end()?;
         let podium = std::env::current_exe()?;
         let directory = std::path::absolute(&arguments.directory)?;
         let mut session = Session::begin(&directory, podium)?;
         let mut progress = Progress::new();
         let finished = tokio::select! {
+            biased;
+            () = interrupted => None,
             settled = settle(&mut session, &mut progress) => Some(settled),
-            () = interrupted() => None,
         };
         progress.finish();
         match finished {
@@ -71,6 +74,8 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
 
 async fn settle(session: &mut Session, progress: &mut Progress) -> Result<(), Failure> {
     loop {
+        // A pass over files waits for nothing, and only a wait lets an interrupt through.
+        tokio::task::yield_now().await;
         let pass = session.pass().await?;
         let ports = session.engine().ports();
         let snapshot = Snapshot::take(ports.cluster()).await?;
@@ -80,20 +85,6 @@ async fn settle(session: &mut Session, progress: &mut Progress) -> Result<(), Fa
             Pass::Waiting { look_again } => session.wait(look_again).await,
             Pass::Settled => return Ok(()),
         }
-    }
-}
-
-/// Resolves when somebody asks this process to end.
-async fn interrupted() {
-    let terminate = async {
-        match signal(SignalKind::terminate()) {
-            Ok(mut terminate) => drop(terminate.recv().await),
-            Err(_) => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        () = terminate => {}
     }
 }
 

@@ -6,6 +6,7 @@
 use super::run_directory::{Ended, HowEnded, Request, RunDirectory, Started};
 use crate::adapters::clock::SystemClock;
 use crate::ports::Clock;
+use crate::signals::asked_to_end;
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::fs::File;
 use std::io;
@@ -13,7 +14,6 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 use tokio::process::{Child, Command};
-use tokio::signal::unix::{SignalKind, signal};
 
 /// Between asking a program to end and ending it.
 const GRACE: Duration = Duration::from_secs(5);
@@ -23,6 +23,8 @@ const GRACE: Duration = Duration::from_secs(5);
 /// # Errors
 /// The files of the run cannot be read or written.
 pub async fn supervise(directory: &RunDirectory) -> io::Result<()> {
+    // Before anybody can know of this process, and before the program that must not outlive it.
+    let asked_to_end = asked_to_end()?;
     let Some(request) = directory.request()? else {
         let message = format!("{} holds no request.json", directory.path().display());
         return Err(io::Error::new(io::ErrorKind::NotFound, message));
@@ -36,7 +38,7 @@ pub async fn supervise(directory: &RunDirectory) -> io::Result<()> {
         supervisor,
     })?;
     let how = match spawn(directory, &request) {
-        Ok(child) => wait(child, request.deadline_seconds).await?,
+        Ok(child) => wait(child, request.deadline_seconds, asked_to_end).await?,
         Err(error) => HowEnded::CannotStart(cannot_start(&request, &error)),
     };
     directory.write_ended(&Ended {
@@ -77,13 +79,15 @@ fn cannot_start(request: &Request, error: &io::Error) -> String {
     format!("the program `{program}` could not be started: {error}")
 }
 
-async fn wait(mut child: Child, deadline_seconds: Option<u64>) -> io::Result<HowEnded> {
+async fn wait(
+    mut child: Child,
+    deadline_seconds: Option<u64>,
+    asked_to_end: impl Future<Output = ()>,
+) -> io::Result<HowEnded> {
     let group = child
         .id()
         .and_then(|id| i32::try_from(id).ok())
         .and_then(Pid::from_raw);
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
     let deadline = async {
         match deadline_seconds {
             Some(seconds) => tokio::time::sleep(Duration::from_secs(seconds)).await,
@@ -96,8 +100,7 @@ async fn wait(mut child: Child, deadline_seconds: Option<u64>) -> io::Result<How
             return status.map(how_ended);
         }
         () = deadline => HowEnded::Deadline,
-        _ = terminate.recv() => HowEnded::Stopped,
-        _ = interrupt.recv() => HowEnded::Stopped,
+        () = asked_to_end => HowEnded::Stopped,
     };
     end_group(group, Signal::TERM);
     if tokio::time::timeout(GRACE, child.wait()).await.is_err() {

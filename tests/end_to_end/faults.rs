@@ -5,7 +5,7 @@ use crate::project::{Project, SQUARE, podium, skipped};
 use podium_core::random::Stream;
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
 
@@ -133,11 +133,7 @@ fn an_interrupted_run_leaves_no_process_behind_and_goes_on_later() {
     );
     let mut run = started(&project);
     wait_for(|| project.path().join("started").exists());
-    let interrupted = Command::new("kill")
-        .args(["-INT", &run.id().to_string()])
-        .status()
-        .unwrap();
-    assert!(interrupted.success());
+    interrupt(&run);
     assert_eq!(run.wait().unwrap().code(), Some(1));
     wait_for(|| project.processes().is_empty());
     project.write("go", "");
@@ -147,6 +143,72 @@ fn an_interrupted_run_leaves_no_process_behind_and_goes_on_later() {
         project.only("tuningjobs")["status"]["trials"]["succeeded"],
         2
     );
+}
+
+/// What is stored of the search is a pipe at first, so that the run stands still while it reads it.
+#[test]
+fn a_run_that_is_interrupted_while_it_begins_starts_nothing() {
+    let project = Project::with_search(1, SQUARE);
+    assert_eq!(project.run().code, Some(0));
+    let stored = project.path().join(".podium/state/tuningjobs/toy.yaml");
+    let text = fs::read(&stored).unwrap();
+    fs::remove_file(&stored).unwrap();
+    project.write("search.yaml", &crate::project::search(2, SQUARE));
+    let made = Command::new("mkfifo").arg(&stored).status().unwrap();
+    assert!(made.success());
+    let run = podium()
+        .arg("run")
+        .arg(project.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut pipe = fs::OpenOptions::new().write(true).open(&stored).unwrap();
+    interrupt(&run);
+    let whole = project.write("whole", "");
+    fs::write(&whole, &text).unwrap();
+    fs::rename(whole, &stored).unwrap();
+    pipe.write_all(&text).unwrap();
+    drop(pipe);
+    let ended = crate::project::Finished::from(run.wait_with_output().unwrap());
+    assert_eq!(ended.code, Some(1), "{}{}", ended.out, ended.err);
+    assert_eq!(
+        ended.err,
+        "interrupted: 0 running trials were ended; the next `podium run` repeats them\n"
+    );
+    assert_eq!(project.objects("trials").len(), 1);
+}
+
+/// What it is to run is a pipe at first, so that the supervisor stands still while it reads it.
+#[test]
+fn a_supervisor_that_is_stopped_while_it_begins_leaves_no_program() {
+    let project = Project::new();
+    let request = serde_json::json!({
+        "command": ["sleep", "600"], "environment": {}, "workingDirectory": project.path(), "deadlineSeconds": null,
+    });
+    let path = project.path().join("request.json");
+    let made = Command::new("mkfifo").arg(&path).status().unwrap();
+    assert!(made.success());
+    let mut supervisor = podium()
+        .arg("supervise")
+        .arg(project.path())
+        .spawn()
+        .unwrap();
+    let mut pipe = fs::OpenOptions::new().write(true).open(path).unwrap();
+    interrupt(&supervisor);
+    pipe.write_all(request.to_string().as_bytes()).unwrap();
+    drop(pipe);
+    assert!(supervisor.wait().unwrap().success());
+    let ended = fs::read_to_string(project.path().join("exit.json")).unwrap();
+    assert!(ended.contains("stopped"), "{ended}");
+}
+
+fn interrupt(run: &Child) {
+    let interrupted = Command::new("kill")
+        .args(["-INT", &run.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(interrupted.success());
 }
 
 fn wait_for(holds: impl Fn() -> bool) {
