@@ -13,6 +13,11 @@ use std::time::Duration;
 /// Seconds; a reconcile takes milliseconds, one that waits for a slow API server seconds.
 const DURATIONS: [f64; 9] = [0.001, 0.005, 0.02, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0];
 
+/// Seconds; trials take from seconds to a day.
+const TRIAL_DURATIONS: [f64; 10] = [
+    1.0, 10.0, 60.0, 300.0, 900.0, 3_600.0, 10_800.0, 21_600.0, 43_200.0, 86_400.0,
+];
+
 /// Labels as pairs, in a fixed order.
 type Labels = Vec<(&'static str, String)>;
 
@@ -24,7 +29,10 @@ pub struct Metrics {
     durations: Family<Labels, Histogram>,
     requests: Family<Labels, Counter>,
     desyncs: Family<Labels, Counter>,
+    queue: Family<Labels, Gauge>,
     trials: Family<Labels, Counter>,
+    trial_durations: Family<Labels, Histogram>,
+    suggestion_durations: Family<Labels, Histogram>,
     trials_running: Gauge,
     leader: Gauge,
 }
@@ -37,7 +45,10 @@ impl Default for Metrics {
             durations: Family::new_with_constructor(|| Histogram::new(DURATIONS)),
             requests: Family::default(),
             desyncs: Family::default(),
+            queue: Family::default(),
             trials: Family::default(),
+            trial_durations: Family::new_with_constructor(|| Histogram::new(TRIAL_DURATIONS)),
+            suggestion_durations: Family::new_with_constructor(|| Histogram::new(DURATIONS)),
             trials_running: Gauge::default(),
             leader: Gauge::default(),
             registry: Registry::default(),
@@ -63,9 +74,24 @@ impl Default for Metrics {
             metrics.desyncs.clone(),
         );
         registry.register(
+            "workqueue_depth",
+            "Objects that wait for a reconcile, by kind",
+            metrics.queue.clone(),
+        );
+        registry.register(
             "trials",
             "Trials that ended, by outcome",
             metrics.trials.clone(),
+        );
+        registry.register(
+            "trial_duration_seconds",
+            "How long trials took from the start of their first run to their end, by outcome",
+            metrics.trial_durations.clone(),
+        );
+        registry.register(
+            "suggestion_duration_seconds",
+            "How long it took to suggest the next trials of a search, by algorithm",
+            metrics.suggestion_durations.clone(),
         );
         registry.register(
             "trials_running",
@@ -113,8 +139,14 @@ impl Metrics {
         self.desyncs.get_or_create(&vec![("kind", kind)]).inc();
     }
 
-    /// An event with this reason was told.
-    pub fn happened(&self, reason: &str) {
+    /// So many more objects of `kind` wait for a reconcile.
+    pub fn queue_changed(&self, kind: &'static str, more: i64) {
+        let labels = vec![("kind", kind.to_string())];
+        self.queue.get_or_create(&labels).inc_by(more);
+    }
+
+    /// An event with this reason was told, of something that had taken so long.
+    pub fn happened(&self, reason: &str, took: Option<Duration>) {
         let outcome = match reason {
             "TrialSucceeded" => "succeeded",
             "TrialFailed" => "failed",
@@ -125,6 +157,18 @@ impl Metrics {
         };
         let labels = vec![("outcome", outcome.to_string())];
         self.trials.get_or_create(&labels).inc();
+        if let Some(took) = took {
+            self.trial_durations
+                .get_or_create(&labels)
+                .observe(took.as_secs_f64());
+        }
+    }
+
+    /// `algorithm` suggested the next trials of a search.
+    pub fn suggested(&self, algorithm: &str, took: Duration) {
+        self.suggestion_durations
+            .get_or_create(&vec![("algorithm", algorithm.to_string())])
+            .observe(took.as_secs_f64());
     }
 
     /// Whether this operator leads.
@@ -153,8 +197,10 @@ mod tests {
         let metrics = Metrics::default();
         metrics.reconciled("TuningJob", "success", Duration::from_millis(3));
         metrics.request(&Method::POST, "trials".to_string(), "201".to_string());
-        metrics.happened("TrialSucceeded");
-        metrics.happened("RunStarted");
+        metrics.happened("TrialSucceeded", Some(Duration::from_secs(7)));
+        metrics.happened("TrialRetried", None);
+        metrics.happened("RunStarted", None);
+        metrics.suggested("Hyperopt", Duration::from_millis(2));
         metrics.desync("Trial".to_string());
         metrics.leads(true);
         let text = metrics.text(4);
@@ -163,6 +209,10 @@ mod tests {
             "podium_reconcile_duration_seconds_count{kind=\"TuningJob\"} 1",
             "podium_api_requests_total{verb=\"POST\",resource=\"trials\",code=\"201\"} 1",
             "podium_trials_total{outcome=\"succeeded\"} 1",
+            "podium_trials_total{outcome=\"retried\"} 1",
+            "podium_trial_duration_seconds_sum{outcome=\"succeeded\"} 7.0",
+            "podium_trial_duration_seconds_bucket{le=\"10.0\",outcome=\"succeeded\"} 1",
+            "podium_suggestion_duration_seconds_count{algorithm=\"Hyperopt\"} 1",
             "podium_trials_running 4",
             "podium_leader 1",
             "podium_watch_desyncs_total{kind=\"Trial\"} 1",

@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::future::Future;
+use std::time::Duration;
 
 /// Why a port could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -254,12 +255,16 @@ pub struct Happened {
     pub action: &'static str,
     /// The same in one sentence.
     pub note: String,
+    /// How long what ended had taken.
+    pub took: Option<Duration>,
 }
 
 /// Tells people what happened. Nothing depends on it: what cannot be told is logged.
 pub trait Events: Send + Sync {
     /// Tells of one thing.
     fn publish(&self, happened: Happened) -> impl Future<Output = ()> + Send;
+    /// Takes down how long `algorithm` took to suggest trials.
+    fn suggested(&self, algorithm: &str, took: Duration);
 }
 
 /// The time.

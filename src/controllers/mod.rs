@@ -1,6 +1,7 @@
 //! The operator: what is watched, which engine call follows, when it is tried again.
 
 mod ports;
+mod queue;
 mod reconcile;
 mod server;
 mod watch;

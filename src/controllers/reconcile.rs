@@ -1,6 +1,7 @@
 //! The two controllers of a scope: which engine call follows, and when it is tried again.
 
 use super::ports::{ClusterPorts, Engines};
+use super::queue::Queue;
 use super::server::Readiness;
 use super::watch::{Scope, Wake, filled, watch};
 use crate::adapters::kubernetes::stores::Stores;
@@ -8,7 +9,7 @@ use crate::engine::{Engine, Left};
 use crate::metrics::Metrics;
 use crate::ports::{Clock, PortError, Ports};
 use futures::{FutureExt, Stream, StreamExt};
-use kube::runtime::controller::{Action, Config, Controller};
+use kube::runtime::controller::{self, Action, Config, Controller};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
@@ -18,7 +19,7 @@ use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::watch::Receiver;
 
 /// After a failure an object is tried again in half a second, then twice as late every time.
@@ -53,11 +54,11 @@ pub(super) async fn run(
     concurrency: u16,
     draining: Receiver<bool>,
 ) {
-    let (tuning_jobs, woken_tuning_jobs) = unbounded_channel();
-    let (trials, woken_trials) = unbounded_channel();
+    let (tuning_jobs, woken_tuning_jobs) = Queue::new("TuningJob", &metrics);
+    let (trials, woken_trials) = Queue::new("Trial", &metrics);
     let wake = Wake {
-        tuning_jobs,
-        trials,
+        tuning_jobs: Arc::clone(&tuning_jobs),
+        trials: Arc::clone(&trials),
     };
     let name = scope.to_string();
     readiness.filling(&name);
@@ -78,6 +79,7 @@ pub(super) async fn run(
         tracing::info!(scope = name, "reconciles");
         let jobs = control(
             stores.tuning_jobs.store().clone(),
+            tuning_jobs,
             woken_tuning_jobs,
             concurrency,
             draining.clone(),
@@ -86,6 +88,7 @@ pub(super) async fn run(
         );
         let trials = control(
             stores.trials.store().clone(),
+            trials,
             woken_trials,
             concurrency,
             draining.clone(),
@@ -107,6 +110,7 @@ async fn asked_to_end(mut draining: Receiver<bool>) {
 
 async fn control<K, Reconcile, Reconciled>(
     store: Store<K>,
+    queue: Arc<Queue<K>>,
     woken: UnboundedReceiver<ObjectRef<K>>,
     concurrency: u16,
     draining: Receiver<bool>,
@@ -117,12 +121,10 @@ async fn control<K, Reconcile, Reconciled>(
     Reconcile: Fn(Arc<Engine<ClusterPorts>>, String) -> Reconciled + Send + Sync + Clone + 'static,
     Reconciled: Future<Output = Result<Left, PortError>> + Send + 'static,
 {
-    let kind: &'static str = if K::kind(&()) == "Trial" {
-        "Trial"
-    } else {
-        "TuningJob"
-    };
+    let kind = queue.kind();
+    let taken_from = Arc::clone(&queue);
     let step = move |object: Arc<K>, context: Arc<Context>| {
+        taken_from.taken(&ObjectRef::from_obj(object.as_ref()));
         let reconcile = reconcile.clone();
         async move {
             let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
@@ -150,7 +152,13 @@ async fn control<K, Reconcile, Reconciled>(
             move |object, error, context| try_again(kind, &object, error, &context),
             Arc::clone(context),
         )
-        .for_each(|_| std::future::ready(()))
+        .for_each(|done| {
+            if let Err(controller::Error::ObjectNotFound(gone)) = done {
+                queue
+                    .taken(&ObjectRef::new(&gone.name).within(&gone.namespace.unwrap_or_default()));
+            }
+            std::future::ready(())
+        })
         .await;
 }
 

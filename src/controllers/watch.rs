@@ -1,5 +1,6 @@
 //! What is watched, only what is Podium's by its labels, and who is woken by it.
 
+use super::queue::Queue;
 use crate::adapters::kubernetes::seen::Seen;
 use crate::adapters::kubernetes::stores::Stores;
 use crate::metrics::Metrics;
@@ -7,7 +8,7 @@ use futures::StreamExt;
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Event as KubernetesEvent, Pod};
-use kube::runtime::reflector::{ObjectRef, Store, store::Writer};
+use kube::runtime::reflector::{Store, store::Writer};
 use kube::runtime::watcher::{Config, Event};
 use kube::runtime::{WatchStreamExt, reflector, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
@@ -16,7 +17,6 @@ use serde::de::DeserializeOwned;
 use std::fmt::Debug;
 use std::future::Future;
 use std::sync::Arc;
-use tokio::sync::mpsc::UnboundedSender;
 
 /// Where an operator acts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,20 +51,17 @@ impl Scope {
 /// Who is to be reconciled.
 #[derive(Clone)]
 pub(super) struct Wake {
-    pub(super) tuning_jobs: UnboundedSender<ObjectRef<TuningJob>>,
-    pub(super) trials: UnboundedSender<ObjectRef<Trial>>,
+    pub(super) tuning_jobs: Arc<Queue<TuningJob>>,
+    pub(super) trials: Arc<Queue<Trial>>,
 }
 
 impl Wake {
-    // Nobody listens any more while the operator ends.
     fn tuning_job(&self, namespace: Option<String>, name: &str) {
-        let reference = ObjectRef::new(name).within(&namespace.unwrap_or_default());
-        let _ = self.tuning_jobs.send(reference);
+        self.tuning_jobs.wake(&namespace.unwrap_or_default(), name);
     }
 
     fn trial(&self, namespace: Option<String>, name: &str) {
-        let reference = ObjectRef::new(name).within(&namespace.unwrap_or_default());
-        let _ = self.trials.send(reference);
+        self.trials.wake(&namespace.unwrap_or_default(), name);
     }
 
     /// The search of a trial, by its label.

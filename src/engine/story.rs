@@ -7,6 +7,7 @@ use podium_api::convert::{parameters_text, settled_condition};
 use podium_api::tuning_job::TuningJobStatus;
 use podium_api::{Trial, TuningJob};
 use podium_core::tuning::trial::{Phase, TrialRecord};
+use std::time::Duration;
 
 /// Kubernetes refuses longer notes.
 const NOTE_CHARACTERS: usize = 1000;
@@ -23,6 +24,7 @@ pub(super) fn run_started(trial: &Trial, attempt: u32) -> Happened {
             "run {attempt} was started with {}",
             parameters_text(&trial.spec.parameters)
         )),
+        took: None,
     }
 }
 
@@ -77,6 +79,7 @@ pub(super) fn trial_changed(
         reason: reason.to_string(),
         action: "JudgeTrial",
         note: note(&text),
+        took: took(record),
     })
 }
 
@@ -102,7 +105,14 @@ pub(super) fn job_changed(
         reason: reason.to_string(),
         action: "PlanSearch",
         note: note(message),
+        took: None,
     })
+}
+
+/// From the start of a trial's first run to its end.
+fn took(record: &TrialRecord) -> Option<Duration> {
+    let milliseconds = record.completion?.milliseconds_since(record.start?);
+    u64::try_from(milliseconds).ok().map(Duration::from_millis)
 }
 
 fn related(trial: &Trial) -> ObjectReference {

@@ -23,6 +23,7 @@ use podium_core::tuning::{
     Settings, TuningInput,
 };
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 /// A refused template is asked about again after this time: what refuses it may have changed.
 const REFUSED_AGAIN_SECONDS: u64 = 60;
@@ -43,7 +44,8 @@ impl<P: Ports> Engine<P> {
             return Ok(Left::default());
         };
         let now = self.now();
-        if !is_deleted(&job) && is_finished(&job, &self.trials_of(&job).await?) {
+        let trials = self.trials_of(&job).await?;
+        if !is_deleted(&job) && is_finished(&job, &trials) {
             return self.expire(&job, now).await;
         }
         let unsupported = self.ports.unsupported(&job.spec);
@@ -57,10 +59,7 @@ impl<P: Ports> Engine<P> {
                 return Ok(Left::default());
             }
         };
-        let observed = Observed {
-            trials: self.trials_of(&job).await?,
-            job,
-        };
+        let observed = Observed { job, trials };
         self.plan_and_carry_out(&observed, &search, &runs, now)
             .await
     }
@@ -123,11 +122,19 @@ impl<P: Ports> Engine<P> {
         };
         // A search that had ended is judged as of then: what changed since is its specification and not how long it took.
         let completed = before.completion_time.as_ref().map(from_time);
+        let began = Instant::now();
         let mut plan = tuning::plan(&input, completed.unwrap_or(now));
         if completed.is_some() && plan.report.ended.is_none() && !input.deleting {
             // It goes on, and its deadline counts from here.
             input.started = Some(now);
             plan = tuning::plan(&input, now);
+        }
+        let suggested = plan.actions.iter().find_map(|action| match action {
+            Action::CreateTrial(new) => Some(new.origin.as_str()),
+            _ => None,
+        });
+        if let Some(origin) = suggested {
+            self.ports.events().suggested(origin, began.elapsed());
         }
         // Before the report, which says what stands in the way of a trial.
         let created = self.create_trials(&observed.job, &plan.actions).await;
@@ -179,20 +186,20 @@ impl<P: Ports> Engine<P> {
         now: Timestamp,
     ) -> Result<Option<Timestamp>, PortError> {
         let key = job.uid().unwrap_or_default();
-        match change(before, after) {
-            Change::None => Ok(None),
-            Change::Counts if now < self.counts_due(&key, now) => {
-                Ok(Some(self.counts_due(&key, now)))
-            }
-            Change::Counts | Change::State => {
-                self.write_job_status(job, after.clone()).await?;
-                self.reported(key, now, after.completion_time.is_some());
-                if let Some(happened) = story::job_changed(job, before, after) {
-                    self.ports.events().publish(happened).await;
-                }
-                Ok(None)
-            }
+        let due = match change(before, after) {
+            Change::None => return Ok(None),
+            Change::Counts => self.counts_due(&key, now),
+            Change::State => now,
+        };
+        if now < due {
+            return Ok(Some(due));
         }
+        self.write_job_status(job, after.clone()).await?;
+        self.reported(key, now, after.completion_time.is_some());
+        if let Some(happened) = story::job_changed(job, before, after) {
+            self.ports.events().publish(happened).await;
+        }
+        Ok(None)
     }
 
     /// Asks the world, before the first trial, whether it would take such a trial at all.

@@ -10,6 +10,7 @@ use crate::trials::process::ProcessRunner;
 use podium_api::{ModelRegistrySpec, TuningJobSpec};
 use podium_core::problem::SpecProblem;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The ports of a local run.
 #[derive(Debug)]
@@ -44,6 +45,8 @@ pub struct NoEvents;
 
 impl Events for NoEvents {
     async fn publish(&self, _: Happened) {}
+
+    fn suggested(&self, _: &str, _: Duration) {}
 }
 
 impl Ports for LocalPorts {

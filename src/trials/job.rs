@@ -4,15 +4,14 @@ use super::job_manifest::{ATTEMPT_LABEL, OWNER_LABEL, job_manifest, job_name};
 use super::job_state::{Known, lacks_the_end, run_of};
 use crate::adapters::clock::SystemClock;
 use crate::adapters::kubernetes::stores::Stores;
-use crate::adapters::kubernetes::{cluster::FIELD_MANAGER, in_words, port_error};
+use crate::adapters::kubernetes::{cluster::FIELD_MANAGER, delete, in_words, port_error};
 use crate::ports::{Clock, PortError, RunId, RunRequest, Started, TrialRunner};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Event, Pod};
-use kube::api::{DeleteParams, ListParams, PostParams, Preconditions};
+use kube::api::{ListParams, PostParams};
 use kube::{Api, Client, ResourceExt};
 use podium_api::TRIAL_LABEL;
 use podium_core::tuning::trial::Run;
-use serde_json::Value;
 use std::sync::Arc;
 
 /// Runs trials as Jobs of one namespace.
@@ -162,23 +161,9 @@ impl TrialRunner for JobRunner {
     }
 
     async fn stop(&self, run: RunId<'_>) -> Result<(), PortError> {
-        let Some(job) = self.job_of(run) else {
-            return Ok(());
-        };
-        let parameters = DeleteParams::background().preconditions(Preconditions {
-            uid: job.uid(),
-            resource_version: None,
-        });
-        let path = <Job as kube::Resource>::url_path(&(), Some(&self.namespace));
-        let asked = kube::core::Request::new(path)
-            .delete(&job.name_any(), &parameters)
-            .map_err(|error| PortError::Permanent(error.to_string()))?;
-        match self.client.request::<Value>(asked).await {
-            Ok(_) => Ok(()),
-            Err(kube::Error::Api(status)) if status.is_not_found() || status.is_conflict() => {
-                Ok(())
-            }
-            Err(error) => Err(port_error(&error)),
+        match self.job_of(run) {
+            Some(job) => delete(&self.client, &self.namespace, job.as_ref()).await,
+            None => Ok(()),
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use super::run_directory::{HowEnded, Request, RunDirectory, Started};
 use super::template::{Process, process_of};
-use crate::ports::{PortError, RunId, RunRequest, Started as StartOutcome, TrialRunner};
+use crate::adapters::clock::SystemClock;
+use crate::ports::{Clock, PortError, RunId, RunRequest, Started as StartOutcome, TrialRunner};
 use podium_core::time::Timestamp;
 use podium_core::tuning::trial::{EndedRun, Exit, Reason, Run};
 use rustix::process::{Pid, Signal, kill_process};
@@ -103,7 +104,7 @@ impl TrialRunner for ProcessRunner {
         let supervised = directory.lock()?.is_none();
         match (directory.started()?, supervised) {
             (None, true) => Ok(Run::Queued {
-                since: now(),
+                since: SystemClock.now(),
                 reason: Reason::Starting,
                 why: "it is being started".to_string(),
             }),
@@ -249,10 +250,6 @@ fn end_leftovers(directory: &RunDirectory) {
             let _ = kill_process(id, Signal::KILL);
         }
     }
-}
-
-fn now() -> Timestamp {
-    Timestamp(jiff::Timestamp::now().as_millisecond())
 }
 
 fn read_tail(path: &Path, bytes: u64) -> io::Result<Option<String>> {

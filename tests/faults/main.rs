@@ -1,4 +1,4 @@
-//! Searches while the cluster, the way to it or other people disturb them. Some of it disturbs the whole cluster: one test at a time.
+//! Searches while the cluster, the way to it or other people disturb them. The tests of `outages` disturb the whole cluster.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A test speaks by failing.
 
 #[path = "../bed/mod.rs"]
@@ -6,8 +6,8 @@ mod bed;
 
 mod anew;
 mod answers;
-mod control_plane;
+mod disruptions;
 mod foreign_writes;
 mod isolation;
 mod leadership;
-mod node;
+mod outages;

@@ -204,8 +204,6 @@ async fn running(bed: &Bed) -> usize {
     let trials = bed.trials("half").await;
     trials
         .iter()
-        .filter(|trial| {
-            trial_phase(trial) == "Running" && trial.name_any() > "half-200".to_string()
-        })
+        .filter(|trial| trial_phase(trial) == "Running" && trial.name_any().as_str() > "half-200")
         .count()
 }

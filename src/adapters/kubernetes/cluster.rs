@@ -3,7 +3,7 @@
 use super::stores::Stores;
 use super::{in_words, port_error};
 use crate::ports::{Cluster, Created, Object, PortError};
-use kube::api::{DeleteParams, GetParams, ListParams, Patch, PatchParams, PostParams};
+use kube::api::{GetParams, ListParams, Patch, PatchParams, PostParams};
 use kube::core::{ObjectList, Request};
 use kube::{Client, ResourceExt};
 use podium_api::convert::is_own_condition;
@@ -218,17 +218,6 @@ impl Cluster for KubernetesCluster {
     }
 
     async fn delete<K: Object>(&self, object: &K) -> Result<(), PortError> {
-        let parameters = DeleteParams::background().preconditions(kube::api::Preconditions {
-            uid: object.uid(),
-            resource_version: None,
-        });
-        let asked = self.path::<K>().delete(&object.name_any(), &parameters);
-        match self.ask::<Value>(asked).await {
-            Ok(_) => Ok(()),
-            Err(kube::Error::Api(status)) if status.is_not_found() || status.is_conflict() => {
-                Ok(())
-            }
-            Err(error) => Err(port_error(&error)),
-        }
+        super::delete(&self.client, &self.namespace, object).await
     }
 }

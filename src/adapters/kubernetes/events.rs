@@ -5,6 +5,7 @@ use crate::ports::{Events, Happened};
 use kube::Client;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Publishes events; equal ones within minutes become one with a count.
 #[derive(Clone)]
@@ -30,7 +31,7 @@ impl KubernetesEvents {
 
 impl Events for KubernetesEvents {
     async fn publish(&self, happened: Happened) {
-        self.metrics.happened(&happened.reason);
+        self.metrics.happened(&happened.reason, happened.took);
         let event = Event {
             type_: if happened.warning {
                 EventType::Warning
@@ -46,5 +47,9 @@ impl Events for KubernetesEvents {
         if let Err(error) = self.recorder.publish(&event, &happened.regarding).await {
             tracing::warn!(reason = event.reason, %error, "an event could not be published");
         }
+    }
+
+    fn suggested(&self, algorithm: &str, took: Duration) {
+        self.metrics.suggested(algorithm, took);
     }
 }

@@ -8,6 +8,10 @@ pub mod seen;
 pub mod stores;
 
 use crate::ports::PortError;
+use kube::api::{DeleteParams, Preconditions};
+use kube::core::Request;
+use kube::{Client, Resource, ResourceExt};
+use serde_json::Value;
 
 /// An error of the API server or of the way to it, by whether trying again may help.
 pub fn port_error(error: &kube::Error) -> PortError {
@@ -20,6 +24,29 @@ pub fn port_error(error: &kube::Error) -> PortError {
             }
         }
         other => PortError::Transient(whole_chain(other)),
+    }
+}
+
+/// Deletes this very object, and what belongs to it after it; one that is gone or was made anew since is left alone.
+///
+/// # Errors
+/// The API server did not do it.
+pub async fn delete<K: Resource<DynamicType = ()>>(
+    client: &Client,
+    namespace: &str,
+    object: &K,
+) -> Result<(), PortError> {
+    let parameters = DeleteParams::background().preconditions(Preconditions {
+        uid: object.uid(),
+        resource_version: None,
+    });
+    let asked = Request::new(K::url_path(&(), Some(namespace)))
+        .delete(&object.name_any(), &parameters)
+        .map_err(|error| PortError::Permanent(error.to_string()))?;
+    match client.request::<Value>(asked).await {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(status)) if status.is_not_found() || status.is_conflict() => Ok(()),
+        Err(error) => Err(port_error(&error)),
     }
 }
 

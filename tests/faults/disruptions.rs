@@ -1,79 +1,28 @@
-//! A node goes away, a pod is evicted, a search ends while its operator is away.
+//! A pod is evicted, runs end while the operator is away or as it dies.
 
 use crate::bed::gates::{gated, open};
 use crate::bed::manifests::{REPORT, search};
-use crate::bed::oracle::{created, no_orphans};
+use crate::bed::oracle::created;
 use crate::bed::way::{Cut, Moment};
-use crate::bed::{Away, Bed, on_bed, phase, trial_phase};
-use k8s_openapi::api::core::v1::{Node, Pod};
+use crate::bed::{Bed, on_bed, phase, trial_phase};
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
 use kube::api::{EvictParams, ListParams};
-use kube::{Api, ResourceExt};
 use podium_api::TuningJob;
 use serde_json::json;
 
-async fn pods(bed: &Bed) -> Vec<Pod> {
+pub async fn pods(bed: &Bed) -> Vec<Pod> {
     let list = bed.api::<Pod>().list(&ListParams::default()).await;
     list.map(|list| list.items).unwrap_or_default()
 }
 
-fn succeeded_after_losses(job: &TuningJob, retried: i32) {
+pub fn succeeded_after_losses(job: &TuningJob, retried: i32) {
     assert_eq!(phase(job), Some("Succeeded"));
     let counts = job.status.as_ref().unwrap().trials.unwrap();
     assert_eq!(
         (counts.succeeded, counts.failed, counts.retried),
         (2, 0, retried)
     );
-}
-
-#[test]
-fn trials_of_a_lost_node_run_again_and_have_not_failed() {
-    on_bed("lost-node", async |bed| {
-        let operator = bed.operator("a").await;
-        let mut search = gated(&bed, "forest", 2, 2);
-        search["spec"]["maxFailedTrials"] = json!(0);
-        bed.apply(&search);
-        bed.until_trial("forest", 1, "Running").await;
-        bed.until_trial("forest", 2, "Running").await;
-        let kubelet = Away::stopped("kubelet");
-        let nodes: Api<Node> = Api::all(bed.client.clone());
-        let lost = async || {
-            let node = nodes.get("localhost").await;
-            let status = node.ok().and_then(|node| node.status);
-            let conditions = status.and_then(|status| status.conditions);
-            let mut all = conditions.iter().flatten();
-            all.any(|condition| condition.type_ == "Ready" && condition.status == "Unknown")
-        };
-        bed.wait(60, "the node is lost", lost).await;
-        // Where no node is left Kubernetes takes no pods away; of several it taints the lost one so.
-        let taint = [
-            "taint",
-            "node",
-            "localhost",
-            "node.kubernetes.io/unreachable=:NoExecute",
-            "--overwrite",
-        ];
-        bed.kubectl(&taint).unwrap();
-        let taken_away = async || {
-            let mut pods = pods(&bed).await.into_iter();
-            pods.all(|pod| pod.metadata.deletion_timestamp.is_some())
-        };
-        bed.wait(60, "the pods are taken away", taken_away).await;
-        drop(kubelet);
-        let again = async || {
-            let created = created([&operator]);
-            ["jobs forest-1-2", "jobs forest-2-2"].map(|job| created.get(job)) == [Some(&1); 2]
-        };
-        bed.wait(90, "both trials run again", again).await;
-        open(&bed, "all");
-        let job = bed.until_finished("forest", 120).await;
-        succeeded_after_losses(&job, 2);
-        for trial in bed.trials("forest").await {
-            let attempts = trial.status.unwrap().attempts;
-            let reasons: Vec<_> = attempts.iter().map(|a| a.reason.as_deref()).collect();
-            assert_eq!(reasons, [Some("InfrastructureLost"), None]);
-        }
-        no_orphans(&bed).await;
-    });
 }
 
 #[test]
