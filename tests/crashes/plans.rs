@@ -12,7 +12,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Plans that are tried at once; each starts pods on the same machine.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 7;
 
 /// Deaths that a search has to get over.
 struct Plan {
