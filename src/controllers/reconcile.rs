@@ -130,11 +130,7 @@ async fn control<K, Reconcile, Reconciled>(
             let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
             let engine = context.engines.of(&namespace, &context.stores);
             let began = Instant::now();
-            // A panic must not take the other objects with it.
-            let done = AssertUnwindSafe(reconcile(Arc::clone(&engine), name.clone()))
-                .catch_unwind()
-                .await;
-            let done = done.map_or(Err(ReconcileError::Panicked), |done| Ok(done?));
+            let done = guarded(reconcile(Arc::clone(&engine), name.clone())).await;
             let result = if done.is_ok() { "success" } else { "error" };
             context.metrics.reconciled(kind, result, began.elapsed());
             let left = done?;
@@ -160,6 +156,14 @@ async fn control<K, Reconcile, Reconciled>(
             std::future::ready(())
         })
         .await;
+}
+
+/// A panic must not take the other objects with it.
+async fn guarded(
+    reconciled: impl Future<Output = Result<Left, PortError>>,
+) -> Result<Left, ReconcileError> {
+    let done = AssertUnwindSafe(reconciled).catch_unwind().await;
+    done.map_or(Err(ReconcileError::Panicked), |done| Ok(done?))
 }
 
 /// Objects are woken by name; there is no second watch.
@@ -235,5 +239,13 @@ mod tests {
         assert_eq!(pause(1), FIRST_PAUSE);
         assert_eq!(pause(2), 2 * FIRST_PAUSE);
         assert_eq!(pause(40), LONGEST_PAUSE);
+    }
+
+    #[test]
+    fn a_panic_is_an_error_of_its_object() {
+        let done = guarded(async { panic!("a defect") }).now_or_never();
+        assert!(matches!(done, Some(Err(ReconcileError::Panicked))));
+        let done = guarded(async { Ok(Left::default()) }).now_or_never();
+        assert!(matches!(done, Some(Ok(left)) if left == Left::default()));
     }
 }

@@ -314,7 +314,7 @@ fn a_specification_that_cannot_be_carried_out_is_blocked_until_it_is_mended() {
             ),
             (
                 "typed",
-                "spec.trial.job.template: must be a pod template: invalid type: integer `5`, expected a string",
+                "spec.trial.job.template.spec.containers[0].image: does not fit a pod template: invalid type: integer `5`, expected a string",
             ),
         ] {
             let blocked = |job: &podium_api::TuningJob| phase(job) == Some("Blocked");

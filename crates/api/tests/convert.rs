@@ -32,3 +32,14 @@ fn metrics_come_from_a_container_that_is_there() {
         ]
     );
 }
+
+#[test]
+fn a_field_of_a_wrong_type_is_named_by_its_path() {
+    let containers = json!([{"name": "train", "image": "a"}, {"name": "report", "env": [{"name": "A", "value": 5}]}]);
+    assert_eq!(
+        problems(json!({}), containers),
+        [
+            "spec.trial.job.template.spec.containers[1].env[0].value: does not fit a pod template: invalid type: integer `5`, expected a string"
+        ]
+    );
+}

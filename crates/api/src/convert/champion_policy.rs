@@ -17,9 +17,9 @@ pub fn policy(spec: &ChampionPolicySpec) -> Result<Policy, Vec<SpecProblem>> {
     problems.take(evaluation::check(&spec.test, &spec.evidence.slices));
     if let Some(scorer) = &spec.evidence.scorer {
         problems.take(
-            tuning_job::pod_template(&scorer.job)
+            tuning_job::pod_template(&scorer.job, "evidence.scorer.job")
                 .map(drop)
-                .map_err(|message| vec![SpecProblem::new("evidence.scorer.job.template", message)]),
+                .map_err(|problem| vec![problem]),
         );
     }
     if !problems.0.is_empty() {

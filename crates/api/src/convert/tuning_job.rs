@@ -282,10 +282,7 @@ fn algorithm(spec: &TuningJobSpec) -> Algorithm {
 pub fn trial_settings(spec: &TuningJobSpec) -> Result<TrialSettings, Vec<SpecProblem>> {
     let mut problems = Problems::default();
     let template = spec.trial.job.as_ref().and_then(|job| {
-        problems.take(
-            pod_template(job)
-                .map_err(|message| vec![SpecProblem::new("trial.job.template", message)]),
-        )
+        problems.take(pod_template(job, "trial.job").map_err(|problem| vec![problem]))
     });
     if spec.trial.job.is_none() && spec.trial.resource.is_none() {
         problems.add("trial", "exactly one of `job` and `resource` must be set");
@@ -357,13 +354,20 @@ pub fn job_spec(job: &tuning_job::JobTemplate) -> Map<String, Value> {
     spec
 }
 
-/// The pod template that a Job template holds.
+/// The pod template that the Job template at `path` holds.
 ///
 /// # Errors
-/// What is wrong with it, in words.
-pub(super) fn pod_template(job: &tuning_job::JobTemplate) -> Result<PodTemplateSpec, String> {
-    serde_json::from_value(serde_json::Value::Object(job.template.0.clone()))
-        .map_err(|error| format!("must be a pod template: {error}"))
+/// The first field of a wrong type, with its path.
+pub(super) fn pod_template(
+    job: &tuning_job::JobTemplate,
+    path: &str,
+) -> Result<PodTemplateSpec, SpecProblem> {
+    let template = serde_json::Value::Object(job.template.0.clone());
+    serde_path_to_error::deserialize(template).map_err(|error| {
+        let field = format!("{path}.template.{}", error.path());
+        let message = format!("does not fit a pod template: {}", error.inner());
+        SpecProblem::new(field, message)
+    })
 }
 
 fn failure_action(given: FailureActionSpec) -> FailureAction {
