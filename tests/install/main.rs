@@ -174,18 +174,12 @@ fn upgraded_from_a_package() {
     )
     .unwrap();
     assert_eq!(phase_of("default", "quadratic"), "Succeeded");
-    let pods = kubectl(
-        &[
-            "get",
-            "pods",
-            "-lapp.kubernetes.io/name=podium",
-            "-o",
-            "name",
-        ],
-        None,
-    )
-    .unwrap();
-    assert_eq!(pods.lines().count(), 2, "{pods}");
+    // The one before may still be ending.
+    eventually(60, "two operators are left", || {
+        let of_podium = "-lapp.kubernetes.io/name=podium";
+        let pods = kubectl(&["get", "pods", of_podium, "-o", "name"], None).unwrap();
+        pods.lines().count() == 2
+    });
 }
 
 fn uninstalled() {

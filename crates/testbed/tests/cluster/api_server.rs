@@ -1,13 +1,13 @@
 //! An API server without a node, by the program that people call.
 
-use crate::{may_run, processes_below};
+use crate::{eventually, may_run, processes_below};
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::time::Duration;
 
 /// The user `nobody`.
 const NOBODY: u32 = 65534;
@@ -57,6 +57,15 @@ impl User {
         let mut command = self.command(&self.program, arguments);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         command.spawn().unwrap()
+    }
+
+    /// A start that says that it starts its first parts.
+    fn begin_up(&self) -> Child {
+        let mut up = self.begin(&["up", "--api-server-only"]);
+        let said = BufReader::new(up.stderr.as_mut().unwrap());
+        let mut lines = said.lines().map(Result::unwrap);
+        assert!(lines.any(|line| line.contains("starting etcd")));
+        up
     }
 
     /// Brings up a cluster and returns the variables that it prints.
@@ -158,14 +167,15 @@ fn an_api_server_alone_has_its_controllers_and_ups_and_downs_wait_for_each_other
     let error = refused(&user.testbed(&["load", "a.tar"]));
     assert!(error.contains("needs a node"), "{error}");
     // An end during a start waits, and then ends what was started.
-    let up = user.begin(&["up", "--api-server-only"]);
-    std::thread::sleep(Duration::from_millis(500));
+    let up = user.begin_up();
     user.must(&["down"]);
     said(&up.wait_with_output().unwrap());
     assert!(!user.cluster().exists());
     // A start that dies leaves processes, and the next one ends them.
-    let mut up = user.begin(&["up", "--api-server-only"]);
-    std::thread::sleep(Duration::from_millis(500));
+    let mut up = user.begin_up();
+    eventually("a part runs", || {
+        (!processes_below(&user.cluster()).is_empty()).then_some(())
+    });
     up.kill().unwrap();
     up.wait().unwrap();
     assert!(!processes_below(&user.cluster()).is_empty());
