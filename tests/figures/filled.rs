@@ -23,17 +23,10 @@ pub async fn search_with_finished_trials(
     finished: u32,
     max_trials: u32,
     parallelism: u32,
+    script: &str,
 ) {
-    let script = if max_trials > finished {
-        format!(
-            "if [ $PODIUM_TRIAL_INDEX = 201 ]; then sleep 6; else sleep 600; fi; {}",
-            crate::bed::manifests::REPORT
-        )
-    } else {
-        "true".to_string()
-    };
-    let mut object = search(name, max_trials, parallelism, &script);
-    object["spec"]["trial"]["job"] = script_job(&script);
+    let mut object = search(name, max_trials, parallelism, script);
+    object["spec"]["trial"]["job"] = script_job(script);
     let job: TuningJob = serde_json::from_value(object).unwrap();
     let job = bed
         .api::<TuningJob>()
