@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 fn started(project: &Project) -> Child {
@@ -151,11 +152,10 @@ fn a_run_that_is_interrupted_while_it_begins_starts_nothing() {
     let project = Project::with_search(1, SQUARE);
     assert_eq!(project.run().code, Some(0));
     let stored = project.path().join(".podium/state/tuningjobs/toy.yaml");
-    let text = fs::read(&stored).unwrap();
+    let text = fs::read_to_string(&stored).unwrap();
     fs::remove_file(&stored).unwrap();
     project.write("search.yaml", &crate::project::search(2, SQUARE));
-    let made = Command::new("mkfifo").arg(&stored).status().unwrap();
-    assert!(made.success());
+    make_pipe(&stored);
     let run = podium()
         .arg("run")
         .arg(project.path())
@@ -165,10 +165,8 @@ fn a_run_that_is_interrupted_while_it_begins_starts_nothing() {
         .unwrap();
     let mut pipe = fs::OpenOptions::new().write(true).open(&stored).unwrap();
     interrupt(&run);
-    let whole = project.write("whole", "");
-    fs::write(&whole, &text).unwrap();
-    fs::rename(whole, &stored).unwrap();
-    pipe.write_all(&text).unwrap();
+    fs::rename(project.write("whole", &text), &stored).unwrap();
+    pipe.write_all(text.as_bytes()).unwrap();
     drop(pipe);
     let ended = crate::project::Finished::from(run.wait_with_output().unwrap());
     assert_eq!(ended.code, Some(1), "{}{}", ended.out, ended.err);
@@ -187,8 +185,7 @@ fn a_supervisor_that_is_stopped_while_it_begins_leaves_no_program() {
         "command": ["sleep", "600"], "environment": {}, "workingDirectory": project.path(), "deadlineSeconds": null,
     });
     let path = project.path().join("request.json");
-    let made = Command::new("mkfifo").arg(&path).status().unwrap();
-    assert!(made.success());
+    make_pipe(&path);
     let mut supervisor = podium()
         .arg("supervise")
         .arg(project.path())
@@ -201,6 +198,11 @@ fn a_supervisor_that_is_stopped_while_it_begins_leaves_no_program() {
     assert!(supervisor.wait().unwrap().success());
     let ended = fs::read_to_string(project.path().join("exit.json")).unwrap();
     assert!(ended.contains("stopped"), "{ended}");
+}
+
+fn make_pipe(path: &Path) {
+    let made = Command::new("mkfifo").arg(path).status().unwrap();
+    assert!(made.success());
 }
 
 fn interrupt(run: &Child) {

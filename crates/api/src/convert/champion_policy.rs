@@ -16,11 +16,7 @@ pub fn policy(spec: &ChampionPolicySpec) -> Result<Policy, Vec<SpecProblem>> {
     refuse_what_is_not_carried_out(spec, &mut problems);
     problems.take(evaluation::check(&spec.test, &spec.evidence.slices));
     if let Some(scorer) = &spec.evidence.scorer {
-        problems.take(
-            tuning_job::pod_template(&scorer.job, "evidence.scorer.job")
-                .map(drop)
-                .map_err(|problem| vec![problem]),
-        );
+        problems.take(tuning_job::pod_template(&scorer.job, "evidence.scorer.job"));
     }
     if !problems.0.is_empty() {
         return Err(below_spec(problems.0));

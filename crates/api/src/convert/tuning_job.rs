@@ -281,9 +281,11 @@ fn algorithm(spec: &TuningJobSpec) -> Algorithm {
 /// All problems, with their paths from the object's root.
 pub fn trial_settings(spec: &TuningJobSpec) -> Result<TrialSettings, Vec<SpecProblem>> {
     let mut problems = Problems::default();
-    let template = spec.trial.job.as_ref().and_then(|job| {
-        problems.take(pod_template(job, "trial.job").map_err(|problem| vec![problem]))
-    });
+    let template = spec
+        .trial
+        .job
+        .as_ref()
+        .and_then(|job| problems.take(pod_template(job, "trial.job")));
     if spec.trial.job.is_none() && spec.trial.resource.is_none() {
         problems.add("trial", "exactly one of `job` and `resource` must be set");
     }
@@ -361,12 +363,12 @@ pub fn job_spec(job: &tuning_job::JobTemplate) -> Map<String, Value> {
 pub(super) fn pod_template(
     job: &tuning_job::JobTemplate,
     path: &str,
-) -> Result<PodTemplateSpec, SpecProblem> {
+) -> Result<PodTemplateSpec, Vec<SpecProblem>> {
     let template = serde_json::Value::Object(job.template.0.clone());
     serde_path_to_error::deserialize(template).map_err(|error| {
         let field = format!("{path}.template.{}", error.path());
         let message = format!("does not fit a pod template: {}", error.inner());
-        SpecProblem::new(field, message)
+        vec![SpecProblem::new(field, message)]
     })
 }
 
