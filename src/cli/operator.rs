@@ -16,6 +16,16 @@ enum LogFormat {
     Json,
 }
 
+/// What is logged at least.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
 /// Reconcile TuningJobs in a cluster: the one of the pod it runs in, or of KUBECONFIG.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -34,6 +44,9 @@ pub(crate) struct Arguments {
     /// How log lines look.
     #[arg(long, env = "PODIUM_LOG_FORMAT", value_enum, default_value = "text")]
     log_format: LogFormat,
+    /// What is logged at least.
+    #[arg(long, env = "PODIUM_LOG_LEVEL", value_enum, default_value = "info")]
+    log_level: LogLevel,
     /// Objects of a kind that are reconciled at once.
     #[arg(long, env = "PODIUM_MAX_CONCURRENT_RECONCILES", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1000))]
     max_concurrent_reconciles: u16,
@@ -49,7 +62,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn operator(arguments: Arguments) -> Result<ExitCode, Failure> {
-    start_logging(arguments.log_format);
+    start_logging(arguments.log_format, arguments.log_level);
     let options = Options {
         namespaces: arguments
             .namespaces
@@ -84,9 +97,16 @@ fn machine_name() -> String {
     )
 }
 
-fn start_logging(format: LogFormat) {
+fn start_logging(format: LogFormat, level: LogLevel) {
+    let level = match level {
+        LogLevel::Error => tracing::Level::ERROR,
+        LogLevel::Warn => tracing::Level::WARN,
+        LogLevel::Info => tracing::Level::INFO,
+        LogLevel::Debug => tracing::Level::DEBUG,
+        LogLevel::Trace => tracing::Level::TRACE,
+    };
     let lines = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::INFO)
+        .with_max_level(level)
         .with_writer(std::io::stderr);
     match format {
         LogFormat::Text => lines.with_target(false).init(),

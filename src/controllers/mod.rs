@@ -105,10 +105,9 @@ pub async fn run(
             options.pod_uid.clone(),
             permission,
         );
-        readiness.stand_by();
         tracing::info!(name = options.name, "waits for the lease");
         tokio::select! {
-            () = own.acquire() => {}
+            () = own.acquire(|look| readiness.waits_for_the_lease(look)) => {}
             () = &mut stop => return Ok(()),
         }
         candidate = Some(own);

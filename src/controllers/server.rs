@@ -1,6 +1,7 @@
 //! `/healthz`, `/readyz` and `/metrics`.
 
 use super::OperatorError;
+use crate::adapters::kubernetes::lease::LEASE_NAME;
 use crate::adapters::kubernetes::stores::Stores;
 use crate::metrics::Metrics;
 use axum::Router;
@@ -20,22 +21,35 @@ pub(super) struct Readiness {
 
 #[derive(Debug, Default)]
 struct Progress {
-    stands_by: bool,
+    /// Why this operator does not act yet; nothing once it does, and before it has looked for its turn.
+    turn: Option<Turn>,
     /// Scopes whose caches are being filled, and the stores of those that are.
     filling: Vec<String>,
     stores: Vec<Arc<Stores>>,
 }
 
-impl Readiness {
+/// What an operator without the lease waits for.
+#[derive(Debug)]
+enum Turn {
     /// Another operator leads; this one is ready to take over.
-    pub(super) fn stand_by(&self) {
-        self.lock().stands_by = true;
+    OfAnother,
+    /// Nobody knows who leads, and why not.
+    Unknown(String),
+}
+
+impl Readiness {
+    /// The lease was looked at and another operator holds it, or there is a reason why it could not be looked at.
+    pub(super) fn waits_for_the_lease(&self, look: Result<(), &str>) {
+        self.lock().turn = Some(match look {
+            Ok(()) => Turn::OfAnother,
+            Err(reason) => Turn::Unknown(reason.to_string()),
+        });
     }
 
     /// A scope's caches are being filled.
     pub(super) fn filling(&self, scope: &str) {
         let mut state = self.lock();
-        state.stands_by = false;
+        state.turn = None;
         state.filling.push(scope.to_string());
     }
 
@@ -48,11 +62,16 @@ impl Readiness {
 
     fn answer(&self) -> (StatusCode, String) {
         let state = self.lock();
-        if state.stands_by {
-            return (
-                StatusCode::OK,
-                "stands by: another operator leads\n".to_string(),
-            );
+        match &state.turn {
+            Some(Turn::OfAnother) => {
+                let stands_by = "stands by: another operator leads\n".to_string();
+                return (StatusCode::OK, stands_by);
+            }
+            Some(Turn::Unknown(reason)) => {
+                let waits = format!("waits for the lease {LEASE_NAME}: {reason}\n");
+                return (StatusCode::SERVICE_UNAVAILABLE, waits);
+            }
+            None => {}
         }
         if !state.filling.is_empty() {
             let waits = format!(
@@ -125,4 +144,28 @@ async fn counts(State((readiness, metrics)): State<Served>) -> impl IntoResponse
     let text = metrics.text(readiness.trials_running());
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, kind)], text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_who_acts_or_could_take_over_is_ready() {
+        let readiness = Readiness::default();
+        let waits = |text: &str| {
+            let (status, said) = readiness.answer();
+            assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{said}");
+            assert!(said.contains(text), "{said}");
+        };
+        waits("the API server");
+        readiness.waits_for_the_lease(Err("leases are forbidden"));
+        waits("podium-operator: leases are forbidden");
+        readiness.waits_for_the_lease(Ok(()));
+        let stands_by = readiness.answer();
+        assert_eq!(stands_by.0, StatusCode::OK);
+        assert!(stands_by.1.contains("another operator leads"));
+        readiness.filling("team-a");
+        waits("first list of team-a");
+    }
 }

@@ -40,6 +40,26 @@ async fn took_over(bed: &Bed, operator: &Operator, seconds: u64) -> Instant {
 }
 
 #[test]
+fn an_operator_that_does_not_know_who_leads_is_not_ready() {
+    on_bed("not-ready", async |bed| {
+        let operator = bed.dead_operator("a").await;
+        operator.way.cut(Cut::Answer {
+            method: "GET",
+            resource: "leases",
+            code: 403,
+            times: usize::MAX,
+        });
+        operator.start_again();
+        let has_looked = async || operator.log().contains("the lease cannot be read");
+        bed.wait(30, "it has looked", has_looked).await;
+        assert_eq!(operator.get("healthz").await.as_deref(), Some("ok"));
+        assert_eq!(operator.get("readyz").await, None);
+        operator.way.heal();
+        operator.until_ready(30).await;
+    });
+}
+
+#[test]
 fn an_operator_that_stood_still_does_not_write_after_another_took_over() {
     on_bed("stood-still", async |bed| {
         let (first, second) = two(&bed).await;

@@ -94,6 +94,7 @@ fn people_install_use_upgrade_and_uninstall_it() {
     as_the_readme_says();
     upgraded_from_a_package();
     uninstalled();
+    serving_other_namespaces();
     without_helm();
 }
 
@@ -206,6 +207,75 @@ fn uninstalled() {
             .unwrap()
             .is_empty()
     });
+}
+
+/// Installed again, where the CRDs of the release before are: first for all namespaces, then for two of them and without a lease.
+fn serving_other_namespaces() {
+    for namespace in ["team-a", "team-b", "team-c"] {
+        kubectl(&["create", "namespace", namespace], None).unwrap();
+    }
+    let operator = |verb: &str, more: &[&str]| {
+        let mut arguments = vec![verb, "podium", "charts/podium", "--wait", "--timeout=90s"];
+        arguments.extend(["--namespace=podium-system", more[0]]);
+        arguments.extend(&more[1..]);
+        helm(&arguments)
+    };
+    let everywhere = ["--create-namespace", "--set=clusterWide=true"];
+    let refused = operator("install", &everywhere).unwrap_err();
+    assert!(refused.contains("invalid ownership metadata"), "{refused}");
+    operator(
+        "install",
+        &[&everywhere[..], &["--take-ownership"]].concat(),
+    )
+    .unwrap();
+    for namespace in ["team-a", "team-c"] {
+        searched(namespace, "first");
+    }
+    operator(
+        "upgrade",
+        &["--set=clusterWide=false,namespaces={team-a,team-b},leaderElection.enabled=false"],
+    )
+    .unwrap();
+    apply_search("team-c", "unseen");
+    for namespace in ["team-a", "team-b"] {
+        searched(namespace, "second");
+    }
+    // That of the namespace which is not served any more came before these and has not even been looked at.
+    assert_eq!(phase_of("team-c", "unseen"), "");
+    helm(&["uninstall", "podium", "--namespace=podium-system", "--wait"]).unwrap();
+    eventually(60, "nothing of the release is left", || {
+        ["podium-system", "team-a", "team-b", "team-c"]
+            .map(leftovers)
+            .concat()
+            .is_empty()
+    });
+    let namespaces = ["podium-system", "team-a", "team-b", "team-c"];
+    kubectl(
+        &[&["delete", "namespace", "--timeout=120s"], &namespaces[..]].concat(),
+        None,
+    )
+    .unwrap();
+}
+
+fn apply_search(namespace: &str, name: &str) {
+    let search = bed::manifests::search(name, 2, 2, bed::manifests::REPORT).to_string();
+    kubectl(&["apply", "-n", namespace, "-f", "-"], Some(&search)).unwrap();
+}
+
+/// A small search runs to its end there.
+fn searched(namespace: &str, name: &str) {
+    apply_search(namespace, name);
+    let search = format!("tj/{name}");
+    let finished = [
+        "wait",
+        "-n",
+        namespace,
+        "--for=condition=Finished",
+        &search,
+        "--timeout=90s",
+    ];
+    kubectl(&finished, None).unwrap();
+    assert_eq!(phase_of(namespace, name), "Succeeded");
 }
 
 /// `kubectl apply -f deploy/podium.yaml`, as people do who have no Helm.

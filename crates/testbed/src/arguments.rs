@@ -16,7 +16,8 @@ usage: podium-testbed up [--image ARCHIVE]...
        podium-testbed python-image --name NAME:TAG --output ARCHIVE
        podium-testbed stop|kill|start PART
 
-up            starts a one-node Kubernetes, as root, and prints lines for a shell's eval; ends first what runs in its directory
+up            starts a one-node Kubernetes, as root, unless one runs in its directory, and prints lines for a shell's eval; what remains
+              there of one that lost a part is ended first
               --api-server-only: etcd, the API server and the controller manager and no node, as any user; nothing runs in it
 down          ends it and removes everything it made
 load          gives it images

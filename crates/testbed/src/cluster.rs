@@ -44,8 +44,8 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Builds what is missing and starts a cluster in `directory`; what an earlier one left there is ended and removed first. Who starts
-    /// or ends one there meanwhile is waited for.
+    /// Builds what is missing and starts a cluster in `directory`, unless one of that extent runs there with all its parts: then it is that
+    /// one. What else an earlier one left there is ended and removed first. Who starts or ends one there meanwhile is waited for.
     ///
     /// # Errors
     /// See [`TestbedError`]; what was started until then is ended.
@@ -60,6 +60,10 @@ impl Cluster {
         let programs = parts::ready(extent, say)?;
         let _claim = Claim::of_new(directory, say)?;
         if let Some(earlier) = Self::found(directory)? {
+            if earlier.extent() == extent && earlier.is_whole() {
+                say("taking the test bed that runs already");
+                return Ok(earlier);
+            }
             earlier.stop_processes()?;
             clear(directory)?;
         }
@@ -262,6 +266,19 @@ impl Cluster {
         wait_until(&format!("{component} answers"), 90, &log, || {
             self.answers(component, old.as_deref())
         })
+    }
+
+    /// Whether every part of it runs and answers.
+    fn is_whole(&self) -> bool {
+        let runs = |name: &str| {
+            let process = self.processes.get(name);
+            process.is_some_and(|process| process.is_alive())
+        };
+        let mut parts = Component::ALL
+            .into_iter()
+            .filter(|component| self.parts.has(component.name()));
+        (self.node.is_none() || runs("containerd"))
+            && parts.all(|component| runs(component.name()) && self.answers(component, None))
     }
 
     fn answers(&self, component: Component, old_report: Option<&str>) -> bool {

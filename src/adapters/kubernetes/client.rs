@@ -142,7 +142,8 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Answer<B> {
         let method = request.method().clone();
-        let resource = resource_of(request.uri().path());
+        let path = request.uri().path().to_string();
+        let resource = resource_of(&path);
         let metrics = Arc::clone(&self.guard.metrics);
         let limit = if method == Method::GET {
             None
@@ -165,6 +166,7 @@ where
             let code = answered
                 .as_ref()
                 .map_or_else(|_| "error".to_string(), |r| r.status().as_u16().to_string());
+            tracing::debug!(%method, path, code, "asked the API server");
             metrics.request(&method, resource, code);
             answered
         })

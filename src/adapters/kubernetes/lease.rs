@@ -60,13 +60,17 @@ impl Candidate {
         }
     }
 
-    /// Returns once this candidate leads.
-    pub async fn acquire(&mut self) {
+    /// Returns once this candidate leads. `looked` is told of every look until then: that another one leads, or why that is not known.
+    pub async fn acquire(&mut self, looked: impl Fn(Result<(), &str>)) {
         loop {
             match self.try_for(WRITE_TIMEOUT).await {
                 Ok(true) => return,
-                Ok(false) => tokio::time::sleep(RENEWAL / 2).await,
+                Ok(false) => {
+                    looked(Ok(()));
+                    tokio::time::sleep(RENEWAL / 2).await;
+                }
                 Err(error) => {
+                    looked(Err(&error));
                     tracing::warn!(error, "the lease cannot be read or written");
                     tokio::time::sleep(RETRY).await;
                 }

@@ -133,7 +133,7 @@ fn an_api_server_alone_has_its_controllers_and_ups_and_downs_wait_for_each_other
         folder: folder("api-server"),
         assets: None,
     };
-    // Whoever is second ends what the first started, and starts its own.
+    // Whoever is second waits for the first, and takes what it started.
     let ups = [(); 2].map(|()| user.begin(&["up", "--api-server-only"]));
     for up in ups {
         let output = up.wait_with_output().unwrap();
@@ -166,6 +166,15 @@ fn an_api_server_alone_has_its_controllers_and_ups_and_downs_wait_for_each_other
     );
     let error = refused(&user.testbed(&["load", "a.tar"]));
     assert!(error.contains("needs a node"), "{error}");
+    // Whoever comes later finds everything as it is, also with a part that was started again; what lost a part is begun anew.
+    said(&user.kubectl(&variables, &["create", "configmap", "kept"]));
+    assert_eq!(user.up(), variables);
+    said(&user.kubectl(&variables, &["get", "configmap", "kept"]));
+    user.must(&["kill", "kube-controller-manager"]);
+    let anew = user.up();
+    let error = refused(&user.kubectl(&anew, &["get", "configmap", "kept"]));
+    assert!(error.contains("not found"), "{error}");
+    user.must(&["down"]);
     // An end during a start waits, and then ends what was started.
     let up = user.begin_up();
     user.must(&["down"]);
