@@ -53,9 +53,6 @@ pub(crate) struct Arguments {
     /// Name of this operator among others; without it the machine's.
     #[arg(long, env = "POD_NAME", hide = true)]
     name: Option<String>,
-    /// Uid of its pod; its lease then goes with it.
-    #[arg(long, env = "POD_UID", hide = true)]
-    pod_uid: Option<String>,
     /// Namespace of its lease.
     #[arg(long, env = "POD_NAMESPACE", hide = true)]
     own_namespace: Option<String>,
@@ -74,7 +71,6 @@ pub(crate) fn operator(arguments: Arguments) -> Result<ExitCode, Failure> {
         health_address: arguments.health_address,
         max_concurrent_reconciles: arguments.max_concurrent_reconciles,
         name: arguments.name.unwrap_or_else(machine_name),
-        pod_uid: arguments.pod_uid,
         own_namespace: arguments.own_namespace,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()

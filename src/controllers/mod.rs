@@ -37,8 +37,6 @@ pub struct Options {
     pub max_concurrent_reconciles: u16,
     /// Name of this operator among others, such as that of its pod.
     pub name: String,
-    /// Uid of its pod, where it is one.
-    pub pod_uid: Option<String>,
     /// Its own namespace, where that is known.
     pub own_namespace: Option<String>,
 }
@@ -98,13 +96,7 @@ pub async fn run(
     let mut candidate = None;
     if options.leader_election {
         let electing = client(config, Permission::always(), Arc::clone(&metrics))?;
-        let mut own = Candidate::new(
-            electing,
-            &own_namespace,
-            options.name.clone(),
-            options.pod_uid.clone(),
-            permission,
-        );
+        let mut own = Candidate::new(electing, &own_namespace, options.name.clone(), permission);
         tracing::info!(name = options.name, "waits for the lease");
         tokio::select! {
             () = own.acquire(|look| readiness.waits_for_the_lease(look)) => {}

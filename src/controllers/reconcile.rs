@@ -150,8 +150,9 @@ async fn control<K, Reconcile, Reconciled>(
         )
         .for_each(|done| {
             if let Err(controller::Error::ObjectNotFound(gone)) = done {
-                queue
-                    .taken(&ObjectRef::new(&gone.name).within(&gone.namespace.unwrap_or_default()));
+                let namespace = gone.namespace.unwrap_or_default();
+                context.forget_failures(&key(kind, &namespace, &gone.name));
+                queue.taken(&ObjectRef::new(&gone.name).within(&namespace));
             }
             std::future::ready(())
         })

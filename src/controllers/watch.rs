@@ -2,7 +2,7 @@
 
 use super::queue::Queue;
 use crate::adapters::kubernetes::seen::Seen;
-use crate::adapters::kubernetes::stores::Stores;
+use crate::adapters::kubernetes::stores::{Stores, forget_managers, shorten_job, shorten_pod};
 use crate::metrics::Metrics;
 use futures::StreamExt;
 use k8s_openapi::NamespaceResourceScope;
@@ -283,25 +283,4 @@ fn wake_held_trials(job: &TuningJob, stores: &Stores, wake: &Wake) {
     for trial in stores.trials.list(&namespace, of_job) {
         wake.trial(trial.namespace(), &trial.name_any());
     }
-}
-
-// What nobody reads need not be kept: most of an object's size is its field managers and its pod template.
-
-fn forget_managers<K: Resource>(object: &mut K) {
-    object.meta_mut().managed_fields = None;
-}
-
-fn shorten_job(job: &mut Job) {
-    forget_managers(job);
-    if let Some(spec) = &mut job.spec {
-        spec.template.spec = None;
-        spec.template.metadata = None;
-    }
-}
-
-fn shorten_pod(pod: &mut Pod) {
-    forget_managers(pod);
-    pod.spec = None;
-    pod.metadata.annotations = None;
-    pod.metadata.owner_references = None;
 }

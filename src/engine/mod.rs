@@ -12,6 +12,8 @@ mod tuning_status;
 
 use crate::ports::{Clock, PortError, Ports};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::ResourceExt;
+use podium_api::TuningJob;
 use podium_core::problem::SpecProblem;
 use podium_core::time::Timestamp;
 use std::collections::HashMap;
@@ -48,13 +50,15 @@ impl Conduct {
 pub struct Engine<P> {
     ports: P,
     conduct: Conduct,
-    // By uid of the search. Lost with the process, which costs one early write.
+    // By name of the search. Lost with the process, which costs one early write.
     reports: Mutex<HashMap<String, Reported>>,
 }
 
 /// When a search's status was last written, and when it was first seen to differ since.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Reported {
+    /// Of the search; one made anew under its name was not reported yet.
+    uid: Option<String>,
     at: Timestamp,
     differs_since: Option<Timestamp>,
 }
@@ -105,9 +109,10 @@ impl<P: Ports> Engine<P> {
     }
 
     /// When counts that differ from the written ones are to be written.
-    fn counts_due(&self, key: &str, now: Timestamp) -> Timestamp {
+    fn counts_due(&self, job: &TuningJob, now: Timestamp) -> Timestamp {
         let mut reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(reported) = reports.get_mut(key) else {
+        let reported = reports.get_mut(&job.name_any());
+        let Some(reported) = reported.filter(|reported| reported.uid == job.uid()) else {
             return now;
         };
         let since = *reported.differs_since.get_or_insert(now);
@@ -115,17 +120,20 @@ impl<P: Ports> Engine<P> {
         pause.max(since.plus_seconds(self.conduct.settle_seconds))
     }
 
-    fn reported(&self, key: String, now: Timestamp, finished: bool) {
+    fn reported(&self, job: &TuningJob, now: Timestamp) {
         let mut reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
-        if finished {
-            reports.remove(&key);
-        } else {
-            let reported = Reported {
-                at: now,
-                differs_since: None,
-            };
-            reports.insert(key, reported);
-        }
+        let reported = Reported {
+            uid: job.uid(),
+            at: now,
+            differs_since: None,
+        };
+        reports.insert(job.name_any(), reported);
+    }
+
+    /// The search has ended or is gone.
+    fn forget_report(&self, name: &str) {
+        let mut reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
+        reports.remove(name);
     }
 }
 

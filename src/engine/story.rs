@@ -60,11 +60,15 @@ pub(super) fn trial_changed(
             "TrialFailed",
             format!("{name}: {because}: {}", record.message),
         ),
-        Phase::Queued if before.reason != record.reason => (
-            true,
-            "TrialWaits",
-            format!("{name}: {because}: {}", record.message),
-        ),
+        Phase::Queued | Phase::Running
+            if record.reason.is_some() && before.reason != record.reason =>
+        {
+            (
+                true,
+                "TrialWaits",
+                format!("{name}: {because}: {}", record.message),
+            )
+        }
         Phase::Pending
             if record.attempts.len() > before.attempts.len() || before.phase != Phase::Pending =>
         {

@@ -159,9 +159,11 @@ impl<P: Ports> Engine<P> {
         record: &TrialRecord,
         why: String,
     ) -> trial::TrialPlan {
-        let since = trial.creation_timestamp();
+        let made = trial.creation_timestamp();
+        let lost = record.attempts.iter().filter_map(|a| a.ended).max();
+        let since = made.as_ref().map(from_time).max(lost).max(resumed(job));
         let queued = Run::Queued {
-            since: since.as_ref().map_or(Timestamp(0), from_time),
+            since: since.unwrap_or_else(|| self.now()),
             reason: Reason::PodRefused,
             why,
         };
@@ -225,6 +227,13 @@ impl<P: Ports> Engine<P> {
 /// Whether nothing of this search is to be started now.
 fn holds(job: &TuningJob, refit: bool) -> bool {
     job.spec.suspend || is_deleted(job) || (is_over(job) && !refit)
+}
+
+/// Since when a search is not suspended.
+fn resumed(job: &TuningJob) -> Option<Timestamp> {
+    let conditions = &job.status.as_ref()?.conditions;
+    let suspended = conditions.iter().find(|c| c.type_ == "Suspended")?;
+    (suspended.status == "False").then(|| from_time(&suspended.last_transition_time))
 }
 
 /// Whether a search is over by its own words.

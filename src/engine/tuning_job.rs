@@ -41,6 +41,7 @@ impl<P: Ports> Engine<P> {
     /// A port could not do what it was asked; what was stored is true.
     pub async fn reconcile_tuning_job(&self, name: &str) -> Result<Left, PortError> {
         let Some(job) = self.ports.cluster().get::<TuningJob>(name).await? else {
+            self.forget_report(name);
             return Ok(Left::default());
         };
         let now = self.now();
@@ -185,17 +186,20 @@ impl<P: Ports> Engine<P> {
         after: &TuningJobStatus,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, PortError> {
-        let key = job.uid().unwrap_or_default();
         let due = match change(before, after) {
             Change::None => return Ok(None),
-            Change::Counts => self.counts_due(&key, now),
+            Change::Counts => self.counts_due(job, now),
             Change::State => now,
         };
         if now < due {
             return Ok(Some(due));
         }
         self.write_job_status(job, after.clone()).await?;
-        self.reported(key, now, after.completion_time.is_some());
+        if after.completion_time.is_some() {
+            self.forget_report(&job.name_any());
+        } else {
+            self.reported(job, now);
+        }
         if let Some(happened) = story::job_changed(job, before, after) {
             self.ports.events().publish(happened).await;
         }

@@ -53,7 +53,12 @@ pub(super) fn change(before: &TuningJobStatus, after: &TuningJobStatus) -> Chang
         estimated_completion_time: before.estimated_completion_time.clone(),
         ..after.clone()
     };
-    if estimated == *before {
+    // What somebody else says of the search is not Podium's to write.
+    let mut before = before.clone();
+    before
+        .conditions
+        .retain(|condition| is_own_condition(&condition.type_));
+    if estimated == before {
         Change::None
     } else {
         Change::Counts
@@ -141,6 +146,21 @@ fn recent(trials: &[Trial]) -> Vec<RecentTrial> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_condition_of_somebody_else_is_no_reason_to_write() {
+        let after = TuningJobStatus::default();
+        let foreign: Condition = serde_json::from_value(
+            serde_json::json!({"type": "example.com/Seen", "status": "True",
+            "reason": "Seen", "message": "", "lastTransitionTime": "2026-11-25T10:00:00Z"}),
+        )
+        .unwrap();
+        let before = TuningJobStatus {
+            conditions: vec![foreign],
+            ..after.clone()
+        };
+        assert_eq!(change(&before, &after), Change::None);
+    }
 
     #[test]
     fn a_write_is_worth_what_changed() {

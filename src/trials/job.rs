@@ -1,18 +1,21 @@
 //! A trial is a Job.
 
 use super::job_manifest::{ATTEMPT_LABEL, OWNER_LABEL, job_manifest, job_name};
-use super::job_state::{Known, lacks_the_end, run_of};
+use super::job_state::{Known, Refusal, failure_so_far, lacks_the_end, run_of};
 use crate::adapters::clock::SystemClock;
 use crate::adapters::kubernetes::stores::Stores;
-use crate::adapters::kubernetes::{cluster::FIELD_MANAGER, delete, in_words, port_error};
+use crate::adapters::kubernetes::{Unless, cluster::FIELD_MANAGER, delete, in_words, port_error};
 use crate::ports::{Clock, PortError, RunId, RunRequest, Started, TrialRunner};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::api::{ListParams, PostParams};
 use kube::{Api, Client, ResourceExt};
 use podium_api::TRIAL_LABEL;
-use podium_core::tuning::trial::Run;
-use std::sync::Arc;
+use podium_api::convert::from_time;
+use podium_core::time::Timestamp;
+use podium_core::tuning::trial::{EndedRun, Run};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Runs trials as Jobs of one namespace.
 #[derive(Clone)]
@@ -20,6 +23,8 @@ pub struct JobRunner {
     client: Client,
     namespace: String,
     stores: Arc<Stores>,
+    /// What `failure_so_far` said of runs that go on, by the uid of their Job. Lost with the process, which costs one more run.
+    failures: Arc<Mutex<HashMap<String, EndedRun>>>,
 }
 
 impl JobRunner {
@@ -30,7 +35,21 @@ impl JobRunner {
             client,
             namespace,
             stores,
+            failures: Arc::default(),
         }
+    }
+
+    /// What the container of a run that goes on has failed with, remembered beyond its pod.
+    fn failure_of(&self, job: &Job, pods: &[Pod], now: Timestamp) -> Option<EndedRun> {
+        let uid = job.uid().unwrap_or_default();
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(failure) = failure_so_far(pods, now) {
+            let all = self.stores.jobs.list(&self.namespace, |_| true);
+            failures.retain(|known, _| all.iter().any(|job| job.uid().as_ref() == Some(known)));
+            failures.insert(uid, failure.clone());
+            return Some(failure);
+        }
+        failures.get(&uid).cloned()
     }
 
     fn jobs(&self) -> Api<Job> {
@@ -70,12 +89,18 @@ impl JobRunner {
     }
 
     /// What the Job controller last said of why the Job has no pod.
-    fn refusal_of(&self, job: &Job) -> Option<String> {
+    fn refusal_of(&self, job: &Job) -> Option<Refusal> {
         let about = |event: &Event| event.involved_object.uid == job.metadata.uid;
         let events = self.stores.refusals.list(&self.namespace, about);
-        let time = |event: &Event| event.last_timestamp.as_ref().map(|time| time.0);
-        let newest = events.iter().max_by_key(|event| time(event))?;
-        newest.message.clone()
+        let refusals = events.iter().filter_map(|event| {
+            let last = event.last_timestamp.as_ref().map(from_time)?;
+            Some(Refusal {
+                first: event.first_timestamp.as_ref().map_or(last, from_time),
+                last,
+                why: event.message.clone()?,
+            })
+        });
+        refusals.max_by_key(|refusal| refusal.last)
     }
 
     async fn create(&self, request: &RunRequest<'_>, dry_run: bool) -> Result<Job, kube::Error> {
@@ -135,12 +160,16 @@ impl TrialRunner for JobRunner {
         if job.as_ref().is_some_and(|job| lacks_the_end(job, &pods)) {
             pods = self.read_pods(run).await?;
         }
-        let refusal = job.as_ref().and_then(|job| self.refusal_of(job));
+        let now = SystemClock.now();
+        let of_job = job.as_deref();
+        let refusal = of_job.and_then(|job| self.refusal_of(job));
+        let failure = of_job.and_then(|job| self.failure_of(job, &pods, now));
         Ok(run_of(Known {
-            job: job.as_deref(),
+            job: of_job,
             pods: &pods,
-            refusal: refusal.as_deref(),
-            now: SystemClock.now(),
+            refusal: refusal.as_ref(),
+            failure: failure.as_ref(),
+            now,
         }))
     }
 
@@ -162,7 +191,10 @@ impl TrialRunner for JobRunner {
 
     async fn stop(&self, run: RunId<'_>) -> Result<(), PortError> {
         match self.job_of(run) {
-            Some(job) => delete(&self.client, &self.namespace, job.as_ref()).await,
+            Some(job) => {
+                let job = job.as_ref();
+                delete(&self.client, &self.namespace, job, Unless::MadeAnew).await
+            }
             None => Ok(()),
         }
     }

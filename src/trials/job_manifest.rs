@@ -3,7 +3,7 @@
 use crate::ports::RunRequest;
 use serde_json::{Map, Value, json};
 
-/// Annotation of a Job that names the container whose end decides.
+/// Annotation of a pod that names the container whose end decides.
 pub const CONTAINER_ANNOTATION: &str = "podium.dev/container";
 /// Label of a Job and its pods: the number of the attempt.
 pub const ATTEMPT_LABEL: &str = "podium.dev/attempt";
@@ -32,17 +32,21 @@ pub fn job_manifest(request: &RunRequest<'_>, namespace: &str) -> Value {
         labels.insert(OWNER_LABEL.to_string(), json!(owner.uid));
     }
     let mut spec = request.job.clone();
-    // A trial that fails by itself has failed; what the infrastructure ends is run again by Podium.
-    spec.entry("backoffLimit").or_insert(json!(0));
     let mut never_restarts = false;
     if let Some(Value::Object(template)) = spec.get_mut("template") {
-        add_labels(template, &labels);
+        add_metadata(template, "labels", &labels);
+        if let Some(container) = chosen_container(request) {
+            let chosen = Map::from_iter([(CONTAINER_ANNOTATION.to_string(), json!(container))]);
+            add_metadata(template, "annotations", &chosen);
+        }
         if let Some(Value::Object(pod)) = template.get_mut("spec") {
             complete_pod(pod, request);
             never_restarts = pod.get("restartPolicy") == Some(&json!("Never"));
         }
     }
     if never_restarts {
+        // A trial that fails by itself has failed; what the infrastructure ends is run again by Podium.
+        spec.entry("backoffLimit").or_insert(json!(0));
         spec.entry("podFailurePolicy")
             .or_insert_with(fail_on_disruption);
     }
@@ -54,9 +58,6 @@ pub fn job_manifest(request: &RunRequest<'_>, namespace: &str) -> Value {
     if let Some(owner) = &request.owner {
         metadata["ownerReferences"] = json!([owner]);
     }
-    if let Some(container) = chosen_container(request) {
-        metadata["annotations"] = json!({CONTAINER_ANNOTATION: container});
-    }
     json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec})
 }
 
@@ -65,14 +66,25 @@ fn fail_on_disruption() -> Value {
     json!({"rules": [{"action": "FailJob", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}]})
 }
 
-fn add_labels(template: &mut Map<String, Value>, labels: &Map<String, Value>) {
-    let metadata = template.entry("metadata").or_insert_with(|| json!({}));
-    if let Some(metadata) = metadata.as_object_mut() {
-        let own = metadata.entry("labels").or_insert_with(|| json!({}));
-        if let Some(own) = own.as_object_mut() {
-            own.extend(labels.clone());
-        }
+/// `field` is `labels` or `annotations`.
+fn add_metadata(template: &mut Map<String, Value>, field: &str, added: &Map<String, Value>) {
+    if let Some(metadata) = object_in(template, "metadata")
+        && let Some(own) = object_in(metadata, field)
+    {
+        own.extend(added.clone());
     }
+}
+
+/// An object's field that holds an object, made where there is none; nothing where it holds what Kubernetes will refuse.
+fn object_in<'a>(
+    object: &'a mut Map<String, Value>,
+    field: &str,
+) -> Option<&'a mut Map<String, Value>> {
+    let value = object.entry(field).or_insert(Value::Null);
+    if value.is_null() {
+        *value = json!({});
+    }
+    value.as_object_mut()
 }
 
 fn complete_pod(pod: &mut Map<String, Value>, request: &RunRequest<'_>) {
@@ -99,9 +111,13 @@ fn complete_pod(pod: &mut Map<String, Value>, request: &RunRequest<'_>) {
     }
 }
 
-/// Podium's variables come first, so that the user's may refer to them, and win.
+/// Podium's variables come first, so that the user's may refer to them, and win. Their values are to arrive as they are, and Kubernetes
+/// makes `$` of every `$$`.
 fn add_environment(container: &mut Map<String, Value>, request: &RunRequest<'_>) {
-    let own = container.entry("env").or_insert_with(|| json!([]));
+    let own = container.entry("env").or_insert(Value::Null);
+    if own.is_null() {
+        *own = json!([]);
+    }
     let Some(own) = own.as_array_mut() else {
         return;
     };
@@ -113,7 +129,7 @@ fn add_environment(container: &mut Map<String, Value>, request: &RunRequest<'_>)
         .variables
         .iter()
         .filter(|(name, _)| !is_own(name))
-        .map(|(name, value)| json!({"name": name, "value": value.replace("$(", "$$(")}))
+        .map(|(name, value)| json!({"name": name, "value": value.replace('$', "$$")}))
         .collect();
     all.append(own);
     *own = all;
@@ -146,7 +162,7 @@ mod tests {
             container: None,
             variables: BTreeMap::from([
                 ("depth".to_string(), "5".to_string()),
-                ("odd".to_string(), "a$(b)".to_string()),
+                ("odd".to_string(), "a$(b)$$c$".to_string()),
             ]),
             deadline_seconds: Some(60),
             owner: None,
@@ -163,11 +179,9 @@ mod tests {
         ]}}}));
         assert_eq!(job["metadata"]["name"], "forest-7-2");
         assert_eq!(job["metadata"]["labels"]["podium.dev/attempt"], "2");
-        assert_eq!(
-            job["metadata"]["annotations"][CONTAINER_ANNOTATION],
-            "train"
-        );
         let spec = &job["spec"];
+        let annotations = &spec["template"]["metadata"]["annotations"];
+        assert_eq!(annotations[CONTAINER_ANNOTATION], "train");
         assert_eq!(spec["backoffLimit"], 0);
         assert_eq!(spec["podFailurePolicy"]["rules"][0]["action"], "FailJob");
         let labels = &spec["template"]["metadata"]["labels"];
@@ -180,7 +194,7 @@ mod tests {
         let train = &pod["containers"][0];
         assert_eq!(
             train["env"],
-            json!([{"name": "depth", "value": "5"}, {"name": "odd", "value": "a$$(b)"}, {"name": "A", "value": "$(depth)"}])
+            json!([{"name": "depth", "value": "5"}, {"name": "odd", "value": "a$$(b)$$$$c$$"}, {"name": "A", "value": "$(depth)"}])
         );
         assert_eq!(train["terminationMessagePolicy"], "FallbackToLogsOnError");
         assert_eq!(pod["containers"][1].get("terminationMessagePolicy"), None);
@@ -223,10 +237,11 @@ mod tests {
     }
 
     #[test]
-    fn a_pod_that_restarts_its_container_gets_no_policy_that_kubernetes_would_refuse() {
+    fn a_pod_that_restarts_its_container_may_and_gets_no_policy_that_kubernetes_would_refuse() {
         let job = manifest(
             json!({"template": {"spec": {"restartPolicy": "OnFailure", "containers": [{"name": "train"}]}}}),
         );
         assert_eq!(job["spec"].get("podFailurePolicy"), None);
+        assert_eq!(job["spec"].get("backoffLimit"), None);
     }
 }

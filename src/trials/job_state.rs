@@ -1,30 +1,33 @@
 //! What a Job and its pods say of a run. Pure.
 
 use super::job_manifest::CONTAINER_ANNOTATION;
-use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod, PodStatus};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use super::pod_state::{
+    active, created, ended, exit_of, failed_before_its_deletion, finished, has_message,
+    has_succeeded, is_deleted, is_terminal, overdue, started,
+};
+use k8s_openapi::api::batch::v1::{Job, JobStatus};
+use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use podium_api::convert::from_time;
+use podium_core::report::KEPT_BYTES;
 use podium_core::time::Timestamp;
 use podium_core::tuning::trial::{EndedRun, Exit, Reason, Run};
 
-/// Reasons of a failed pod that are the node's and not the container's.
-const OF_THE_NODE: [&str; 13] = [
-    "Evicted",
-    "NodeLost",
-    "NodeShutdown",
-    "Shutdown",
-    "Terminated",
-    "Preempting",
-    "NodeAffinity",
-    "OutOfcpu",
-    "OutOfmemory",
-    "OutOfpods",
-    "OutOfephemeral-storage",
-    "UnexpectedAdmissionError",
-    "TaintToleration",
-];
+/// Annotations of a pod that are read.
+pub const READ_ANNOTATIONS: [&str; 2] = [CONTAINER_ANNOTATION, INDEX_ANNOTATION];
+/// Annotation of a pod of an indexed Job.
+const INDEX_ANNOTATION: &str = "batch.kubernetes.io/job-completion-index";
+
+/// Why a Job got no pod, as its controller said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// When it said so the first time.
+    pub first: Timestamp,
+    /// When it last said so.
+    pub last: Timestamp,
+    /// Its words.
+    pub why: String,
+}
 
 /// Everything that is known of one attempt.
 #[derive(Clone, Copy, Debug)]
@@ -33,8 +36,10 @@ pub struct Known<'a> {
     pub job: Option<&'a Job>,
     /// The Job's pods.
     pub pods: &'a [Pod],
-    /// Why the Job got no pod, as its controller said.
-    pub refusal: Option<&'a str>,
+    /// The newest refusal of a pod for it.
+    pub refusal: Option<&'a Refusal>,
+    /// What [`failure_so_far`] last said.
+    pub failure: Option<&'a EndedRun>,
     /// Now.
     pub now: Timestamp,
 }
@@ -45,42 +50,48 @@ pub fn run_of(known: Known<'_>) -> Run {
     let Some(job) = known.job.filter(|job| !is_deleted(*job)) else {
         return without_job(&known);
     };
-    let container = job.annotations().get(CONTAINER_ANNOTATION);
-    let container = container.map(String::as_str);
     if let Some(pod) = succeeded(job, known.pods) {
-        return Run::Ended(ended(pod, container, Exit::Code(0), known.now));
+        return Run::Ended(ended(pod, Exit::Code(0), known.now));
     }
     if condition(job, "Complete").is_some() {
         return lost("its pod was deleted before its result was read", known.now);
     }
+    if let Some(run) = restarted_too_often(job, &known) {
+        return Run::Ended(run);
+    }
     if let Some((reason, message)) = condition(job, "Failed") {
-        return failed(&known, container, &reason, &message);
+        return failed(&known, &reason, &message);
     }
     match newest(known.pods.iter().filter(|pod| !is_terminal(pod))) {
-        Some(pod) => active(pod, container),
-        None => without_pod(job, &known),
+        Some(pod) => active(pod),
+        None => without_active_pod(job, &known),
     }
 }
 
-/// Whether the objects lack what only a look at the API server can tell: an ended Job whose pod was not seen to end.
+/// Whether the objects lack what only a look at the API server can tell: how the last pod of an ended Job ended.
 #[must_use]
 pub fn lacks_the_end(job: &Job, pods: &[Pod]) -> bool {
-    let ended = ["Complete", "Failed"]
-        .into_iter()
-        .any(|kind| condition(job, kind).is_some());
-    ended && !pods.iter().any(is_terminal)
+    if condition(job, "Complete").is_some() {
+        return !pods.iter().any(has_succeeded);
+    }
+    if condition(job, "Failed").is_none() {
+        return false;
+    }
+    let failed = status(job).and_then(|status| status.failed).unwrap_or(1);
+    let seen = pods.iter().filter(|pod| is_terminal(pod)).count();
+    pods.len() > seen || seen < usize::try_from(failed).unwrap_or(0).max(1)
 }
 
 /// A Job that is deleted leaves its pods for a while; a result among them still counts.
 fn without_job(known: &Known<'_>) -> Run {
-    let done = known.pods.iter().find(|pod| phase(pod) == "Succeeded");
-    if let Some(pod) = done {
-        return Run::Ended(ended(pod, None, Exit::Code(0), known.now));
+    if let Some(pod) = reporting(known.pods) {
+        return Run::Ended(ended(pod, Exit::Code(0), known.now));
     }
     match newest(known.pods.iter().filter(|pod| !is_terminal(pod))) {
         Some(pod) => Run::Running {
-            since: started(pod, None).unwrap_or(known.now),
+            since: started(pod).unwrap_or(known.now),
             pod: Some(pod.name_any()),
+            overdue: overdue(pod),
         },
         None => Run::Absent,
     }
@@ -90,23 +101,47 @@ fn without_job(known: &Known<'_>) -> Run {
 fn succeeded<'a>(job: &Job, pods: &'a [Pod]) -> Option<&'a Pod> {
     let completions = job.spec.as_ref().and_then(|spec| spec.completions);
     let complete = completions.unwrap_or(1) == 1 || condition(job, "Complete").is_some();
-    let mut done = pods.iter().filter(|pod| phase(pod) == "Succeeded");
-    done.next().filter(|_| complete)
+    reporting(pods).filter(|_| complete)
 }
 
-fn failed(known: &Known<'_>, container: Option<&str>, reason: &str, message: &str) -> Run {
+/// Of several pods that succeeded the first one that reports, by completion index and name.
+fn reporting(pods: &[Pod]) -> Option<&Pod> {
+    let index = |pod: &Pod| {
+        let index = pod.annotations().get(INDEX_ANNOTATION);
+        index.and_then(|index| index.parse::<u64>().ok())
+    };
+    let done = pods.iter().filter(|pod| has_succeeded(pod));
+    done.min_by_key(|pod| (!has_message(pod), index(pod), pod.name_any()))
+}
+
+/// The failure of a container that may start again and has not said yet whether it does. Its Job deletes the pod of one that failed too
+/// often, and says so when the pod is gone: whoever wants to know how it failed must remember this.
+#[must_use]
+pub fn failure_so_far(pods: &[Pod], now: Timestamp) -> Option<EndedRun> {
+    let pod = newest(pods.iter())?;
+    let policy = pod.spec.as_ref()?.restart_policy.as_deref();
+    failed_before_its_deletion(pod, now).filter(|_| policy == Some("OnFailure"))
+}
+
+/// A container that may start again fails by its restarts.
+fn restarted_too_often(job: &Job, known: &Known<'_>) -> Option<EndedRun> {
+    let (reason, _) = condition(job, "FailureTarget").or_else(|| condition(job, "Failed"))?;
+    if reason != "BackoffLimitExceeded" {
+        return None;
+    }
+    failure_so_far(known.pods, known.now).or_else(|| known.failure.cloned())
+}
+
+fn failed(known: &Known<'_>, reason: &str, message: &str) -> Run {
     let pod = newest(known.pods.iter().filter(|pod| is_terminal(pod)));
     if reason == "DeadlineExceeded" {
         return match pod {
-            Some(pod) => Run::Ended(ended(pod, container, Exit::DeadlineExceeded, known.now)),
+            Some(pod) => Run::Ended(ended(pod, Exit::DeadlineExceeded, known.now)),
             None => Run::Ended(ended_without_pod(Exit::DeadlineExceeded, known.now)),
         };
     }
     match pod {
-        Some(pod) => {
-            let exit = exit_of(pod, container);
-            Run::Ended(ended(pod, container, exit, known.now))
-        }
+        Some(pod) => Run::Ended(ended(pod, exit_of(pod), known.now)),
         // A pod that fails by itself stays; one that is gone was taken away.
         None => lost(&format!("its pod is gone: {message}"), known.now),
     }
@@ -125,161 +160,88 @@ fn ended_without_pod(exit: Exit, now: Timestamp) -> EndedRun {
         started: now,
         ended: now,
         termination_message: None,
+        kept_bytes: KEPT_BYTES,
         log_tail: String::new(),
         pod: None,
     }
 }
 
-fn ended(pod: &Pod, container: Option<&str>, exit: Exit, now: Timestamp) -> EndedRun {
-    let end = terminated(pod, container);
-    let message = end.and_then(|end| end.message.clone());
-    let finished = end.and_then(|end| end.finished_at.as_ref()).map(from_time);
-    let ended = finished.unwrap_or(now);
-    EndedRun {
-        started: started(pod, container).unwrap_or(ended),
-        ended,
-        // What a failed container left as its message is the end of its log.
-        log_tail: match exit {
-            Exit::Code(0) => String::new(),
-            _ => last_lines(message.as_deref().unwrap_or_default()),
-        },
-        termination_message: message,
-        exit,
-        pod: Some(pod.name_any()),
-    }
-}
-
-fn last_lines(text: &str) -> String {
-    let lines: Vec<&str> = text
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .collect();
-    let from = lines.len().saturating_sub(3);
-    lines.get(from..).unwrap_or_default().join(" | ")
-}
-
-/// How a failed pod ended.
-fn exit_of(pod: &Pod, container: Option<&str>) -> Exit {
-    let status = status(pod);
-    let reason = status.reason.as_deref().unwrap_or_default();
-    if let Some(disruption) = pod_condition(status, "DisruptionTarget") {
-        return Exit::Infrastructure(disruption);
-    }
-    if reason == "DeadlineExceeded" {
-        return Exit::DeadlineExceeded;
-    }
-    if OF_THE_NODE.contains(&reason) {
-        let message = status.message.as_deref().unwrap_or_default();
-        return Exit::Infrastructure(format!("{reason}: {message}"));
-    }
-    if is_deleted(pod) {
-        return Exit::Infrastructure("its pod was deleted".to_string());
-    }
-    // Init containers decide only where they kept the container from running: a sidecar among them is ended by a signal afterwards.
-    let initial = status.init_container_statuses.iter().flatten();
-    let mut of_initial = initial.filter_map(terminated_of);
-    let of_initial = || of_initial.find(|end| end.exit_code != 0);
-    match terminated(pod, container).or_else(of_initial) {
-        Some(end) => exit_of_container(end),
-        None => Exit::Infrastructure(format!(
-            "its pod failed before its container ran: {reason} {}",
-            status.message.as_deref().unwrap_or_default()
-        )),
-    }
-}
-
-fn exit_of_container(end: &ContainerStateTerminated) -> Exit {
-    match end.reason.as_deref() {
-        Some("OOMKilled") => Exit::OutOfMemory,
-        Some(reason @ ("StartError" | "ContainerCannotRun")) => Exit::CannotStart(format!(
-            "{reason}: {}",
-            end.message
-                .as_deref()
-                .unwrap_or("the container could not be started")
-        )),
-        _ => Exit::Code(end.exit_code),
-    }
-}
-
-/// A pod that has not ended.
-fn active(pod: &Pod, container: Option<&str>) -> Run {
-    let status = status(pod);
-    if phase(pod) == "Running" {
-        return Run::Running {
-            since: started(pod, container).unwrap_or_else(|| created(pod)),
-            pod: Some(pod.name_any()),
+/// A Job that has not ended and whose pods, if it had any, have. It waits only where nothing of it can have run since: a Job whose pod has
+/// just ended says within moments what becomes of it.
+fn without_active_pod(job: &Job, known: &Known<'_>) -> Run {
+    let last = newest(known.pods.iter());
+    let made = job.creation_timestamp().as_ref().map(from_time);
+    let began = status(job).and_then(|status| status.start_time.as_ref());
+    let since = made
+        .max(began.map(from_time))
+        .max(last.and_then(finished))
+        .unwrap_or(known.now);
+    if job.spec.as_ref().and_then(|spec| spec.suspend) == Some(true) {
+        return Run::Queued {
+            since: since.max(suspended_since(job).unwrap_or(since)),
+            reason: Reason::JobSuspended,
+            why: "its Job is suspended, by a queue or by hand".to_string(),
         };
     }
-    let (reason, why) = waiting_container(status)
-        .or_else(|| unschedulable(pod))
-        .unwrap_or((Reason::Starting, "its pod is being started".to_string()));
-    Run::Queued {
-        since: created(pod),
-        reason,
-        why,
+    let had_pods = last.is_some() || has_had_pods(job);
+    // A refusal of a time before the last pod is over.
+    let refusal = known
+        .refusal
+        .filter(|refusal| last.is_none_or(|pod| refusal.last >= created(pod)));
+    match refusal {
+        Some(refusal) => Run::Queued {
+            since: if had_pods {
+                refusal.last
+            } else {
+                refusal.first.max(since)
+            },
+            reason: Reason::PodRefused,
+            why: refusal.why.clone(),
+        },
+        None if had_pods => Run::Running {
+            since: last.and_then(started).unwrap_or(since),
+            pod: last.map(ResourceExt::name_any),
+            overdue: None,
+        },
+        None => Run::Queued {
+            since,
+            reason: Reason::Starting,
+            why: "its pod is about to be created".to_string(),
+        },
     }
 }
 
-fn waiting_container(status: &PodStatus) -> Option<(Reason, String)> {
-    let initial = status.init_container_statuses.iter().flatten();
-    let all = initial.chain(status.container_statuses.iter().flatten());
-    all.filter_map(|container| container.state.as_ref()?.waiting.as_ref())
-        .find_map(|waiting| {
-            let word = waiting.reason.as_deref()?;
-            let reason = match word {
-                "ErrImagePull"
-                | "ImagePullBackOff"
-                | "InvalidImageName"
-                | "ErrImageNeverPull"
-                | "ImageInspectError"
-                | "RegistryUnavailable" => Reason::ImagePullFailed,
-                "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" => {
-                    Reason::ContainerNotCreated
-                }
-                _ => return None,
-            };
-            let message = waiting.message.as_deref().unwrap_or_default();
-            Some((reason, format!("{word}: {message}")))
-        })
-}
-
-fn unschedulable(pod: &Pod) -> Option<(Reason, String)> {
-    let conditions = status(pod).conditions.as_ref()?;
-    let scheduled = conditions.iter().find(|c| c.type_ == "PodScheduled")?;
-    if scheduled.status != "False" {
-        return None;
-    }
-    let word = scheduled.reason.as_deref().unwrap_or("Unschedulable");
-    let message = scheduled.message.as_deref().unwrap_or_default();
-    Some((Reason::Unschedulable, format!("{word}: {message}")))
-}
-
-fn without_pod(job: &Job, known: &Known<'_>) -> Run {
-    let suspended = job.spec.as_ref().and_then(|spec| spec.suspend) == Some(true);
-    let (reason, why) = match known.refusal {
-        _ if suspended => (
-            Reason::JobSuspended,
-            "its Job is suspended, by a queue or by hand".to_string(),
-        ),
-        Some(refusal) => (Reason::PodRefused, refusal.to_string()),
-        None => (
-            Reason::Starting,
-            "its pod is about to be created".to_string(),
-        ),
+/// Whether the Job's controller knows of pods that are not here, or not here any more.
+fn has_had_pods(job: &Job) -> bool {
+    let Some(status) = status(job) else {
+        return false;
     };
-    Run::Queued {
-        since: job
-            .creation_timestamp()
-            .as_ref()
-            .map_or(known.now, from_time),
-        reason,
-        why,
-    }
+    let uncounted = status.uncounted_terminated_pods.as_ref();
+    let uncounted = uncounted.is_some_and(|pods| {
+        let lists = [&pods.failed, &pods.succeeded];
+        lists.into_iter().flatten().any(|list| !list.is_empty())
+    });
+    let counts = [
+        status.active,
+        status.failed,
+        status.succeeded,
+        status.terminating,
+    ];
+    uncounted || counts.into_iter().flatten().any(|count| count > 0)
+}
+
+fn suspended_since(job: &Job) -> Option<Timestamp> {
+    let conditions = status(job)?.conditions.as_ref()?;
+    let suspended = conditions.iter().find(|c| c.type_ == "Suspended")?;
+    suspended.last_transition_time.as_ref().map(from_time)
+}
+
+fn status(job: &Job) -> Option<&JobStatus> {
+    job.status.as_ref()
 }
 
 fn condition(job: &Job, kind: &str) -> Option<(String, String)> {
-    let conditions = job.status.as_ref()?.conditions.as_ref()?;
+    let conditions = status(job)?.conditions.as_ref()?;
     let found = conditions
         .iter()
         .find(|c| c.type_ == kind && c.status == "True")?;
@@ -289,67 +251,8 @@ fn condition(job: &Job, kind: &str) -> Option<(String, String)> {
     ))
 }
 
-/// Reason and message of a condition that holds.
-fn pod_condition(status: &PodStatus, kind: &str) -> Option<String> {
-    let conditions = status.conditions.as_ref()?;
-    let found = conditions
-        .iter()
-        .find(|c| c.type_ == kind && c.status == "True")?;
-    let text = |part: &Option<String>| part.clone().unwrap_or_default();
-    Some(format!("{}: {}", text(&found.reason), text(&found.message)))
-}
-
-fn status(pod: &Pod) -> &PodStatus {
-    static NONE: std::sync::LazyLock<PodStatus> = std::sync::LazyLock::new(PodStatus::default);
-    pod.status.as_ref().unwrap_or(&NONE)
-}
-
-fn phase(pod: &Pod) -> &str {
-    status(pod).phase.as_deref().unwrap_or_default()
-}
-
-fn is_terminal(pod: &Pod) -> bool {
-    matches!(phase(pod), "Succeeded" | "Failed")
-}
-
-fn is_deleted(object: &impl ResourceExt) -> bool {
-    object.meta().deletion_timestamp.is_some()
-}
-
 fn newest<'a>(pods: impl Iterator<Item = &'a Pod>) -> Option<&'a Pod> {
     pods.max_by_key(|pod| (created(pod).0, pod.name_any()))
-}
-
-fn created(pod: &Pod) -> Timestamp {
-    let at: Option<Time> = pod.creation_timestamp();
-    at.as_ref().map_or(Timestamp(0), from_time)
-}
-
-fn container_status<'a>(pod: &'a Pod, container: Option<&str>) -> Option<&'a ContainerStatus> {
-    let mut all = status(pod).container_statuses.iter().flatten();
-    match container {
-        Some(name) => all.find(|status| status.name == name),
-        None => all.next(),
-    }
-}
-
-fn terminated_of(status: &ContainerStatus) -> Option<&ContainerStateTerminated> {
-    status.state.as_ref()?.terminated.as_ref()
-}
-
-fn terminated<'a>(pod: &'a Pod, container: Option<&str>) -> Option<&'a ContainerStateTerminated> {
-    terminated_of(container_status(pod, container)?)
-}
-
-fn started(pod: &Pod, container: Option<&str>) -> Option<Timestamp> {
-    let state = container_status(pod, container).and_then(|status| status.state.as_ref());
-    let of_container = state.and_then(|state| {
-        let running = state.running.as_ref().and_then(|r| r.started_at.as_ref());
-        running.or_else(|| state.terminated.as_ref()?.started_at.as_ref())
-    });
-    of_container
-        .or(status(pod).start_time.as_ref())
-        .map(from_time)
 }
 
 #[cfg(test)]

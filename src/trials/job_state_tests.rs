@@ -1,11 +1,12 @@
 use super::*;
+use crate::adapters::kubernetes::stores::{shorten_job, shorten_pod};
 use serde_json::{Value, json};
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
 
 fn mk_job(conditions: Value) -> Job {
     serde_json::from_value(json!({
-        "metadata": {"name": "forest-1-1", "creationTimestamp": "2026-11-25T10:00:00Z", "annotations": {CONTAINER_ANNOTATION: "train"}},
+        "metadata": {"name": "forest-1-1", "creationTimestamp": "2026-11-25T10:00:00Z"},
         "spec": {"template": {}},
         "status": {"conditions": conditions},
     }))
@@ -14,7 +15,7 @@ fn mk_job(conditions: Value) -> Job {
 
 fn mk_pod(status: Value) -> Pod {
     serde_json::from_value(json!({
-        "metadata": {"name": "forest-1-1-abcde", "creationTimestamp": "2026-11-25T10:00:01Z"},
+        "metadata": {"name": "forest-1-1-abcde", "creationTimestamp": "2026-11-25T10:00:01Z", "annotations": {CONTAINER_ANNOTATION: "train"}},
         "status": status,
     }))
     .unwrap()
@@ -32,13 +33,51 @@ fn failed(reason: &str) -> Value {
     json!([{"type": "Failed", "status": "True", "reason": reason, "message": "Job has failed"}])
 }
 
+/// What these objects say, and say as well when they are kept in a store.
 fn run(job: Option<&Job>, pods: &[Pod]) -> Run {
-    run_of(Known {
-        job,
-        pods,
-        refusal: None,
-        now: NOW,
-    })
+    let said = |job: Option<&Job>, pods: &[Pod]| {
+        run_of(Known {
+            job,
+            pods,
+            refusal: None,
+            failure: None,
+            now: NOW,
+        })
+    };
+    let (mut kept_job, mut kept_pods) = (job.cloned(), pods.to_vec());
+    kept_job.iter_mut().for_each(shorten_job);
+    kept_pods.iter_mut().for_each(shorten_pod);
+    let run = said(job, pods);
+    assert_eq!(said(kept_job.as_ref(), &kept_pods), run);
+    run
+}
+
+fn at(time: &str) -> Timestamp {
+    from_time(&serde_json::from_value(json!(time)).unwrap())
+}
+
+/// Said at that time and never again.
+fn mk_refusal(time: &str) -> Refusal {
+    Refusal {
+        first: at(time),
+        last: at(time),
+        why: "exceeded quota".to_string(),
+    }
+}
+
+/// A pod that says with this container status how it ended, and was taken by its node a second after its creation.
+fn mk_train(phase: &str, mut container: Value) -> Pod {
+    for (field, value) in [
+        ("name", json!("train")),
+        ("image", json!("")),
+        ("imageID", json!("")),
+        ("ready", json!(false)),
+    ] {
+        container[field] = value;
+    }
+    let mut status = json!({"phase": phase, "startTime": "2026-11-25T10:00:02Z", "containerStatuses": [container]});
+    status["containerStatuses"][0]["restartCount"] = json!(0);
+    mk_pod(status)
 }
 
 fn exit(pod: Pod) -> Exit {
@@ -82,7 +121,11 @@ fn the_ends_of_a_container_are_told_apart() {
         exit(start),
         Exit::CannotStart("StartError: no such file".to_string())
     );
-    let deadline = mk_pod(json!({"phase": "Failed", "reason": "DeadlineExceeded"}));
+    let mut deadline = mk_train(
+        "Failed",
+        json!({"state": {"terminated": {"exitCode": 137, "startedAt": "2026-11-25T10:00:03Z"}}}),
+    );
+    deadline.status.as_mut().unwrap().reason = Some("DeadlineExceeded".to_string());
     assert_eq!(exit(deadline), Exit::DeadlineExceeded);
 }
 
@@ -166,7 +209,8 @@ fn what_a_run_waits_for_is_named() {
     let refused = run_of(Known {
         job: Some(&job),
         pods: &[],
-        refusal: Some("exceeded quota"),
+        refusal: Some(&mk_refusal("2026-11-25T10:00:00Z")),
+        failure: None,
         now: NOW,
     });
     assert!(
@@ -211,9 +255,231 @@ fn a_run_goes_on_as_long_as_a_pod_of_it_does() {
 fn an_end_without_its_pod_is_worth_a_look() {
     assert!(lacks_the_end(&mk_job(failed("BackoffLimitExceeded")), &[]));
     assert!(!lacks_the_end(&mk_job(json!([])), &[]));
-    let pod = mk_failed(json!({"exitCode": 3}));
+    let pods = [mk_failed(json!({"exitCode": 3}))];
     assert!(!lacks_the_end(
         &mk_job(failed("BackoffLimitExceeded")),
-        &[pod]
+        &pods
     ));
+    // The pods of earlier runs of a Job say nothing of its last one.
+    let complete = json!([{"type": "Complete", "status": "True"}]);
+    assert!(lacks_the_end(&mk_job(complete), &pods));
+    let mut thrice = mk_job(failed("BackoffLimitExceeded"));
+    thrice.status.as_mut().unwrap().failed = Some(3);
+    assert!(lacks_the_end(&thrice, &pods));
+}
+
+#[test]
+fn a_run_whose_end_its_job_has_not_told_yet_does_not_wait() {
+    let job = mk_job(json!([]));
+    let over = mk_train(
+        "Failed",
+        json!({"state": {"terminated": {"exitCode": 3, "startedAt": "2026-11-25T10:00:03Z", "finishedAt": "2026-11-25T13:00:00Z"}}}),
+    );
+    let told = run(Some(&job), std::slice::from_ref(&over));
+    assert!(
+        matches!(&told, Run::Running { since, pod: Some(_), overdue: None } if *since == at("2026-11-25T10:00:03Z")),
+        "{told:?}"
+    );
+    // A pod that somebody deleted is gone before its Job says so.
+    let mut deleted = job.clone();
+    deleted.status.as_mut().unwrap().active = Some(1);
+    let told = run(Some(&deleted), &[]);
+    assert!(matches!(told, Run::Running { pod: None, .. }), "{told:?}");
+    // What was refused before the pod ran is over; what is refused after it is waited for from its end on.
+    let refused = |time: &str| {
+        run_of(Known {
+            job: Some(&job),
+            pods: std::slice::from_ref(&over),
+            refusal: Some(&mk_refusal(time)),
+            failure: None,
+            now: NOW,
+        })
+    };
+    let before = refused("2026-11-25T10:00:00Z");
+    assert!(matches!(before, Run::Running { .. }), "{before:?}");
+    let after = refused("2026-11-25T13:00:01Z");
+    assert!(
+        matches!(&after, Run::Queued { since, reason: Reason::PodRefused, .. } if *since == at("2026-11-25T13:00:01Z")),
+        "{after:?}"
+    );
+}
+
+#[test]
+fn a_job_waits_since_it_was_suspended_or_made() {
+    let since = |job: &Job| match run(Some(job), &[]) {
+        Run::Queued { since, .. } => since,
+        other => panic!("it does not wait: {other:?}"),
+    };
+    let mut job = mk_job(
+        json!([{"type": "Suspended", "status": "True", "lastTransitionTime": "2026-11-25T14:00:00Z"}]),
+    );
+    job.spec.as_mut().unwrap().suspend = Some(true);
+    assert_eq!(since(&job), at("2026-11-25T14:00:00Z"));
+    job.spec.as_mut().unwrap().suspend = Some(false);
+    assert_eq!(since(&job), at("2026-11-25T10:00:00Z"));
+    job.status.as_mut().unwrap().start_time =
+        serde_json::from_value(json!("2026-11-25T15:00:00Z")).unwrap();
+    assert_eq!(
+        since(&job),
+        at("2026-11-25T15:00:00Z"),
+        "it was resumed then"
+    );
+}
+
+#[test]
+fn a_container_that_failed_in_each_of_its_restarts_has_failed_by_itself() {
+    let mut job = mk_job(
+        json!([{"type": "FailureTarget", "status": "True", "reason": "BackoffLimitExceeded"}]),
+    );
+    let last = json!({"terminated": {"exitCode": 3, "message": "KeyError: auc", "finishedAt": "2026-11-25T10:00:05Z"}});
+    let mut again = mk_train(
+        "Running",
+        json!({"lastState": last, "state": {"running": {}}}),
+    );
+    again.metadata.deletion_timestamp =
+        serde_json::from_value(json!("2026-11-25T10:00:37Z")).unwrap();
+    let restarts = json!({"restartPolicy": "OnFailure", "containers": []});
+    again.spec = serde_json::from_value(restarts).unwrap();
+    let exit = |job: &Job, pod: &Pod| match run(Some(job), std::slice::from_ref(pod)) {
+        Run::Ended(ended) => (ended.exit, ended.log_tail),
+        other => panic!("it did not end: {other:?}"),
+    };
+    let by_itself = (Exit::Code(3), "KeyError: auc".to_string());
+    assert_eq!(exit(&job, &again), by_itself);
+    // The same when its Job has waited for the end of the pod, which its own deletion ended.
+    let failed = mk_job(failed("BackoffLimitExceeded"));
+    job.status.clone_from(&failed.status);
+    let killed = json!({"terminated": {"exitCode": 137, "finishedAt": "2026-11-25T10:00:08Z"}});
+    let mut ended = mk_train("Failed", json!({"lastState": last, "state": killed}));
+    ended.spec.clone_from(&again.spec);
+    ended
+        .metadata
+        .deletion_timestamp
+        .clone_from(&again.metadata.deletion_timestamp);
+    assert_eq!(exit(&job, &ended), by_itself);
+    // The same when the pod is gone before its Job has said anything.
+    let seen = failure_so_far(&[again], NOW).unwrap();
+    let remembered = run_of(Known {
+        job: Some(&job),
+        pods: &[],
+        refusal: None,
+        failure: Some(&seen),
+        now: NOW,
+    });
+    assert_eq!(remembered, Run::Ended(seen));
+    let disrupted = json!([{"type": "DisruptionTarget", "status": "True"}]);
+    ended.status.as_mut().unwrap().conditions = serde_json::from_value(disrupted).unwrap();
+    assert!(matches!(exit(&job, &ended).0, Exit::Infrastructure(_)));
+}
+
+#[test]
+fn what_ended_before_its_deletion_was_asked_for_has_ended_by_itself() {
+    let mut pod = mk_failed(json!({"exitCode": 3, "finishedAt": "2026-11-25T10:00:05Z"}));
+    pod.metadata.deletion_grace_period_seconds = Some(30);
+    for (deleted, by_itself) in [
+        ("2026-11-25T10:00:36Z", true),
+        ("2026-11-25T10:00:35Z", false),
+    ] {
+        pod.metadata.deletion_timestamp = serde_json::from_value(json!(deleted)).unwrap();
+        assert_eq!(exit(pod.clone()) == Exit::Code(3), by_itself, "{deleted}");
+    }
+}
+
+#[test]
+fn a_deadline_that_a_pull_used_up_is_not_the_trials() {
+    let at_the_deadline = |container: Value, limit: i64| {
+        let mut pod = mk_train("Failed", container);
+        pod.status.as_mut().unwrap().reason = Some("DeadlineExceeded".to_string());
+        pod.spec =
+            serde_json::from_value(json!({"activeDeadlineSeconds": limit, "containers": []}))
+                .unwrap();
+        pod
+    };
+    let pulling =
+        json!({"state": {"waiting": {"reason": "ImagePullBackOff", "message": "no answer"}}});
+    let never = exit(at_the_deadline(pulling, 120));
+    assert!(
+        matches!(&never, Exit::Infrastructure(why) if why.contains("120 seconds") && why.contains("no answer")),
+        "{never:?}"
+    );
+    let late =
+        json!({"state": {"terminated": {"exitCode": 137, "startedAt": "2026-11-25T10:01:32Z"}}});
+    assert!(matches!(
+        exit(at_the_deadline(late.clone(), 120)),
+        Exit::Infrastructure(_)
+    ));
+    assert_eq!(
+        exit(at_the_deadline(late.clone(), 3600)),
+        Exit::DeadlineExceeded
+    );
+    // An init container is the trial's own.
+    let mut fetched = at_the_deadline(late, 120);
+    let fetch = json!([{"name": "fetch", "image": "", "imageID": "", "ready": false, "restartCount": 0,
+        "state": {"terminated": {"exitCode": 0, "startedAt": "2026-11-25T10:00:03Z", "finishedAt": "2026-11-25T10:01:31Z"}}}]);
+    fetched.status.as_mut().unwrap().init_container_statuses =
+        serde_json::from_value(fetch).unwrap();
+    assert_eq!(exit(fetched), Exit::DeadlineExceeded);
+}
+
+#[test]
+fn a_pod_that_outlives_its_deletion_is_overdue() {
+    let mut pod = mk_pod(json!({"phase": "Running"}));
+    pod.metadata.deletion_timestamp =
+        serde_json::from_value(json!("2026-11-25T10:00:30Z")).unwrap();
+    let Run::Running {
+        overdue: Some(overdue),
+        ..
+    } = run(Some(&mk_job(json!([]))), &[pod])
+    else {
+        panic!("it runs and should have ended")
+    };
+    assert_eq!(overdue.at, at("2026-11-25T10:01:00Z"));
+    assert!(overdue.why.contains("forest-1-1-abcde"), "{}", overdue.why);
+}
+
+#[test]
+fn of_several_pods_the_first_that_reports_decides() {
+    let done = |name: &str, index: &str, message: &str| {
+        let mut pod = mk_train(
+            "Succeeded",
+            json!({"state": {"terminated": {"exitCode": 0, "message": message}}}),
+        );
+        pod.metadata.name = Some(name.to_string());
+        pod.annotations_mut()
+            .insert(INDEX_ANNOTATION.to_string(), index.to_string());
+        pod
+    };
+    let pods = [
+        done("b", "10", "ten"),
+        done("a", "2", "two"),
+        done("c", "0", ""),
+    ];
+    let complete = mk_job(json!([{"type": "Complete", "status": "True"}]));
+    let Run::Ended(ended) = run(Some(&complete), &pods) else {
+        panic!("it is complete")
+    };
+    assert_eq!(ended.termination_message.as_deref(), Some("two"));
+}
+
+#[test]
+fn a_message_is_kept_in_as_many_bytes_as_its_pod_has_for_it() {
+    let mut pod = mk_failed(json!({"exitCode": 1}));
+    let kept = |pod: &Pod| match run(
+        Some(&mk_job(failed("BackoffLimitExceeded"))),
+        std::slice::from_ref(pod),
+    ) {
+        Run::Ended(ended) => ended.kept_bytes,
+        other => panic!("it did not end: {other:?}"),
+    };
+    assert_eq!(kept(&pod), 4096);
+    let all = pod
+        .status
+        .as_mut()
+        .unwrap()
+        .container_statuses
+        .as_mut()
+        .unwrap();
+    let side = all[0].clone();
+    all.extend([side.clone(), side]);
+    assert_eq!(kept(&pod), 3072);
 }

@@ -4,6 +4,7 @@ use super::run_directory::{HowEnded, Request, RunDirectory, Started};
 use super::template::{Process, process_of};
 use crate::adapters::clock::SystemClock;
 use crate::ports::{Clock, PortError, RunId, RunRequest, Started as StartOutcome, TrialRunner};
+use podium_core::report::KEPT_BYTES;
 use podium_core::time::Timestamp;
 use podium_core::tuning::trial::{EndedRun, Exit, Reason, Run};
 use rustix::process::{Pid, Signal, kill_process};
@@ -14,8 +15,6 @@ use std::process::Stdio;
 use std::sync::Arc;
 use tokio::sync::Notify;
 
-/// Kubernetes keeps this much of a termination message.
-const TERMINATION_MESSAGE_BYTES: u64 = 4096;
 /// As much of the log's end as fits into a message.
 const LOG_TAIL_BYTES: u64 = 2048;
 const LOG_TAIL_LINES: usize = 3;
@@ -112,6 +111,7 @@ impl TrialRunner for ProcessRunner {
             (Some(started), true) => Ok(Run::Running {
                 since: Timestamp(started.time),
                 pod: None,
+                overdue: None,
             }),
             // Its end may have been written between the two looks.
             (Some(started), false) => match ended_run(&directory)? {
@@ -201,10 +201,8 @@ fn ended_with(
         exit: Exit::from(how),
         started,
         ended,
-        termination_message: read_tail(
-            &directory.termination_message(),
-            TERMINATION_MESSAGE_BYTES,
-        )?,
+        termination_message: read_tail(&directory.termination_message(), KEPT_BYTES as u64)?,
+        kept_bytes: KEPT_BYTES,
         log_tail: last_lines(&read_tail(&directory.log(), LOG_TAIL_BYTES)?.unwrap_or_default()),
         pod: None,
     }))
@@ -221,6 +219,7 @@ fn lost_run(directory: &RunDirectory, started: Started) -> Run {
         started: Timestamp(started.time),
         ended: Timestamp(started.time),
         termination_message: None,
+        kept_bytes: KEPT_BYTES,
         log_tail: String::new(),
         pod: None,
     })

@@ -92,7 +92,9 @@ fn as_written(event: &Value) -> Value {
 }
 
 /// Who asked for what, and where.
-fn right(event: &Value) -> [&str; 6] {
+fn right(event: &Value) -> [&str; 7] {
+    // The only right that is for one name.
+    let is_lease = text(event, "/objectRef/resource") == "leases";
     [
         "/user/username",
         "/verb",
@@ -100,8 +102,15 @@ fn right(event: &Value) -> [&str; 6] {
         "/objectRef/resource",
         "/objectRef/subresource",
         "/objectRef/namespace",
+        if is_lease { "/objectRef/name" } else { "" },
     ]
-    .map(|pointer| text(event, pointer))
+    .map(|pointer| {
+        if pointer.is_empty() {
+            ""
+        } else {
+            text(event, pointer)
+        }
+    })
 }
 
 /// An API server that has just started knows of no right yet, and an uninstall takes the rights away before the operator has ended. What

@@ -1,6 +1,7 @@
 //! What may happen to a request on its way, and when.
 
 use super::way::Witnessed;
+use std::time::Duration;
 
 /// When the operator dies, seen from one of its requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +47,12 @@ pub enum Cut {
         what: fn(&Witnessed) -> bool,
         times: usize,
     },
+    /// Requests that `what` names are passed on after a pause, so many times.
+    Hold {
+        what: fn(&Witnessed) -> bool,
+        pause: Duration,
+        times: usize,
+    },
     /// Nothing comes through any more.
     Everything,
 }
@@ -57,6 +64,7 @@ pub(super) enum Fate {
     Die(Moment),
     Answer(u16),
     Lose,
+    Hold(Duration),
     Drop,
 }
 
@@ -107,6 +115,10 @@ impl Cut {
             Self::Lose { what, times } => {
                 let now = what(request) && take_one(times);
                 now.then_some(Fate::Lose)
+            }
+            Self::Hold { what, pause, times } => {
+                let now = what(request) && take_one(times);
+                now.then_some(Fate::Hold(*pause))
             }
             Self::Everything => Some(Fate::Drop),
         }

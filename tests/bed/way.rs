@@ -58,7 +58,8 @@ struct Seen {
 impl Witnessed {
     /// Whether something is to be stored, other than the lease.
     pub fn is_write(&self) -> bool {
-        self.method != "GET" && self.resource != "leases" && !self.resource.ends_with("?dryRun")
+        let stores = !self.resource.ends_with("?dryRun") && self.resource != "selfsubjectreviews";
+        self.method != "GET" && self.resource != "leases" && stores
     }
 
     /// Whether the method and the resource are these.
@@ -160,6 +161,7 @@ async fn pass(State(state): State<Arc<Shared>>, request: Request) -> Response {
         Fate::Answer(code) => return answer(StatusCode::from_u16(code).unwrap()),
         // A request that never gets an answer.
         Fate::Drop => return std::future::pending().await,
+        Fate::Hold(pause) => tokio::time::sleep(pause).await,
         Fate::Pass | Fate::Lose | Fate::Die(_) => {}
     }
     parts.headers.remove(header::HOST);

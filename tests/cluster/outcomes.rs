@@ -4,8 +4,10 @@ use crate::bed::manifests::{HANG, REPORT, cases, container_of, pod_of, search};
 use crate::bed::{Bed, on_bed, phase, phases, reason, trial_phase};
 use crate::looks::{by_case, count_pods, live_pods, status, trial, trial_message, trial_reason};
 use k8s_openapi::api::batch::v1::Job;
-use podium_api::TuningJob;
+use kube::ResourceExt;
+use podium_api::{Trial, TuningJob};
 use serde_json::json;
+use std::collections::BTreeMap;
 
 /// One way to end per value of `case`; the metric `gap` may be at most 0.1.
 const ENDS: &str = r#"
@@ -220,14 +222,22 @@ fn the_container_that_matters_decides_and_what_the_template_says_of_restarts_hol
             .unwrap()
             .push(mount);
         bed.apply(&restarts);
+        // One that fails whenever it starts has failed, although its Job deletes the pod.
+        let mut fails = search("fails", 1, 1, "echo no rows; exit 3");
+        fails["spec"]["trial"]["job"]["backoffLimit"] = json!(0);
+        pod_of(&mut fails)["restartPolicy"] = json!("OnFailure");
+        bed.apply(&fails);
 
-        bed.until_finished("sidecar", 90).await;
-        let sidecar = trial(&bed, "sidecar-1").await;
-        assert_eq!(trial_reason(&sidecar), "NonZeroExit");
-        assert!(
-            trial_message(&sidecar).contains("code 3; its last lines: no rows"),
-            "{sidecar:?}"
-        );
+        for name in ["sidecar", "fails"] {
+            bed.until_finished(name, 90).await;
+            let trial = trial(&bed, &format!("{name}-1")).await;
+            assert_eq!(trial_reason(&trial), "NonZeroExit");
+            assert!(
+                trial_message(&trial).contains("code 3; its last lines: no rows"),
+                "{trial:?}"
+            );
+            assert_eq!(status(&trial).attempts.len(), 1);
+        }
         for name in ["named", "restarts"] {
             let job = bed.until_finished(name, 90).await;
             assert_eq!(phase(&job), Some("Succeeded"), "{name}");
@@ -236,6 +246,61 @@ fn the_container_that_matters_decides_and_what_the_template_says_of_restarts_hol
                     .attempts
                     .len(),
                 1
+            );
+        }
+    });
+}
+
+#[test]
+fn a_trial_that_ran_longer_than_it_may_wait_ends_as_it_ended() {
+    on_bed("long", async |bed| {
+        let operator = bed.operator("a").await;
+        let ends = r#"
+        case $HOSTNAME in *-1-?????)
+          sleep 22
+          case $(case) in fails) echo no rows; exit 3;; again) exit 75;; *) exec sleep 600;; esac
+        esac
+        echo '{"metrics": {"auc": 0.5}}' > /dev/termination-log"#;
+        let mut long = cases("long", &["fails", "again", "deleted"], 3, ends);
+        long["spec"]["trial"]["queueDeadlineSeconds"] = json!(20);
+        long["spec"]["trial"]["failureRules"] =
+            json!([{"when": "exitCode == 75", "action": "Retry"}]);
+        bed.apply(&long);
+        let again = |trials: &BTreeMap<String, Trial>| {
+            let trial = trials.get("again");
+            trial.is_some_and(|trial| status(trial).attempts.len() == 2)
+        };
+        let retried = async || again(&by_case(&bed, "long").await);
+        bed.wait(60, "a run is repeated", retried).await;
+        let deleted = by_case(&bed, "long").await["deleted"].name_any();
+        let of_trial = format!("-lpodium.dev/trial={deleted}");
+        bed.kubectl(&["delete", "pod", &of_trial, "--wait=false"])
+            .unwrap();
+        bed.until_finished("long", 90).await;
+        let trials = by_case(&bed, "long").await;
+        let end = |case: &str| (trial_phase(&trials[case]), trial_reason(&trials[case]));
+        assert_eq!(end("fails"), ("Failed", "NonZeroExit".to_string()));
+        for case in ["again", "deleted"] {
+            assert_eq!(end(case), ("Succeeded", "Completed".to_string()), "{case}");
+            let attempts = status(&trials[case]).attempts;
+            assert_eq!(attempts.len(), 2, "{attempts:?}");
+            assert!(attempts[0].completion_time.is_some());
+        }
+        // Between its end and what its Job says of it no run was thought to wait.
+        for (case, trial) in &trials {
+            let writes = operator.writes();
+            let states = writes.iter().filter(|write| {
+                (write.resource.as_str(), &write.name) == ("trials/status", &trial.name_any())
+            });
+            let of_first_run = states
+                .map(|write| &write.body["status"])
+                .take_while(|status| status["attempts"][1].is_null());
+            let phases: Vec<_> = of_first_run.map(|status| &status["phase"]).collect();
+            let began = phases.iter().position(|phase| *phase == "Running");
+            let began = began.unwrap_or_else(|| panic!("{case}: {phases:?}"));
+            assert!(
+                !phases[began..].iter().any(|phase| *phase == "Queued"),
+                "{case}: {phases:?}"
             );
         }
     });

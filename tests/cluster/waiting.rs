@@ -19,7 +19,9 @@ async fn until_waiting(bed: &Bed, search: &str, because: &str) -> String {
     };
     let name = format!("{search}-1");
     let trial = until_trial(bed, &name, 60, &format!("waits: {because}"), waits).await;
-    let said = |job: &TuningJob| (phase(job), reason(job)) == (Some("Running"), Some(because));
+    let is_held = because == "JobSuspended";
+    let expected = if is_held { "Suspended" } else { "Running" };
+    let said = |job: &TuningJob| (phase(job), reason(job)) == (Some(expected), Some(because));
     let what = format!("says {because}");
     bed.until(search, 15, &what, said).await;
     let message = trial_message(&trial);

@@ -56,6 +56,38 @@ fn get_shows_the_columns_of_the_crds_and_whole_objects() {
 }
 
 #[test]
+fn each_flag_of_the_operator_has_its_variable() {
+    let twins = [
+        ("PODIUM_NAMESPACES", "team-a,team-b"),
+        ("PODIUM_LEADER_ELECTION", "false"),
+        ("PODIUM_METRICS_ADDRESS", "127.0.0.1:1"),
+        ("PODIUM_HEALTH_ADDRESS", "127.0.0.1:2"),
+        ("PODIUM_LOG_FORMAT", "json"),
+        ("PODIUM_LOG_LEVEL", "debug"),
+        ("PODIUM_MAX_CONCURRENT_RECONCILES", "3"),
+    ];
+    let help = podium()
+        .args(["operator", "--help"])
+        .envs(twins)
+        .output()
+        .unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    for (name, value) in twins {
+        assert!(help.contains(&format!("[env: {name}={value}]")), "{help}");
+    }
+    for (name, _) in twins.into_iter().skip(1) {
+        let refused = podium().arg("operator").env(name, "x y").output().unwrap();
+        assert_eq!(refused.status.code(), Some(2), "{name}");
+        let said = String::from_utf8(refused.stderr).unwrap();
+        let flag = name
+            .replace("PODIUM_", "--")
+            .replace('_', "-")
+            .to_lowercase();
+        assert!(said.contains("'x y'") && said.contains(&flag), "{said}");
+    }
+}
+
+#[test]
 fn crds_are_those_in_the_repository() {
     let printed = ended(&["crds"]).out;
     let documents: Vec<Value> = podium_operator::yaml::documents(&printed).unwrap();

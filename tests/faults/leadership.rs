@@ -112,6 +112,56 @@ fn an_operator_that_is_asked_to_end_gives_the_lease_back() {
 }
 
 #[test]
+fn what_is_in_progress_is_finished_before_the_lease_is_given_back() {
+    on_bed("drains", async |bed| {
+        let operator = bed.dead_operator("a").await;
+        operator.way.cut(Cut::Hold {
+            what: |request| request.is("POST", "jobs"),
+            pause: Duration::from_secs(2),
+            times: 1,
+        });
+        operator.start_again();
+        bed.apply(&search("forest", 1, 1, REPORT));
+        let of_job = |request: &&Witnessed| request.is("POST", "jobs");
+        let is_on_its_way = async || operator.way.witnessed().iter().any(|r| of_job(&r));
+        bed.wait(30, "the Job is on its way", is_on_its_way).await;
+        assert!(operator.terminate().await.success());
+        let witnessed = operator.way.witnessed();
+        let made = witnessed.iter().find(of_job).unwrap();
+        assert_eq!(made.code, Some(201), "{witnessed:#?}");
+        let lease: Lease = bed.find("podium-operator").await.unwrap();
+        assert_eq!(lease.spec.unwrap().holder_identity.as_deref(), Some(""));
+    });
+}
+
+#[test]
+fn a_lease_that_is_deleted_lasts_for_others_as_long_as_its_holder_may_write() {
+    on_bed("deleted-lease", async |bed| {
+        let (first, second) = two(&bed).await;
+        bed.apply(&gated(&bed, "forest", 3, 2));
+        bed.until_trial("forest", 2, "Running").await;
+        bed.kubectl(&["delete", "lease", "podium-operator"])
+            .unwrap();
+        assert!(!first.ended(30).await.success());
+        let ended_at = Instant::now();
+        let since = took_over(&bed, &second, 60).await;
+        assert!(ended_at < since, "it ended {:?} late", ended_at - since);
+        let made = |r: &&Witnessed| r.is("POST", "leases");
+        assert_eq!(first.way.witnessed().iter().filter(made).count(), 1);
+        open(&bed, "all");
+        bed.until_finished("forest", 90).await;
+        nothing_ran_twice("forest", 3, [&first, &second]);
+        // It goes with the account whose operator holds it.
+        let lease: Lease = bed.find("podium-operator").await.unwrap();
+        let owner = &lease.metadata.owner_references.unwrap()[0];
+        assert_eq!(
+            (owner.kind.as_str(), owner.name.as_str()),
+            ("ServiceAccount", "podium")
+        );
+    });
+}
+
+#[test]
 fn an_operator_that_reaches_nobody_stops_writing_and_ends_before_another_begins() {
     on_bed("cut-off", async |bed| {
         let (first, second) = two(&bed).await;

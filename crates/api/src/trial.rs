@@ -159,4 +159,7 @@ pub struct TrialAttempt {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub reason: Option<String>,
+    /// When it did so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completion_time: Option<StatusTime>,
 }

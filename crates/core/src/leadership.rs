@@ -17,8 +17,22 @@ pub struct SeenLease {
 /// What a candidate remembers of the lease.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Watch {
-    /// The version last seen, and when it was first seen.
-    seen: Option<(String, u64)>,
+    /// What another one's lease last looked like.
+    seen: Option<Seen>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Seen {
+    version: String,
+    /// When this version was first seen.
+    since: u64,
+    duration: u64,
+}
+
+impl Seen {
+    fn is_over(&self, now: u64) -> bool {
+        now.saturating_sub(self.since) > self.duration
+    }
 }
 
 /// What a candidate does next.
@@ -35,19 +49,25 @@ pub enum Step {
 /// What `candidate` does, having read the lease at `now`. Pure.
 pub fn step(watch: &mut Watch, lease: Option<&SeenLease>, candidate: &str, now: u64) -> Step {
     let Some(lease) = lease else {
-        return Step::Create;
+        // Who held it when somebody deleted it may act until its time is over.
+        return match &watch.seen {
+            Some(seen) if !seen.is_over(now) => Step::Wait,
+            _ => Step::Create,
+        };
     };
     if lease.holder.is_empty() || lease.holder == candidate {
         return Step::Take;
     }
-    let since = match &watch.seen {
-        Some((version, since)) if *version == lease.version => *since,
-        _ => {
-            watch.seen = Some((lease.version.clone(), now));
-            now
-        }
-    };
-    if now.saturating_sub(since) > lease.duration {
+    let same = watch
+        .seen
+        .take()
+        .filter(|seen| seen.version == lease.version);
+    let seen = watch.seen.insert(same.unwrap_or_else(|| Seen {
+        version: lease.version.clone(),
+        since: now,
+        duration: lease.duration,
+    }));
+    if seen.is_over(now) {
         Step::Take
     } else {
         Step::Wait
@@ -90,5 +110,14 @@ mod tests {
         assert_eq!(at(&mut watch, "2", 16_500), Step::Wait, "it was renewed");
         assert_eq!(at(&mut watch, "2", 31_500), Step::Wait);
         assert_eq!(at(&mut watch, "2", 31_501), Step::Take);
+    }
+
+    #[test]
+    fn a_lease_of_another_that_is_deleted_lasts_as_long_as_it_would_have() {
+        let mut watch = Watch::default();
+        let lease = mk_lease("b", "1");
+        assert_eq!(step(&mut watch, Some(&lease), "a", 1_000), Step::Wait);
+        assert_eq!(step(&mut watch, None, "a", 16_000), Step::Wait);
+        assert_eq!(step(&mut watch, None, "a", 16_001), Step::Create);
     }
 }

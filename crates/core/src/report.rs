@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 
 use thiserror::Error;
 
-pub use self::message::parse_termination_message;
+pub use self::message::{KEPT_BYTES, parse_termination_message};
 
 /// Why a report cannot be used, in words for the trial's author.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

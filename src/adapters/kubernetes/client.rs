@@ -15,6 +15,8 @@ use tower::{BoxError, Layer, Service, ServiceBuilder};
 
 /// A write that gets no answer in this time is given up. A lease outlasts its last allowed write by more than this.
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(4);
+/// A look that gets no answer in this time is given up; a watch may be silent for longer.
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// 429, 503 and 504 are tried again so often at most, within two seconds; kube's own default is 15 times within minutes.
 const RETRIES: u32 = 3;
 const FIRST_RETRY: Duration = Duration::from_millis(200);
@@ -145,8 +147,14 @@ where
         let path = request.uri().path().to_string();
         let resource = resource_of(&path);
         let metrics = Arc::clone(&self.guard.metrics);
-        let limit = if method == Method::GET {
+        let is_watch = request
+            .uri()
+            .query()
+            .is_some_and(|query| query.contains("watch=true"));
+        let limit = if is_watch {
             None
+        } else if method == Method::GET {
+            Some(READ_TIMEOUT)
         } else {
             let Some(left) = self.guard.permission.left() else {
                 let refusal = "this operator does not hold the lease and must not write";
@@ -160,7 +168,7 @@ where
                 None => answer.await,
                 Some(limit) => match tokio::time::timeout(limit, answer).await {
                     Ok(answered) => answered,
-                    Err(_) => Err("the API server did not answer a write in time".into()),
+                    Err(_) => Err("the API server did not answer in time".into()),
                 },
             };
             let code = answered

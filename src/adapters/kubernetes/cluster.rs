@@ -1,7 +1,7 @@
 //! Objects of one namespace through the API server: reads from what is watched, writes confirmed by their answers.
 
 use super::stores::Stores;
-use super::{in_words, port_error};
+use super::{Unless, in_words, port_error};
 use crate::ports::{Cluster, Created, Object, PortError};
 use kube::api::{GetParams, ListParams, Patch, PatchParams, PostParams};
 use kube::core::{ObjectList, Request};
@@ -218,6 +218,6 @@ impl Cluster for KubernetesCluster {
     }
 
     async fn delete<K: Object>(&self, object: &K) -> Result<(), PortError> {
-        super::delete(&self.client, &self.namespace, object).await
+        super::delete(&self.client, &self.namespace, object, Unless::Changed).await
     }
 }

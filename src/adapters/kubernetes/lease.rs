@@ -1,6 +1,7 @@
 //! The lease that decides which of several operators acts.
 
 use super::client::{Permission, WRITE_TIMEOUT};
+use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, OwnerReference};
 use k8s_openapi::jiff;
@@ -24,9 +25,12 @@ const _: () = assert!(WRITES_ALLOWED.as_secs() + WRITE_TIMEOUT.as_secs() < DURAT
 
 /// A candidate for leadership.
 pub struct Candidate {
+    client: Client,
+    namespace: String,
     leases: Api<Lease>,
     name: String,
-    owner: Option<OwnerReference>,
+    /// Known once it was asked for; what there is without an account has none.
+    owner: Option<Option<OwnerReference>>,
     permission: Permission,
     began: Instant,
     watch: Watch,
@@ -34,26 +38,14 @@ pub struct Candidate {
 
 impl Candidate {
     /// Named `name`, for the lease in `namespace`. `client` must be one whose writes need no permission.
-    /// With `pod_uid` it is the pod of that name, and a lease that it holds goes with it.
     #[must_use]
-    pub fn new(
-        client: Client,
-        namespace: &str,
-        name: String,
-        pod_uid: Option<String>,
-        permission: Permission,
-    ) -> Self {
-        let owner = pod_uid.map(|uid| OwnerReference {
-            api_version: "v1".to_string(),
-            kind: "Pod".to_string(),
-            name: name.clone(),
-            uid,
-            ..OwnerReference::default()
-        });
+    pub fn new(client: Client, namespace: &str, name: String, permission: Permission) -> Self {
         Self {
-            leases: Api::namespaced(client, namespace),
+            leases: Api::namespaced(client.clone(), namespace),
+            namespace: namespace.to_string(),
+            client,
             name,
-            owner,
+            owner: None,
             permission,
             began: Instant::now(),
             watch: Watch::default(),
@@ -104,7 +96,7 @@ impl Candidate {
     /// As [`Self::try_once`], for so long at most.
     async fn try_for(&mut self, limit: Duration) -> Result<bool, String> {
         match tokio::time::timeout(limit, self.try_once()).await {
-            Ok(tried) => tried.map_err(|error| error.to_string()),
+            Ok(tried) => tried,
             Err(_) => Err("the API server did not answer in time".to_string()),
         }
     }
@@ -137,19 +129,25 @@ impl Candidate {
     }
 
     /// Whether this candidate leads after one look and, where it is its turn, one write.
-    async fn try_once(&mut self) -> Result<bool, kube::Error> {
-        let found = self.leases.get_opt(LEASE_NAME).await?;
+    async fn try_once(&mut self) -> Result<bool, String> {
+        let owner = self.owner().await?;
+        let found = self.leases.get_opt(LEASE_NAME).await;
+        let found = found.map_err(|error| error.to_string())?;
         let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let seen = found.as_ref().map(seen_lease);
         // Writes are counted from before the renewal was sent, others count from when they see it.
         let asked = Instant::now();
         let written = match step(&mut self.watch, seen.as_ref(), &self.name, now) {
             Step::Wait => return Ok(false),
+            // An uninstall takes the lease first, and another one may have come and gone: a new one is only for who does not lead.
+            Step::Create if self.permission.left().is_some() => {
+                return Err("somebody deleted it".to_string());
+            }
             Step::Create => {
                 let lease = Lease {
                     metadata: ObjectMeta {
                         name: Some(LEASE_NAME.to_string()),
-                        owner_references: self.owners(),
+                        owner_references: owner,
                         ..ObjectMeta::default()
                     },
                     spec: Some(self.own(None)),
@@ -159,7 +157,7 @@ impl Candidate {
             Step::Take => {
                 let mut lease = found.unwrap_or_default();
                 lease.spec = Some(self.own(lease.spec.take()));
-                lease.metadata.owner_references = self.owners();
+                lease.metadata.owner_references = owner;
                 // The version that was read goes with it: of two that take at once, one gets a conflict.
                 self.leases
                     .replace(LEASE_NAME, &PostParams::default(), &lease)
@@ -174,12 +172,27 @@ impl Candidate {
             Err(kube::Error::Api(status)) if status.is_conflict() || status.is_already_exists() => {
                 Ok(self.permission.left().is_some())
             }
-            Err(error) => Err(error),
+            Err(error) => Err(error.to_string()),
         }
     }
 
-    fn owners(&self) -> Option<Vec<OwnerReference>> {
-        self.owner.clone().map(|owner| vec![owner])
+    /// The operator's account, with which its lease goes: an uninstall then leaves none. With its pod it must not go, since a pod that is
+    /// removed by force may write for a while.
+    async fn owner(&mut self) -> Result<Option<Vec<OwnerReference>>, String> {
+        if self.owner.is_none() {
+            let who = Api::<SelfSubjectReview>::all(self.client.clone())
+                .create(&PostParams::default(), &SelfSubjectReview::default())
+                .await;
+            self.owner = match who {
+                Ok(who) => Some(account(&who, &self.namespace)),
+                // Not everybody may ask.
+                Err(kube::Error::Api(status)) if matches!(status.code, 401 | 403 | 404) => {
+                    Some(None)
+                }
+                Err(error) => return Err(error.to_string()),
+            };
+        }
+        Ok(self.owner.clone().flatten().map(|owner| vec![owner]))
     }
 
     fn own(&self, before: Option<LeaseSpec>) -> LeaseSpec {
@@ -201,6 +214,21 @@ impl Candidate {
     }
 }
 
+/// The account that asked, if it is one of this namespace.
+fn account(who: &SelfSubjectReview, namespace: &str) -> Option<OwnerReference> {
+    let user = who.status.as_ref()?.user_info.as_ref()?;
+    let account = user.username.as_deref()?;
+    let account = account.strip_prefix("system:serviceaccount:")?;
+    let (of, name) = account.split_once(':')?;
+    (of == namespace).then(|| OwnerReference {
+        api_version: "v1".to_string(),
+        kind: "ServiceAccount".to_string(),
+        name: name.to_string(),
+        uid: user.uid.clone().unwrap_or_default(),
+        ..OwnerReference::default()
+    })
+}
+
 fn seen_lease(lease: &Lease) -> SeenLease {
     let spec = lease.spec.clone().unwrap_or_default();
     let seconds = spec.lease_duration_seconds.unwrap_or(0);
@@ -208,5 +236,27 @@ fn seen_lease(lease: &Lease) -> SeenLease {
         holder: spec.holder_identity.unwrap_or_default(),
         duration: u64::try_from(seconds).unwrap_or(0) * 1000,
         version: lease.metadata.resource_version.clone().unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_lease_goes_with_the_account_of_its_namespace() {
+        let who = |username: &str| -> SelfSubjectReview {
+            let user = json!({"username": username, "uid": "1-2"});
+            serde_json::from_value(json!({"metadata": {}, "status": {"userInfo": user}})).unwrap()
+        };
+        let own = account(&who("system:serviceaccount:team:podium"), "team").unwrap();
+        assert_eq!(
+            (own.kind.as_str(), own.name.as_str(), own.uid.as_str()),
+            ("ServiceAccount", "podium", "1-2")
+        );
+        for other in ["system:serviceaccount:elsewhere:podium", "kubernetes-admin"] {
+            assert_eq!(account(&who(other), "team"), None);
+        }
     }
 }

@@ -27,7 +27,16 @@ pub fn port_error(error: &kube::Error) -> PortError {
     }
 }
 
-/// Deletes this very object, and what belongs to it after it; one that is gone or was made anew since is left alone.
+/// What keeps an object from being deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unless {
+    /// Another one has its name now.
+    MadeAnew,
+    /// It, or what is said of it, is not what was seen.
+    Changed,
+}
+
+/// Deletes this very object, and what belongs to it after it; one that is gone, or that was made anew or changed since, is left alone.
 ///
 /// # Errors
 /// The API server did not do it.
@@ -35,10 +44,13 @@ pub async fn delete<K: Resource<DynamicType = ()>>(
     client: &Client,
     namespace: &str,
     object: &K,
+    unless: Unless,
 ) -> Result<(), PortError> {
     let parameters = DeleteParams::background().preconditions(Preconditions {
         uid: object.uid(),
-        resource_version: None,
+        resource_version: object
+            .resource_version()
+            .filter(|_| unless == Unless::Changed),
     });
     let asked = Request::new(K::url_path(&(), Some(namespace)))
         .delete(&object.name_any(), &parameters)

@@ -2,8 +2,10 @@
 
 use super::seen::Seen;
 use crate::ports::Object;
+use crate::trials::job_state::READ_ANNOTATIONS;
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{Event, Pod};
+use k8s_openapi::api::core::v1::{Event, Pod, PodSpec};
+use kube::Resource;
 use podium_api::{Trial, TuningJob};
 use std::any::Any;
 
@@ -28,4 +30,35 @@ impl Stores {
         let stores: [&dyn Any; 2] = [&self.tuning_jobs, &self.trials];
         stores.into_iter().find_map(|store| store.downcast_ref())
     }
+}
+
+// What nobody reads need not be kept: most of an object's size is its field managers and its pod template.
+
+/// Forgets who manages which field.
+pub fn forget_managers<K: Resource>(object: &mut K) {
+    object.meta_mut().managed_fields = None;
+}
+
+/// Keeps what is read of a Job.
+pub fn shorten_job(job: &mut Job) {
+    forget_managers(job);
+    if let Some(spec) = &mut job.spec {
+        spec.template.spec = None;
+        spec.template.metadata = None;
+    }
+}
+
+/// Keeps what is read of a pod.
+pub fn shorten_pod(pod: &mut Pod) {
+    forget_managers(pod);
+    pod.spec = pod.spec.take().map(|spec| PodSpec {
+        node_name: spec.node_name,
+        restart_policy: spec.restart_policy,
+        active_deadline_seconds: spec.active_deadline_seconds,
+        ..PodSpec::default()
+    });
+    if let Some(annotations) = &mut pod.metadata.annotations {
+        annotations.retain(|name, _| READ_ANNOTATIONS.contains(&name.as_str()));
+    }
+    pod.metadata.owner_references = None;
 }

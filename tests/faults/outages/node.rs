@@ -28,25 +28,41 @@ fn trials_of_a_lost_node_run_again_and_have_not_failed() {
         };
         bed.wait(60, "the node is lost", lost).await;
         // Where no node is left Kubernetes takes no pods away; of several it taints the lost one so.
-        let taint = [
-            "taint",
-            "node",
-            "localhost",
-            "node.kubernetes.io/unreachable=:NoExecute",
-            "--overwrite",
-        ];
-        bed.kubectl(&taint).unwrap();
+        let taint = |taint: &str| {
+            bed.kubectl(&["taint", "node", "localhost", taint, "--overwrite"])
+                .unwrap();
+        };
+        taint("node.kubernetes.io/unreachable=:NoExecute");
         let taken_away = async || {
             let mut pods = pods(&bed).await.into_iter();
             pods.all(|pod| pod.metadata.deletion_timestamp.is_some())
         };
         bed.wait(60, "the pods are taken away", taken_away).await;
-        drop(kubelet);
+        // The node may never come back, and then only people know; what they do makes the trials run again.
+        let said = async || {
+            let trials = bed.trials("forest").await;
+            let mut reasons = trials
+                .iter()
+                .map(|trial| trial.status.as_ref().unwrap().reason.as_deref());
+            reasons.all(|reason| reason == Some("NodeUnreachable"))
+        };
+        bed.wait(120, "the trials say why they hang", said).await;
+        let out_of_service = "node.kubernetes.io/out-of-service=nodeshutdown:NoExecute";
+        assert!(
+            bed.trials("forest").await.iter().all(|trial| {
+                let message = trial.status.as_ref().unwrap().message.as_deref();
+                message.unwrap_or_default().contains(out_of_service)
+            }),
+            "people are told what to do"
+        );
+        taint(out_of_service);
         let again = async || {
             let created = created([&operator]);
             ["jobs forest-1-2", "jobs forest-2-2"].map(|job| created.get(job)) == [Some(&1); 2]
         };
         bed.wait(90, "both trials run again", again).await;
+        taint("node.kubernetes.io/out-of-service-");
+        drop(kubelet);
         open(&bed, "all");
         let job = bed.until_finished("forest", 120).await;
         succeeded_after_losses(&job, 2);

@@ -73,6 +73,7 @@ pub fn record_of(status: Option<&TrialStatus>) -> TrialRecord {
                 number: u32::try_from(a.number).unwrap_or(0),
                 pod: a.pod_name.clone(),
                 reason: parse::<Reason>(a.reason.as_deref()),
+                ended: a.completion_time.as_ref().map(from_time),
             })
             .collect(),
         start: status.start_time.as_ref().map(from_time),
@@ -157,6 +158,7 @@ pub fn trial_status(
                 number: i32::try_from(a.number).unwrap_or(i32::MAX),
                 pod_name: a.pod.clone(),
                 reason: a.reason.map(name_of),
+                completion_time: a.ended.map(to_time),
             })
             .collect(),
         start_time: record.start.map(to_time),

@@ -6,24 +6,24 @@ use serde_json::{Map, Value};
 
 use super::{Report, ReportError};
 
-/// Kubernetes keeps this many bytes of a termination message and drops the rest.
-const KEPT_BYTES: usize = 4096;
+/// Kubernetes keeps this many bytes of a termination message and drops the rest; fewer where a pod has more than three containers.
+pub const KEPT_BYTES: usize = 4096;
 
 /// Numbers that JSON does not have but that Python's `json.dumps` and others write.
 const NOT_IN_JSON: [&str; 3] = ["-Infinity", "Infinity", "NaN"];
 
-/// Reads a container's termination message: one JSON object with `metrics` and, perhaps, `weights`.
+/// Reads a container's termination message, of which `kept` bytes were kept at most: one JSON object with `metrics` and, perhaps, `weights`.
 ///
 /// # Errors
 /// Says what must hold; names the metric where the value of one is at fault.
-pub fn parse_termination_message(message: &str) -> Result<Report, ReportError> {
+pub fn parse_termination_message(message: &str, kept: usize) -> Result<Report, ReportError> {
     if message.trim().is_empty() {
         return Err(ReportError::new(
             "the termination message must be a JSON object with `metrics`; it is empty",
         ));
     }
     let read: Value = serde_json::from_str(&quote_what_json_lacks(message))
-        .map_err(|error| unreadable(message, &error))?;
+        .map_err(|error| unreadable(message, kept, &error))?;
     let Value::Object(mut fields) = read else {
         return Err(ReportError::new(
             "the termination message must be a JSON object with `metrics`",
@@ -59,10 +59,10 @@ pub fn parse_termination_message(message: &str) -> Result<Report, ReportError> {
     }
 }
 
-fn unreadable(message: &str, error: &serde_json::Error) -> ReportError {
-    if message.len() >= KEPT_BYTES {
+fn unreadable(message: &str, kept: usize, error: &serde_json::Error) -> ReportError {
+    if message.len() >= kept {
         return ReportError::new(format!(
-            "the termination message must be shorter than {KEPT_BYTES} bytes, of which Kubernetes keeps no more; it was cut. \
+            "the termination message must be shorter than {kept} bytes, of which Kubernetes keeps no more; it was cut. \
              Report fewer metrics, or parts as arrays"
         ));
     }

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn combined(message: &str) -> Result<Vec<CombinedMetric>, String> {
-    parse_termination_message(message)
+    parse_termination_message(message, KEPT_BYTES)
         .and_then(|report| report.combine())
         .map_err(|error| error.to_string())
 }

@@ -1,6 +1,6 @@
 //! The state of a search as users see it, recomputed from the trials every time.
 
-use super::trial::Phase as TrialPhase;
+use super::trial::{Phase as TrialPhase, Reason as TrialReason};
 use super::{Ending, ObservedTrial, Reason, Registered, TuningInput};
 use crate::objective::Objective;
 use crate::time::Timestamp;
@@ -18,7 +18,7 @@ pub enum Phase {
     Pending,
     /// Trials run, or the winner is refitted or registered.
     Running,
-    /// No new trial is created until it is resumed.
+    /// Nothing starts until it is resumed: by whoever suspended it, or by the queue that holds all of its Jobs.
     Suspended,
     /// Goal or budget reached.
     Succeeded,
@@ -223,12 +223,24 @@ fn situation(
         return (Phase::Running, Reason::TrialsRunning, message);
     };
     message.push_str(&format!(", {} queued; {why}", counts.queued));
+    if suspended_by_a_queue(input, counts) {
+        return (Phase::Suspended, reason, message);
+    }
     let reason = if counts.running == 0 {
         reason
     } else {
         Reason::TrialsRunning
     };
     (Phase::Running, reason, message)
+}
+
+/// Whether the Jobs of all trials that have not ended are suspended.
+fn suspended_by_a_queue(input: &TuningInput<'_>, counts: &Counts) -> bool {
+    let suspended = input.trials.iter().filter(|t| {
+        let reason = t.record.reason;
+        t.record.phase == TrialPhase::Queued && reason == Some(TrialReason::JobSuspended)
+    });
+    u32::try_from(suspended.count()).is_ok_and(|count| count == counts.unfinished())
 }
 
 /// What the first of the waiting trials waits for.

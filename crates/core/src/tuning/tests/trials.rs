@@ -8,6 +8,7 @@ fn mk_ended(exit: Exit, message: Option<&str>) -> Run {
         started: Timestamp(10),
         ended: Timestamp(20),
         termination_message: message.map(str::to_string),
+        kept_bytes: 4096,
         log_tail: "Traceback: boom".to_string(),
         pod: None,
     })
@@ -44,6 +45,7 @@ fn mk_running(since: Timestamp) -> Run {
     Run::Running {
         since,
         pod: Some("forest-1-1-abcde".to_string()),
+        overdue: None,
     }
 }
 
@@ -151,7 +153,8 @@ fn a_lost_run_is_repeated_and_does_not_count_until_there_were_too_many() {
         Attempt {
             number: 1,
             pod: None,
-            reason: Some(TrialReason::InfrastructureLost)
+            reason: Some(TrialReason::InfrastructureLost),
+            ended: Some(Timestamp(20)),
         }
     );
     let second = step(&first.record, &lost);
@@ -165,6 +168,62 @@ fn a_lost_run_is_repeated_and_does_not_count_until_there_were_too_many() {
         third.record.reason,
         Some(TrialReason::TooManyInfrastructureFailures)
     );
+}
+
+#[test]
+fn each_run_after_the_second_lost_one_waits_longer() {
+    let mut record = TrialRecord::default();
+    let mut pauses = Vec::new();
+    for _ in 0..9 {
+        let mut lost = mk_ended(Exit::Infrastructure("node lost".to_string()), None);
+        if let Run::Ended(run) = &mut lost {
+            run.ended = NOW;
+        }
+        let plan = step_with(&record, &lost, |input| {
+            input.max_infrastructure_failures = 10;
+        });
+        pauses.push(
+            plan.look_again_at
+                .map(|at| at.milliseconds_since(NOW) / 1000),
+        );
+        assert_eq!(plan.action.is_some(), plan.look_again_at.is_none());
+        record = plan.record;
+    }
+    let longer = [10, 20, 40, 80, 160, 300, 300, 300].map(Some);
+    assert_eq!(pauses, [&[None][..], &longer].concat());
+    let later = step_with(&record, &Run::Absent, |input| {
+        input.now = NOW.plus_seconds(300);
+    });
+    assert_eq!(later.action, Some(TrialAction::Start { attempt: 10 }));
+}
+
+#[test]
+fn a_run_that_should_have_ended_is_said_to_hang_on_its_node() {
+    let run = Run::Running {
+        since: Timestamp(10),
+        pod: None,
+        overdue: Some(trial::Overdue {
+            at: NOW,
+            why: "its node does not answer".to_string(),
+        }),
+    };
+    let early = step_with(&TrialRecord::default(), &run, |input| {
+        input.now = Timestamp(NOW.0 - 1);
+    });
+    assert_eq!(
+        (early.record.reason, early.look_again_at),
+        (None, Some(NOW))
+    );
+    let late = step(&early.record, &run).record;
+    assert_eq!(
+        (late.phase, late.reason, late.message.as_str()),
+        (
+            TrialPhase::Running,
+            Some(TrialReason::NodeUnreachable),
+            "its node does not answer"
+        )
+    );
+    assert_eq!(step(&late, &mk_running(Timestamp(10))).record.reason, None);
 }
 
 #[test]

@@ -78,10 +78,11 @@ pub(super) fn judge_report(objective: Option<&Objective>, run: &EndedRun) -> Ver
             "the container ended well but wrote no termination message; it must hold one JSON object such as {\"metrics\": {\"auc\": 0.93}}".to_string(),
         );
     };
-    let metrics = match parse_termination_message(text).and_then(|report| report.combine()) {
-        Ok(metrics) => metrics,
-        Err(error) => return failed(Reason::MetricsInvalid, error.to_string()),
-    };
+    let metrics =
+        match parse_termination_message(text, run.kept_bytes).and_then(|report| report.combine()) {
+            Ok(metrics) => metrics,
+            Err(error) => return failed(Reason::MetricsInvalid, error.to_string()),
+        };
     let Some(objective) = objective else {
         let mut over = Over::without_metrics(Phase::Succeeded, Reason::Completed, String::new());
         over.metrics = metrics;

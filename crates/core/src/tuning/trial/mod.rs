@@ -8,13 +8,17 @@ mod run;
 pub use conditions::conditions;
 pub use judgement::{FAILURE_RULE_VARIABLES, FailureAction, FailureRule};
 pub use reason::Reason;
-pub use run::{EndedRun, Exit, Run};
+pub use run::{EndedRun, Exit, Overdue, Run};
 
 use crate::objective::Objective;
-use crate::report::CombinedMetric;
+use crate::report::{CombinedMetric, KEPT_BYTES};
 use crate::time::Timestamp;
 use judgement::{Verdict, judge_failure, judge_report};
 use serde::{Deserialize, Serialize};
+
+/// Pause between the end of the second lost run and the start of the third one; each further pause is twice as long.
+const FIRST_PAUSE_SECONDS: u64 = 10;
+const LONGEST_PAUSE_SECONDS: u64 = 300;
 
 /// Where a trial is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,6 +73,8 @@ pub struct Attempt {
     pub pod: Option<String>,
     /// Why it ended without deciding the trial.
     pub reason: Option<Reason>,
+    /// When it did so.
+    pub ended: Option<Timestamp>,
 }
 
 /// What is known of a trial.
@@ -123,6 +129,7 @@ impl TrialRecord {
                 number,
                 pod: None,
                 reason: None,
+                ended: None,
             });
         }
         self.attempts.last_mut()
@@ -199,7 +206,11 @@ pub fn plan(input: &TrialInput<'_>) -> TrialPlan {
         }
         Run::Absent => start(input, &mut plan),
         Run::Queued { since, reason, why } => queued(input, &mut plan, *since, *reason, why),
-        Run::Running { since, pod } => running(input, &mut plan, *since, pod.as_ref()),
+        Run::Running {
+            since,
+            pod,
+            overdue,
+        } => running(input, &mut plan, *since, pod.as_ref(), overdue.as_ref()),
         Run::Ended(run) => end(input, &mut plan, run),
     }
     plan
@@ -212,17 +223,34 @@ fn deleted_run(input: &TrialInput<'_>) -> EndedRun {
         started: input.record.start.unwrap_or(input.now),
         ended: input.now,
         termination_message: None,
+        kept_bytes: KEPT_BYTES,
         log_tail: String::new(),
         pod: None,
     }
 }
 
 fn start(input: &TrialInput<'_>, plan: &mut TrialPlan) {
-    if !input.hold {
-        plan.action = Some(TrialAction::Start {
-            attempt: plan.record.current_attempt(),
-        });
+    if input.hold {
+        return;
     }
+    let due = next_start(&plan.record.attempts);
+    if let Some(due) = due.filter(|due| input.now < *due) {
+        plan.look_again_at = Some(due);
+        return;
+    }
+    plan.action = Some(TrialAction::Start {
+        attempt: plan.record.current_attempt(),
+    });
+}
+
+/// When the run after these may start: the first lost one is made good at once, each further one after a longer pause, so that a node that
+/// takes runs and loses them does not use all of them up.
+fn next_start(attempts: &[Attempt]) -> Option<Timestamp> {
+    let lost: Vec<Timestamp> = attempts.iter().filter_map(|a| a.ended).collect();
+    let last = lost.last()?;
+    let doublings = u32::try_from(lost.len()).ok()?.checked_sub(2)?;
+    let pause = FIRST_PAUSE_SECONDS.saturating_mul(2_u64.saturating_pow(doublings));
+    Some(last.plus_seconds(pause.min(LONGEST_PAUSE_SECONDS)))
 }
 
 /// Whether a state that began at `since` has lasted `seconds`, long enough to be recorded; if not, when it will have.
@@ -281,19 +309,34 @@ fn queued(
     }
 }
 
-fn running(input: &TrialInput<'_>, plan: &mut TrialPlan, since: Timestamp, pod: Option<&String>) {
+fn running(
+    input: &TrialInput<'_>,
+    plan: &mut TrialPlan,
+    since: Timestamp,
+    pod: Option<&String>,
+    overdue: Option<&Overdue>,
+) {
     // A trial of a few seconds is over before anybody looks.
     if !settled(input, plan, since, 5 * input.settle_seconds) {
         return;
     }
     let record = &mut plan.record;
     if let Some(attempt) = record.attempt() {
-        attempt.pod = pod.cloned();
+        // One that is gone is still the one that ran it.
+        attempt.pod = pod.cloned().or(attempt.pod.take());
     }
     record.phase = Phase::Running;
     record.start.get_or_insert(since);
     record.reason = None;
     record.message = String::new();
+    match overdue {
+        Some(overdue) if input.now >= overdue.at => {
+            record.reason = Some(Reason::NodeUnreachable);
+            record.message.clone_from(&overdue.why);
+        }
+        Some(overdue) => plan.look_again_at = Some(overdue.at),
+        None => {}
+    }
 }
 
 fn end(input: &TrialInput<'_>, plan: &mut TrialPlan, run: &EndedRun) {
@@ -323,6 +366,7 @@ fn again(input: &TrialInput<'_>, plan: &mut TrialPlan, reason: Reason, why: &str
     let record = &mut plan.record;
     if let Some(attempt) = record.attempts.last_mut() {
         attempt.reason = Some(reason);
+        attempt.ended = Some(run.ended);
     }
     let lost = u32::try_from(record.attempts.len()).unwrap_or(u32::MAX);
     record.reason = Some(reason);

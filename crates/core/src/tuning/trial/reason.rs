@@ -45,6 +45,8 @@ pub enum Reason {
     ContainerNotCreated,
     /// Its Job is suspended, by a queue or by hand.
     JobSuspended,
+    /// Its run should have ended, and its node does not answer.
+    NodeUnreachable,
 }
 
 impl Reason {
@@ -72,6 +74,7 @@ impl Reason {
             Self::PodRefused => "PodRefused",
             Self::ContainerNotCreated => "ContainerNotCreated",
             Self::JobSuspended => "JobSuspended",
+            Self::NodeUnreachable => "NodeUnreachable",
         }
     }
 }

@@ -40,9 +40,20 @@ pub enum Run {
         since: Timestamp,
         /// The pod that runs it, where there are pods.
         pod: Option<String>,
+        /// When it will be found not to have ended although it was told to.
+        overdue: Option<Overdue>,
     },
     /// It ended.
     Ended(EndedRun),
+}
+
+/// What is to be said of a run that should have ended and has not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Overdue {
+    /// From when on.
+    pub at: Timestamp,
+    /// What.
+    pub why: String,
 }
 
 /// A run that ended.
@@ -56,6 +67,8 @@ pub struct EndedRun {
     pub ended: Timestamp,
     /// What the container wrote as its termination message.
     pub termination_message: Option<String>,
+    /// Bytes that are kept of such a message: one of this length was cut.
+    pub kept_bytes: usize,
     /// The last lines of its log, for the message of a failure.
     pub log_tail: String,
     /// The pod that ran it, where there are pods.
