@@ -1,13 +1,13 @@
 //! A pod is evicted, runs end while the operator is away or as it dies.
 
 use crate::bed::gates::{gated, open};
-use crate::bed::manifests::{REPORT, search};
+use crate::bed::manifests::{HANG, REPORT, container_of, pod_of, search};
 use crate::bed::oracle::created;
 use crate::bed::way::{Cut, Moment};
-use crate::bed::{Bed, on_bed, phase, trial_phase};
-use k8s_openapi::api::core::v1::Pod;
-use kube::ResourceExt;
+use crate::bed::{Bed, kubectl, on_bed, phase, trial_phase};
+use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::api::{EvictParams, ListParams};
+use kube::{Api, ResourceExt};
 use podium_api::TuningJob;
 use serde_json::json;
 
@@ -40,6 +40,56 @@ fn an_evicted_trial_runs_again_and_has_not_failed() {
         bed.api::<Pod>().evict(&pod, &how).await.unwrap();
         let again = async || created([&operator]).contains_key("jobs forest-1-2");
         bed.wait(60, "the trial runs again", again).await;
+        open(&bed, "all");
+        let job = bed.until_finished("forest", 90).await;
+        succeeded_after_losses(&job, 1);
+    });
+}
+
+/// More important pods than those of trials, for as long as a test lasts.
+struct PriorityClass(String);
+
+impl PriorityClass {
+    fn make(bed: &Bed) -> Self {
+        let name = bed.namespace.clone();
+        bed.kubectl(&["create", "priorityclass", &name, "--value=1000"])
+            .unwrap();
+        Self(name)
+    }
+}
+
+impl Drop for PriorityClass {
+    fn drop(&mut self) {
+        let _ = kubectl(&["delete", "priorityclass", &self.0], None);
+    }
+}
+
+#[test]
+fn a_preempted_trial_runs_again_and_has_not_failed() {
+    on_bed("preempted", async |bed| {
+        let operator = bed.operator("a").await;
+        let nodes: Api<Node> = Api::all(bed.client.clone());
+        let node = &nodes.list(&ListParams::default()).await.unwrap().items[0];
+        let free = node.status.as_ref().unwrap().allocatable.as_ref().unwrap();
+        // Whole cores, as a node without reservations has them; two such pods do not fit.
+        let cores: u32 = free["cpu"].0.parse().unwrap();
+        let most = json!({"requests": {"cpu": format!("{}m", cores * 600)}});
+        let there = json!({"kubernetes.io/hostname": node.labels()["kubernetes.io/hostname"]});
+        let mut forest = gated(&bed, "forest", 2, 1);
+        forest["spec"]["maxFailedTrials"] = json!(0);
+        container_of(&mut forest)["resources"] = most.clone();
+        pod_of(&mut forest)["nodeSelector"] = there.clone();
+        bed.apply(&forest);
+        bed.until_trial("forest", 1, "Running").await;
+        let class = PriorityClass::make(&bed);
+        let mut important = pod_of(&mut search("unused", 1, 1, HANG)).clone();
+        important["containers"][0]["resources"] = most;
+        important["nodeSelector"] = there;
+        important["priorityClassName"] = json!(class.0);
+        bed.apply(&json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "important"}, "spec": important}));
+        let again = async || created([&operator]).contains_key("jobs forest-1-2");
+        bed.wait(60, "the trial runs again", again).await;
+        bed.kubectl(&["delete", "pod", "important"]).unwrap();
         open(&bed, "all");
         let job = bed.until_finished("forest", 90).await;
         succeeded_after_losses(&job, 1);

@@ -249,3 +249,54 @@ fn an_api_server_of_other_programs_needs_no_root() {
         "{error}"
     );
 }
+
+/// Ends a process that the test did not start itself.
+struct Worker(String);
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let _ = Command::new("kill").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn what_a_killed_run_leaves_is_ended_by_the_next_one() {
+    if !may_run() {
+        return;
+    }
+    let folder = folder("killed-run");
+    let _guard = User {
+        program: program(),
+        id: None,
+        folder: folder.clone(),
+        assets: None,
+    };
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/on-testbed");
+    let on_testbed = |arguments: &[&str]| {
+        let mut run = Command::new(&script);
+        run.arg("--api-server-only").args(arguments);
+        run.env("TMPDIR", &folder).env_remove("KUBEBUILDER_ASSETS");
+        run
+    };
+    let id = folder.join("id");
+    let work = format!("echo $$ > {}; exec sleep 600", id.display());
+    let mut killed = on_testbed(&["sh", "-c", &work]).spawn().unwrap();
+    let _worker = Worker(eventually("the run has begun", || {
+        let id = fs::read_to_string(&id).ok()?;
+        id.ends_with('\n').then(|| id.trim().to_string())
+    }));
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    assert!(!processes_below(&folder).is_empty());
+    let next = on_testbed(&["true"]).output().unwrap();
+    said(&next);
+    let told = String::from_utf8_lossy(&next.stderr);
+    assert!(told.contains("a killed run left"), "{told}");
+    assert_eq!(processes_below(&folder), Vec::<String>::new());
+    let left: Vec<_> = fs::read_dir(&folder)
+        .unwrap()
+        .flatten()
+        .map(|e| e.path())
+        .collect();
+    assert_eq!(left, [id]);
+}
