@@ -9,6 +9,11 @@ use podium_core::report::KEPT_BYTES;
 use podium_core::time::Timestamp;
 use podium_core::tuning::trial::{EndedRun, Exit, Overdue, Reason, Run};
 
+/// Conditions of a pod that are read.
+pub const READ_CONDITIONS: [&str; 2] = [DISRUPTED, SCHEDULED];
+const DISRUPTED: &str = "DisruptionTarget";
+const SCHEDULED: &str = "PodScheduled";
+
 /// Reasons of a failed pod that are the node's and not the container's.
 const OF_THE_NODE: [&str; 13] = [
     "Evicted",
@@ -78,7 +83,7 @@ fn kept_bytes(pod: &Pod) -> usize {
 /// The first failure of a pod whose container may start again: its Job deletes such a pod once the container failed too often, so that
 /// the deletion says nothing. `None` where nothing of the pod failed by itself.
 pub(super) fn failed_before_its_deletion(pod: &Pod, now: Timestamp) -> Option<EndedRun> {
-    if pod_condition(status(pod), "DisruptionTarget").is_some() {
+    if pod_condition(status(pod), DISRUPTED).is_some() {
         return None;
     }
     let failed = |status: &'_ ContainerStatus| {
@@ -107,7 +112,7 @@ fn last_lines(text: &str) -> String {
 pub(super) fn exit_of(pod: &Pod) -> Exit {
     let status = status(pod);
     let reason = status.reason.as_deref().unwrap_or_default();
-    if let Some(disruption) = pod_condition(status, "DisruptionTarget") {
+    if let Some(disruption) = pod_condition(status, DISRUPTED) {
         return Exit::Infrastructure(disruption);
     }
     if reason == "DeadlineExceeded" {
@@ -252,7 +257,7 @@ fn waiting_container(status: &PodStatus) -> Option<(Reason, String)> {
 
 fn unschedulable(pod: &Pod) -> Option<(Reason, String)> {
     let conditions = status(pod).conditions.as_ref()?;
-    let scheduled = conditions.iter().find(|c| c.type_ == "PodScheduled")?;
+    let scheduled = conditions.iter().find(|c| c.type_ == SCHEDULED)?;
     if scheduled.status != "False" {
         return None;
     }

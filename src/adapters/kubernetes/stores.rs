@@ -3,8 +3,9 @@
 use super::seen::Seen;
 use crate::ports::Object;
 use crate::trials::job_state::READ_ANNOTATIONS;
-use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{Event, Pod, PodSpec};
+use crate::trials::pod_state::READ_CONDITIONS;
+use k8s_openapi::api::batch::v1::{Job, JobSpec};
+use k8s_openapi::api::core::v1::{ContainerStatus, Event, Pod, PodSpec, PodStatus};
 use kube::Resource;
 use podium_api::{Trial, TuningJob};
 use std::any::Any;
@@ -42,23 +43,67 @@ pub fn forget_managers<K: Resource>(object: &mut K) {
 /// Keeps what is read of a Job.
 pub fn shorten_job(job: &mut Job) {
     forget_managers(job);
-    if let Some(spec) = &mut job.spec {
-        spec.template.spec = None;
-        spec.template.metadata = None;
-    }
+    job.metadata.annotations = None;
+    job.spec = job.spec.take().map(|spec| JobSpec {
+        completions: spec.completions,
+        suspend: spec.suspend,
+        ..JobSpec::default()
+    });
 }
 
 /// Keeps what is read of a pod.
 pub fn shorten_pod(pod: &mut Pod) {
     forget_managers(pod);
-    pod.spec = pod.spec.take().map(|spec| PodSpec {
-        node_name: spec.node_name,
-        restart_policy: spec.restart_policy,
-        active_deadline_seconds: spec.active_deadline_seconds,
-        ..PodSpec::default()
-    });
+    pod.metadata.owner_references = None;
     if let Some(annotations) = &mut pod.metadata.annotations {
         annotations.retain(|name, _| READ_ANNOTATIONS.contains(&name.as_str()));
     }
-    pod.metadata.owner_references = None;
+    let annotations = pod.metadata.annotations.take();
+    pod.metadata.annotations = annotations.filter(|annotations| !annotations.is_empty());
+    let is_deleted = pod.metadata.deletion_timestamp.is_some();
+    pod.spec = pod.spec.take().map(|spec| PodSpec {
+        // Of most pods nothing of these is asked for.
+        node_name: spec.node_name.filter(|_| is_deleted),
+        restart_policy: spec.restart_policy.filter(|policy| policy != "Never"),
+        active_deadline_seconds: spec.active_deadline_seconds,
+        ..PodSpec::default()
+    });
+    pod.status = pod.status.take().map(shortened);
+}
+
+fn shortened(status: PodStatus) -> PodStatus {
+    let conditions = status.conditions.map(|mut conditions| {
+        conditions.retain(|condition| READ_CONDITIONS.contains(&condition.type_.as_str()));
+        conditions
+    });
+    let containers = |statuses: Option<Vec<ContainerStatus>>| {
+        statuses.map(|statuses| statuses.into_iter().map(shortened_container).collect())
+    };
+    PodStatus {
+        phase: status.phase,
+        reason: status.reason,
+        message: status.message,
+        start_time: status.start_time,
+        conditions: conditions.filter(|conditions| !conditions.is_empty()),
+        container_statuses: containers(status.container_statuses),
+        init_container_statuses: containers(status.init_container_statuses),
+        ephemeral_container_statuses: containers(status.ephemeral_container_statuses),
+        ..PodStatus::default()
+    }
+}
+
+fn shortened_container(status: ContainerStatus) -> ContainerStatus {
+    let mut state = status.state;
+    let mut last_state = status.last_state;
+    for state in [&mut state, &mut last_state].into_iter().flatten() {
+        if let Some(terminated) = &mut state.terminated {
+            terminated.container_id = None;
+        }
+    }
+    ContainerStatus {
+        name: status.name,
+        state,
+        last_state,
+        ..ContainerStatus::default()
+    }
 }
