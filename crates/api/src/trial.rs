@@ -161,5 +161,6 @@ pub struct TrialAttempt {
     pub reason: Option<String>,
     /// When it did so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::time")]
     pub completion_time: Option<StatusTime>,
 }

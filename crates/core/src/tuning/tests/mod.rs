@@ -10,6 +10,7 @@ use crate::search::Direction;
 use crate::space::{Domain, Parameter, Scale};
 use crate::value::ParameterValue;
 
+mod lost_runs;
 mod trials;
 
 const NOW: Timestamp = Timestamp(1_000_000);

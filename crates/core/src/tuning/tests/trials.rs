@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn mk_ended(exit: Exit, message: Option<&str>) -> Run {
+pub(super) fn mk_ended(exit: Exit, message: Option<&str>) -> Run {
     Run::Ended(EndedRun {
         exit,
         started: Timestamp(10),
@@ -14,12 +14,12 @@ fn mk_ended(exit: Exit, message: Option<&str>) -> Run {
     })
 }
 
-fn step(record: &TrialRecord, run: &Run) -> trial::TrialPlan {
+pub(super) fn step(record: &TrialRecord, run: &Run) -> trial::TrialPlan {
     step_with(record, run, |_| {})
 }
 
 /// One step a million milliseconds after the epoch, with an input that `change` makes special.
-fn step_with(
+pub(super) fn step_with(
     record: &TrialRecord,
     run: &Run,
     change: impl FnOnce(&mut TrialInput<'_>),
@@ -41,7 +41,7 @@ fn step_with(
     trial::plan(&input)
 }
 
-fn mk_running(since: Timestamp) -> Run {
+pub(super) fn mk_running(since: Timestamp) -> Run {
     Run::Running {
         since,
         pod: Some("forest-1-1-abcde".to_string()),
@@ -141,106 +141,6 @@ fn every_bad_end_is_a_failure_that_says_why() {
         );
         assert_eq!(plan.record.objective, None);
     }
-}
-
-#[test]
-fn a_lost_run_is_repeated_and_does_not_count_until_there_were_too_many() {
-    let lost = mk_ended(Exit::Infrastructure("node lost".to_string()), None);
-    let first = step(&step(&TrialRecord::default(), &Run::Absent).record, &lost);
-    assert_eq!(first.action, Some(TrialAction::Start { attempt: 2 }));
-    assert_eq!(
-        first.record.attempts[0],
-        Attempt {
-            number: 1,
-            pod: None,
-            reason: Some(TrialReason::InfrastructureLost),
-            ended: Some(Timestamp(20)),
-        }
-    );
-    let second = step(&first.record, &lost);
-    assert_eq!(second.action, Some(TrialAction::Start { attempt: 3 }));
-    let third = step(&second.record, &lost);
-    assert_eq!(
-        (third.record.phase, third.action),
-        (TrialPhase::Failed, None)
-    );
-    assert_eq!(
-        third.record.reason,
-        Some(TrialReason::TooManyInfrastructureFailures)
-    );
-}
-
-#[test]
-fn each_run_after_the_second_lost_one_waits_longer() {
-    let mut record = TrialRecord::default();
-    let mut pauses = Vec::new();
-    for _ in 0..9 {
-        let mut lost = mk_ended(Exit::Infrastructure("node lost".to_string()), None);
-        if let Run::Ended(run) = &mut lost {
-            run.ended = NOW;
-        }
-        let plan = step_with(&record, &lost, |input| {
-            input.max_infrastructure_failures = 10;
-        });
-        pauses.push(
-            plan.look_again_at
-                .map(|at| at.milliseconds_since(NOW) / 1000),
-        );
-        assert_eq!(plan.action.is_some(), plan.look_again_at.is_none());
-        record = plan.record;
-    }
-    let longer = [10, 20, 40, 80, 160, 300, 300, 300].map(Some);
-    assert_eq!(pauses, [&[None][..], &longer].concat());
-    let later = step_with(&record, &Run::Absent, |input| {
-        input.now = NOW.plus_seconds(300);
-    });
-    assert_eq!(later.action, Some(TrialAction::Start { attempt: 10 }));
-}
-
-#[test]
-fn a_run_that_should_have_ended_is_said_to_hang_on_its_node() {
-    let run = Run::Running {
-        since: Timestamp(10),
-        pod: None,
-        overdue: Some(trial::Overdue {
-            at: NOW,
-            why: "its node does not answer".to_string(),
-        }),
-    };
-    let early = step_with(&TrialRecord::default(), &run, |input| {
-        input.now = Timestamp(NOW.0 - 1);
-    });
-    assert_eq!(
-        (early.record.reason, early.look_again_at),
-        (None, Some(NOW))
-    );
-    let late = step(&early.record, &run).record;
-    assert_eq!(
-        (late.phase, late.reason, late.message.as_str()),
-        (
-            TrialPhase::Running,
-            Some(TrialReason::NodeUnreachable),
-            "its node does not answer"
-        )
-    );
-    assert_eq!(step(&late, &mk_running(Timestamp(10))).record.reason, None);
-}
-
-#[test]
-fn a_run_that_was_seen_and_is_gone_is_a_lost_one() {
-    let running = step(&TrialRecord::default(), &mk_running(Timestamp(10))).record;
-    assert_eq!(running.attempts[0].pod.as_deref(), Some("forest-1-1-abcde"));
-    let gone = step(&running, &Run::Absent);
-    assert_eq!(gone.action, Some(TrialAction::Start { attempt: 2 }));
-    assert_eq!(
-        gone.record.attempts[0].reason,
-        Some(TrialReason::InfrastructureLost)
-    );
-    assert!(
-        gone.record.message.contains("deleted"),
-        "{}",
-        gone.record.message
-    );
 }
 
 #[test]
@@ -406,27 +306,4 @@ fn the_conditions_follow_the_state_table() {
     let mut stalled = common(False, False, True);
     stalled.push(("Stalled", True));
     assert_eq!(row(&failed), stalled);
-}
-
-#[test]
-fn a_run_that_a_rule_repeats_was_not_lost() {
-    let rule = trial::FailureRule {
-        when: crate::expression::Expression::compile("exitCode == 75", None).unwrap(),
-        action: trial::FailureAction::Retry,
-    };
-    // An input borrows its rules for as long as it likes.
-    let rules = Box::leak(Box::new([rule]));
-    let ended = mk_ended(Exit::Code(75), None);
-    let again = step_with(&TrialRecord::default(), &ended, |input| {
-        input.failure_rules = rules;
-    });
-    assert_eq!(again.action, Some(TrialAction::Start { attempt: 2 }));
-    assert_eq!(
-        again.record.message,
-        "run 1 ended: the container exited with code 75; its last lines: Traceback: boom; it is run again"
-    );
-    assert_eq!(
-        again.record.attempts[0].reason,
-        Some(TrialReason::FailureRule)
-    );
 }
