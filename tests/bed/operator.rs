@@ -2,9 +2,9 @@
 
 use super::way::{Way, Witnessed};
 use super::{Bed, kubectl};
+use podium_testbed::ports::free_port;
 use serde_json::json;
 use std::fs::File;
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
@@ -32,7 +32,7 @@ impl Operator {
             namespace: bed.namespace.clone(),
             kubeconfig: bed.directory().join(format!("{name}.kubeconfig")),
             log: bed.directory().join(format!("{name}.log")),
-            health: free_port(),
+            health: free_port().unwrap(),
             way,
             child,
         };
@@ -203,9 +203,4 @@ impl Drop for Operator {
 fn program() -> String {
     let given = std::env::var("PODIUM_PROGRAM");
     given.unwrap_or_else(|_| env!("CARGO_BIN_EXE_podium").to_string())
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    listener.local_addr().unwrap().port()
 }

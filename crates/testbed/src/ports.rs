@@ -2,6 +2,7 @@
 
 use crate::{TestbedError, at};
 use serde::{Deserialize, Serialize};
+use std::hash::{BuildHasher, RandomState};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 
@@ -10,6 +11,11 @@ pub const SERVICES: &str = "10.123.0.0/24";
 
 /// The address at which pods find the API server, the service `kubernetes`.
 pub const API_SERVER_SERVICE: &str = "10.123.0.1";
+
+/// Below the ports of outgoing connections, which begin at 32768, and below those of node ports, which begin at 30000.
+const FIRST: u16 = 10_000;
+const LAST: u16 = 30_000;
+const TRIES: usize = 100;
 
 /// Free ports of 127.0.0.1 and a free network for pods, chosen once per cluster, so that clusters live side by side.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -40,18 +46,12 @@ impl Ports {
     /// There are none.
     pub fn free() -> Result<Self, TestbedError> {
         // All are held at once, so that they differ.
-        let held: Vec<TcpListener> = (0..7)
-            .map(|_| at(Path::new("127.0.0.1"), TcpListener::bind(("127.0.0.1", 0))))
-            .collect::<Result<_, _>>()?;
+        let held: Vec<TcpListener> = (0..7).map(|_| free()).collect::<Result<_, _>>()?;
         let mut ports = held
             .iter()
             .filter_map(|listener| listener.local_addr().ok())
             .map(|address| address.port());
-        let mut next = || {
-            ports
-                .next()
-                .ok_or_else(|| TestbedError::Needs("free ports on 127.0.0.1".to_string()))
-        };
+        let mut next = || ports.next().ok_or_else(no_free_port);
         let kubelet = next()?;
         Ok(Self {
             etcd: next()?,
@@ -66,6 +66,30 @@ impl Ports {
     }
 }
 
+/// A port of 127.0.0.1 that nobody listens on, for a server that is started later.
+///
+/// # Errors
+/// There is none.
+pub fn free_port() -> Result<u16, TestbedError> {
+    let address = at(Path::new("127.0.0.1"), free()?.local_addr())?;
+    Ok(address.port())
+}
+
+/// Of the ports that the kernel gives to nobody: one of those that it gives to outgoing connections may be taken before its server listens.
+fn free() -> Result<TcpListener, TestbedError> {
+    // Each state is a random one, so that those who choose at the same time choose differently.
+    let any = || RandomState::new().hash_one(()) % u64::from(LAST - FIRST);
+    let ports = std::iter::repeat_with(|| FIRST + any() as u16).take(TRIES);
+    ports
+        .map(|port| TcpListener::bind(("127.0.0.1", port)))
+        .find_map(Result::ok)
+        .ok_or_else(no_free_port)
+}
+
+fn no_free_port() -> TestbedError {
+    TestbedError::Needs("free ports on 127.0.0.1".to_string())
+}
+
 /// The first network from one named after `number` on whose gateway is no address of this machine.
 fn free_subnet(number: u16) -> Result<u8, TestbedError> {
     (0..=255)
@@ -73,4 +97,20 @@ fn free_subnet(number: u16) -> Result<u8, TestbedError> {
         // An address that one can bind is taken.
         .find(|subnet| TcpListener::bind((Ipv4Addr::new(10, 88, *subnet, 1), 0)).is_err())
         .ok_or_else(|| TestbedError::Needs("a free network below 10.88.0.0/16".to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn free_ports_are_none_of_outgoing_connections() {
+        let held: Vec<TcpListener> = (0..50).map(|_| free().unwrap()).collect();
+        for listener in &held {
+            let port = listener.local_addr().unwrap().port();
+            assert!((FIRST..LAST).contains(&port), "{port}");
+        }
+        let port = free_port().unwrap();
+        assert!(TcpListener::bind(("127.0.0.1", port)).is_ok());
+    }
 }
