@@ -44,8 +44,10 @@ impl JobRunner {
         let uid = job.uid().unwrap_or_default();
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(failure) = failure_so_far(pods, now) {
-            let all = self.stores.jobs.list(&self.namespace, |_| true);
-            failures.retain(|known, _| all.iter().any(|job| job.uid().as_ref() == Some(known)));
+            if !failures.contains_key(&uid) {
+                let all = self.stores.jobs.list(&self.namespace, |_| true);
+                failures.retain(|known, _| all.iter().any(|job| job.uid().as_ref() == Some(known)));
+            }
             failures.insert(uid, failure.clone());
             return Some(failure);
         }

@@ -9,7 +9,6 @@ use k8s_openapi::api::batch::v1::{Job, JobStatus};
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use podium_api::convert::from_time;
-use podium_core::report::KEPT_BYTES;
 use podium_core::time::Timestamp;
 use podium_core::tuning::trial::{EndedRun, Exit, Reason, Run};
 
@@ -137,7 +136,7 @@ fn failed(known: &Known<'_>, reason: &str, message: &str) -> Run {
     if reason == "DeadlineExceeded" {
         return match pod {
             Some(pod) => Run::Ended(ended(pod, Exit::DeadlineExceeded, known.now)),
-            None => Run::Ended(ended_without_pod(Exit::DeadlineExceeded, known.now)),
+            None => ended_without_a_trace(Exit::DeadlineExceeded, known.now),
         };
     }
     match pod {
@@ -148,22 +147,11 @@ fn failed(known: &Known<'_>, reason: &str, message: &str) -> Run {
 }
 
 fn lost(why: &str, now: Timestamp) -> Run {
-    Run::Ended(ended_without_pod(
-        Exit::Infrastructure(why.to_string()),
-        now,
-    ))
+    ended_without_a_trace(Exit::Infrastructure(why.to_string()), now)
 }
 
-fn ended_without_pod(exit: Exit, now: Timestamp) -> EndedRun {
-    EndedRun {
-        exit,
-        started: now,
-        ended: now,
-        termination_message: None,
-        kept_bytes: KEPT_BYTES,
-        log_tail: String::new(),
-        pod: None,
-    }
+fn ended_without_a_trace(exit: Exit, now: Timestamp) -> Run {
+    Run::Ended(EndedRun::without_a_trace(exit, now, now))
 }
 
 /// A Job that has not ended and whose pods, if it had any, have. It waits only where nothing of it can have run since: a Job whose pod has

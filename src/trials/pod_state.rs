@@ -1,6 +1,7 @@
 //! What a pod says of the run it stands for. Pure.
 
 use super::job_manifest::CONTAINER_ANNOTATION;
+use super::log_tail::last_lines;
 use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod, PodStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
@@ -96,16 +97,6 @@ pub(super) fn failed_before_its_deletion(pod: &Pod, now: Timestamp) -> Option<En
         .and_then(failed)
         .or_else(|| initial.filter_map(failed).next())?;
     Some(ended_by(pod, Some(&end), exit_of_container(&end), now))
-}
-
-fn last_lines(text: &str) -> String {
-    let lines: Vec<&str> = text
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .collect();
-    let from = lines.len().saturating_sub(3);
-    lines.get(from..).unwrap_or_default().join(" | ")
 }
 
 /// How a failed pod ended.

@@ -1,5 +1,6 @@
 //! A trial is a process of this machine, under a supervisor that outlives podium.
 
+use super::log_tail::last_lines;
 use super::run_directory::{HowEnded, Request, RunDirectory, Started};
 use super::template::{Process, process_of};
 use crate::adapters::clock::SystemClock;
@@ -17,7 +18,6 @@ use tokio::sync::Notify;
 
 /// As much of the log's end as fits into a message.
 const LOG_TAIL_BYTES: u64 = 2048;
-const LOG_TAIL_LINES: usize = 3;
 
 /// Runs trials as processes.
 #[derive(Clone, Debug)]
@@ -214,15 +214,12 @@ fn lost_run(directory: &RunDirectory, started: Started) -> Run {
         "the supervisor of {} was killed before the run ended",
         directory.path().display()
     );
-    Run::Ended(EndedRun {
-        exit: Exit::Infrastructure(message),
-        started: Timestamp(started.time),
-        ended: Timestamp(started.time),
-        termination_message: None,
-        kept_bytes: KEPT_BYTES,
-        log_tail: String::new(),
-        pod: None,
-    })
+    let started = Timestamp(started.time);
+    Run::Ended(EndedRun::without_a_trace(
+        Exit::Infrastructure(message),
+        started,
+        started,
+    ))
 }
 
 /// Ends what a killed supervisor left running, so that the next attempt does not run beside it. The processes are known by the
@@ -262,14 +259,4 @@ fn read_tail(path: &Path, bytes: u64) -> io::Result<Option<String>> {
     let mut text = Vec::new();
     file.take(bytes).read_to_end(&mut text)?;
     Ok(Some(String::from_utf8_lossy(&text).into_owned()))
-}
-
-fn last_lines(text: &str) -> String {
-    let lines: Vec<&str> = text
-        .lines()
-        .map(str::trim)
-        .filter(|l| !l.is_empty())
-        .collect();
-    let from = lines.len().saturating_sub(LOG_TAIL_LINES);
-    lines.get(from..).unwrap_or_default().join(" | ")
 }

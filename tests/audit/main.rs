@@ -93,7 +93,7 @@ fn as_written(event: &Value) -> Value {
 
 /// Who asked for what, and where.
 fn right(event: &Value) -> [&str; 7] {
-    // The only right that is for one name.
+    // The only right that is for one name; of the others the whole event is looked at, which is no text.
     let is_lease = text(event, "/objectRef/resource") == "leases";
     [
         "/user/username",
@@ -104,13 +104,7 @@ fn right(event: &Value) -> [&str; 7] {
         "/objectRef/namespace",
         if is_lease { "/objectRef/name" } else { "" },
     ]
-    .map(|pointer| {
-        if pointer.is_empty() {
-            ""
-        } else {
-            text(event, pointer)
-        }
-    })
+    .map(|pointer| text(event, pointer))
 }
 
 /// An API server that has just started knows of no right yet, and an uninstall takes the rights away before the operator has ended. What

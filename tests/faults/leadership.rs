@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 /// Writes are allowed this long after the last renewal, with something for the test's own clock.
 const ALLOWED: Duration = Duration::from_millis(10_200);
 
-/// Two operators of which the first one leads.
+/// Two operators of which the first one leads, and a search of three trials of which two run until their gates open.
 async fn two(bed: &Bed) -> (Operator, Operator) {
     let first = bed.operator("a").await;
     first.until_ready(30).await;
@@ -22,6 +22,8 @@ async fn two(bed: &Bed) -> (Operator, Operator) {
         answer.is_some_and(|text| text.starts_with("stands by"))
     };
     bed.wait(30, "the second operator stands by", waits).await;
+    bed.apply(&gated(bed, "forest", 3, 2));
+    bed.until_trial("forest", 2, "Running").await;
     (first, second)
 }
 
@@ -63,8 +65,6 @@ fn an_operator_that_does_not_know_who_leads_is_not_ready() {
 fn an_operator_that_stood_still_does_not_write_after_another_took_over() {
     on_bed("stood-still", async |bed| {
         let (first, second) = two(&bed).await;
-        bed.apply(&gated(&bed, "forest", 3, 2));
-        bed.until_trial("forest", 2, "Running").await;
         first.signal("STOP");
         let since = took_over(&bed, &second, 60).await;
         // Nobody tells it that it lost the lease: its own clock must.
@@ -92,8 +92,6 @@ fn an_operator_that_stood_still_does_not_write_after_another_took_over() {
 fn an_operator_that_is_asked_to_end_gives_the_lease_back() {
     on_bed("gives-back", async |bed| {
         let (first, second) = two(&bed).await;
-        bed.apply(&gated(&bed, "forest", 3, 2));
-        bed.until_trial("forest", 2, "Running").await;
         let asked = Instant::now();
         assert!(first.terminate().await.success());
         let lease: Lease = bed.find("podium-operator").await.unwrap();
@@ -138,8 +136,6 @@ fn what_is_in_progress_is_finished_before_the_lease_is_given_back() {
 fn a_lease_that_is_deleted_lasts_for_others_as_long_as_its_holder_may_write() {
     on_bed("deleted-lease", async |bed| {
         let (first, second) = two(&bed).await;
-        bed.apply(&gated(&bed, "forest", 3, 2));
-        bed.until_trial("forest", 2, "Running").await;
         bed.kubectl(&["delete", "lease", "podium-operator"])
             .unwrap();
         assert!(!first.ended(30).await.success());
@@ -165,8 +161,6 @@ fn a_lease_that_is_deleted_lasts_for_others_as_long_as_its_holder_may_write() {
 fn an_operator_that_reaches_nobody_stops_writing_and_ends_before_another_begins() {
     on_bed("cut-off", async |bed| {
         let (first, second) = two(&bed).await;
-        bed.apply(&gated(&bed, "forest", 3, 2));
-        bed.until_trial("forest", 2, "Running").await;
         first.way.cut(Cut::Everything);
         open(&bed, "all");
         let ended = first.ended(30).await;

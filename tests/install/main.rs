@@ -216,8 +216,8 @@ fn serving_other_namespaces() {
     }
     let operator = |verb: &str, more: &[&str]| {
         let mut arguments = vec![verb, "podium", "charts/podium", "--wait", "--timeout=90s"];
-        arguments.extend(["--namespace=podium-system", more[0]]);
-        arguments.extend(&more[1..]);
+        arguments.push("--namespace=podium-system");
+        arguments.extend(more);
         helm(&arguments)
     };
     let everywhere = ["--create-namespace", "--set=clusterWide=true"];
@@ -243,13 +243,10 @@ fn serving_other_namespaces() {
     // That of the namespace which is not served any more came before these and has not even been looked at.
     assert_eq!(phase_of("team-c", "unseen"), "");
     helm(&["uninstall", "podium", "--namespace=podium-system", "--wait"]).unwrap();
-    eventually(60, "nothing of the release is left", || {
-        ["podium-system", "team-a", "team-b", "team-c"]
-            .map(leftovers)
-            .concat()
-            .is_empty()
-    });
     let namespaces = ["podium-system", "team-a", "team-b", "team-c"];
+    eventually(60, "nothing of the release is left", || {
+        namespaces.map(leftovers).concat().is_empty()
+    });
     kubectl(
         &[&["delete", "namespace", "--timeout=120s"], &namespaces[..]].concat(),
         None,

@@ -231,12 +231,12 @@ impl Cluster {
     }
 
     fn must_run(&self, component: Component, to_be: &str) -> Result<(), TestbedError> {
-        match self.processes.get(component.name()) {
-            Some(process) if process.is_alive() => Ok(()),
-            _ => Err(TestbedError::Needs(format!(
-                "{component} to run before it can be {to_be}"
-            ))),
+        if self.processes.runs(component.name()) {
+            return Ok(());
         }
+        Err(TestbedError::Needs(format!(
+            "{component} to run before it can be {to_be}"
+        )))
     }
 
     /// Starts a process that was ended, at its old address and with its old data, and waits until it answers.
@@ -270,10 +270,7 @@ impl Cluster {
 
     /// Whether every part of it runs and answers.
     fn is_whole(&self) -> bool {
-        let runs = |name: &str| {
-            let process = self.processes.get(name);
-            process.is_some_and(|process| process.is_alive())
-        };
+        let runs = |name| self.processes.runs(name);
         let mut parts = Component::ALL
             .into_iter()
             .filter(|component| self.parts.has(component.name()));

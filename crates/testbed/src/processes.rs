@@ -44,7 +44,7 @@ impl Processes {
     /// # Errors
     /// One of that name runs, or it cannot be started or remembered.
     pub fn start(&self, name: &str, mut command: Command) -> Result<(), TestbedError> {
-        if self.get(name).is_some_and(|process| process.is_alive()) {
+        if self.runs(name) {
             return Err(TestbedError::Needs(format!(
                 "{name} to be stopped before it is started"
             )));
@@ -85,6 +85,12 @@ impl Processes {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<Process> {
         self.list().into_iter().find(|process| process.name == name)
+    }
+
+    /// Whether the process of that name is there and has not ended.
+    #[must_use]
+    pub fn runs(&self, name: &str) -> bool {
+        self.get(name).is_some_and(|process| process.is_alive())
     }
 
     /// Ends the process of that name, if there is one: asks, waits, then forces.

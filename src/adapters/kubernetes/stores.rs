@@ -55,10 +55,10 @@ pub fn shorten_job(job: &mut Job) {
 pub fn shorten_pod(pod: &mut Pod) {
     forget_managers(pod);
     pod.metadata.owner_references = None;
-    if let Some(annotations) = &mut pod.metadata.annotations {
+    let annotations = pod.metadata.annotations.take().map(|mut annotations| {
         annotations.retain(|name, _| READ_ANNOTATIONS.contains(&name.as_str()));
-    }
-    let annotations = pod.metadata.annotations.take();
+        annotations
+    });
     pod.metadata.annotations = annotations.filter(|annotations| !annotations.is_empty());
     let is_deleted = pod.metadata.deletion_timestamp.is_some();
     pod.spec = pod.spec.take().map(|spec| PodSpec {

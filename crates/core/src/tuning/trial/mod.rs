@@ -11,7 +11,7 @@ pub use reason::Reason;
 pub use run::{EndedRun, Exit, Overdue, Run};
 
 use crate::objective::Objective;
-use crate::report::{CombinedMetric, KEPT_BYTES};
+use crate::report::CombinedMetric;
 use crate::time::Timestamp;
 use judgement::{Verdict, judge_failure, judge_report};
 use serde::{Deserialize, Serialize};
@@ -218,15 +218,11 @@ pub fn plan(input: &TrialInput<'_>) -> TrialPlan {
 
 /// A run that was seen and is gone was deleted by somebody.
 fn deleted_run(input: &TrialInput<'_>) -> EndedRun {
-    EndedRun {
-        exit: Exit::Infrastructure("its run was deleted".to_string()),
-        started: input.record.start.unwrap_or(input.now),
-        ended: input.now,
-        termination_message: None,
-        kept_bytes: KEPT_BYTES,
-        log_tail: String::new(),
-        pod: None,
-    }
+    EndedRun::without_a_trace(
+        Exit::Infrastructure("its run was deleted".to_string()),
+        input.record.start.unwrap_or(input.now),
+        input.now,
+    )
 }
 
 fn start(input: &TrialInput<'_>, plan: &mut TrialPlan) {

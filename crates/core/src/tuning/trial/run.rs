@@ -1,6 +1,7 @@
 //! The run of a trial's container, as seen in the world.
 
 use super::Reason;
+use crate::report::KEPT_BYTES;
 use crate::time::Timestamp;
 
 /// How a container ended.
@@ -73,6 +74,22 @@ pub struct EndedRun {
     pub log_tail: String,
     /// The pod that ran it, where there are pods.
     pub pod: Option<String>,
+}
+
+impl EndedRun {
+    /// A run that left nothing but its end: no message, no log, no pod.
+    #[must_use]
+    pub fn without_a_trace(exit: Exit, started: Timestamp, ended: Timestamp) -> Self {
+        Self {
+            exit,
+            started,
+            ended,
+            termination_message: None,
+            kept_bytes: KEPT_BYTES,
+            log_tail: String::new(),
+            pod: None,
+        }
+    }
 }
 
 impl std::fmt::Display for Exit {
