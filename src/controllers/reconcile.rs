@@ -12,6 +12,7 @@ use futures::{FutureExt, Stream, StreamExt};
 use kube::runtime::controller::{self, Action, Config, Controller};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Client, Resource, ResourceExt};
+use podium_api::TuningJob;
 use serde::de::DeserializeOwned;
 use std::collections::HashMap;
 use std::fmt::Debug;
@@ -151,7 +152,7 @@ async fn control<K, Reconcile, Reconciled>(
         .for_each(|done| {
             if let Err(controller::Error::ObjectNotFound(gone)) = done {
                 let namespace = gone.namespace.unwrap_or_default();
-                context.forget_failures(&key(kind, &namespace, &gone.name));
+                context.forget(kind, &namespace, &gone.name);
                 queue.taken(&ObjectRef::new(&gone.name).within(&namespace));
             }
             std::future::ready(())
@@ -218,6 +219,14 @@ fn key(kind: &str, namespace: &str, name: &str) -> String {
 }
 
 impl Context {
+    /// An object is gone.
+    fn forget(&self, kind: &str, namespace: &str, name: &str) {
+        self.forget_failures(&key(kind, namespace, name));
+        if kind == TuningJob::kind(&()) {
+            self.engines.of(namespace, &self.stores).forget(name);
+        }
+    }
+
     fn count_failure(&self, key: String) -> u32 {
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         let count = failures.entry(key).or_insert(0);

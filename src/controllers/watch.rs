@@ -131,17 +131,15 @@ pub(super) fn watch(
         let (wake, stores) = (wake.clone(), Arc::clone(&stores));
         move |event: &Event<Job>| {
             stores.jobs.watched(event);
-            if let Some(job) = touched(event) {
-                wake.trial_of(job);
-            }
+            wake_trials(event, &stores, &wake);
         }
     };
     let on_pod = {
         let (wake, stores) = (wake.clone(), Arc::clone(&stores));
         move |event: &Event<Pod>| {
             stores.pods.watched(event);
+            wake_trials(event, &stores, &wake);
             if let Some(pod) = touched(event) {
-                wake.trial_of(pod);
                 wake.job_of(pod);
             }
         }
@@ -268,6 +266,17 @@ fn touched<K>(event: &Event<K>) -> Option<&K> {
     }
 }
 
+/// Whom an event of a Job or a pod concerns. A part that went away while its watch began anew is missed by its trial.
+fn wake_trials<K: ResourceExt>(event: &Event<K>, stores: &Stores, wake: &Wake) {
+    if let Some(part) = touched(event) {
+        wake.trial_of(part);
+    } else if matches!(event, Event::InitDone) {
+        for trial in stores.trials.store().state() {
+            wake.trial(trial.namespace(), &trial.name_any());
+        }
+    }
+}
+
 /// A changed specification may let trials start that were held.
 fn wake_held_trials(job: &TuningJob, stores: &Stores, wake: &Wake) {
     let observed = job
@@ -282,5 +291,45 @@ fn wake_held_trials(job: &TuningJob, stores: &Stores, wake: &Wake) {
     let namespace = job.namespace().unwrap_or_default();
     for trial in stores.trials.list(&namespace, of_job) {
         wake.trial(trial.namespace(), &trial.name_any());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use podium_api::TrialSpec;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn a_list_wakes_the_trials_whose_parts_it_lacks() {
+        let metrics = Arc::new(Metrics::default());
+        let (tuning_jobs, _searches) = Queue::new("TuningJob", &metrics);
+        let (trials, mut woken) = Queue::new("Trial", &metrics);
+        let wake = Wake {
+            tuning_jobs,
+            trials,
+        };
+        let (store, mut writer) = reflector::store();
+        let stores = Stores {
+            tuning_jobs: Seen::new(reflector::store().0),
+            trials: Seen::new(store),
+            jobs: Seen::new(reflector::store().0),
+            pods: Seen::new(reflector::store().0),
+            refusals: Seen::new(reflector::store().0),
+        };
+        let spec = TrialSpec {
+            index: 1,
+            parameters: BTreeMap::new(),
+            seed: 0,
+            origin: String::new(),
+        };
+        let mut trial = Trial::new("forest-1", spec);
+        trial.metadata.namespace = Some("team".to_string());
+        writer.apply_watcher_event(&Event::Apply(trial));
+        for event in [Event::<Job>::Init, Event::InitDone] {
+            wake_trials(&event, &stores, &wake);
+        }
+        let names = std::iter::from_fn(|| woken.try_recv().ok()).map(|trial| trial.name);
+        assert_eq!(names.collect::<Vec<_>>(), ["forest-1"]);
     }
 }

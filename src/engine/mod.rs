@@ -130,8 +130,8 @@ impl<P: Ports> Engine<P> {
         reports.insert(job.name_any(), reported);
     }
 
-    /// The search has ended or is gone.
-    fn forget_report(&self, name: &str) {
+    /// A search has ended or is gone.
+    pub fn forget(&self, name: &str) {
         let mut reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
         reports.remove(name);
     }

@@ -41,7 +41,7 @@ impl<P: Ports> Engine<P> {
     /// A port could not do what it was asked; what was stored is true.
     pub async fn reconcile_tuning_job(&self, name: &str) -> Result<Left, PortError> {
         let Some(job) = self.ports.cluster().get::<TuningJob>(name).await? else {
-            self.forget_report(name);
+            self.forget(name);
             return Ok(Left::default());
         };
         let now = self.now();
@@ -196,7 +196,7 @@ impl<P: Ports> Engine<P> {
         }
         self.write_job_status(job, after.clone()).await?;
         if after.completion_time.is_some() {
-            self.forget_report(&job.name_any());
+            self.forget(&job.name_any());
         } else {
             self.reported(job, now);
         }

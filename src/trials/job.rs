@@ -1,7 +1,8 @@
 //! A trial is a Job.
 
 use super::job_manifest::{ATTEMPT_LABEL, OWNER_LABEL, job_manifest, job_name};
-use super::job_state::{Known, Refusal, failure_so_far, lacks_the_end, run_of};
+use super::job_state::{Known, Refusal, lacks_the_end, run_of};
+use super::last_pod::LastPod;
 use crate::adapters::clock::SystemClock;
 use crate::adapters::kubernetes::stores::Stores;
 use crate::adapters::kubernetes::{Unless, cluster::FIELD_MANAGER, delete, in_words, port_error};
@@ -13,8 +14,8 @@ use kube::{Api, Client, ResourceExt};
 use podium_api::TRIAL_LABEL;
 use podium_api::convert::from_time;
 use podium_core::time::Timestamp;
-use podium_core::tuning::trial::{EndedRun, Run};
-use std::collections::HashMap;
+use podium_core::tuning::trial::Run;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Runs trials as Jobs of one namespace.
@@ -23,8 +24,8 @@ pub struct JobRunner {
     client: Client,
     namespace: String,
     stores: Arc<Stores>,
-    /// What `failure_so_far` said of runs that go on, by the uid of their Job. Lost with the process, which costs one more run.
-    failures: Arc<Mutex<HashMap<String, EndedRun>>>,
+    /// By the uid of their Job. Lost with the process, which costs one more run of a trial that failed meanwhile.
+    last_pods: Arc<Mutex<HashMap<String, LastPod>>>,
 }
 
 impl JobRunner {
@@ -35,23 +36,27 @@ impl JobRunner {
             client,
             namespace,
             stores,
-            failures: Arc::default(),
+            last_pods: Arc::default(),
         }
     }
 
-    /// What the container of a run that goes on has failed with, remembered beyond its pod.
-    fn failure_of(&self, job: &Job, pods: &[Pod], now: Timestamp) -> Option<EndedRun> {
-        let uid = job.uid().unwrap_or_default();
-        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(failure) = failure_so_far(pods, now) {
-            if !failures.contains_key(&uid) {
-                let all = self.stores.jobs.list(&self.namespace, |_| true);
-                failures.retain(|known, _| all.iter().any(|job| job.uid().as_ref() == Some(known)));
-            }
-            failures.insert(uid, failure.clone());
-            return Some(failure);
+    /// What was seen of a Job's newest pod, with this look at its pods.
+    fn last_pod_of(&self, job: &Job, pods: &[Pod], now: Timestamp) -> Option<LastPod> {
+        let uid = job.uid()?;
+        let mut last_pods = self
+            .last_pods
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let before = last_pods.get(&uid);
+        let is_first = before.is_none();
+        let seen = LastPod::seen(before, job, pods, now)?;
+        if is_first {
+            let jobs = self.stores.jobs.list(&self.namespace, |_| true);
+            let known: HashSet<_> = jobs.iter().filter_map(|job| job.uid()).collect();
+            last_pods.retain(|uid, _| known.contains(uid));
         }
-        failures.get(&uid).cloned()
+        last_pods.insert(uid, seen.clone());
+        Some(seen)
     }
 
     fn jobs(&self) -> Api<Job> {
@@ -95,14 +100,12 @@ impl JobRunner {
         let about = |event: &Event| event.involved_object.uid == job.metadata.uid;
         let events = self.stores.refusals.list(&self.namespace, about);
         let refusals = events.iter().filter_map(|event| {
-            let last = event.last_timestamp.as_ref().map(from_time)?;
             Some(Refusal {
-                first: event.first_timestamp.as_ref().map_or(last, from_time),
-                last,
+                at: event.last_timestamp.as_ref().map(from_time)?,
                 why: event.message.clone()?,
             })
         });
-        refusals.max_by_key(|refusal| refusal.last)
+        refusals.max_by_key(|refusal| refusal.at)
     }
 
     async fn create(&self, request: &RunRequest<'_>, dry_run: bool) -> Result<Job, kube::Error> {
@@ -165,12 +168,12 @@ impl TrialRunner for JobRunner {
         let now = SystemClock.now();
         let of_job = job.as_deref();
         let refusal = of_job.and_then(|job| self.refusal_of(job));
-        let failure = of_job.and_then(|job| self.failure_of(job, &pods, now));
+        let last_pod = of_job.and_then(|job| self.last_pod_of(job, &pods, now));
         Ok(run_of(Known {
             job: of_job,
             pods: &pods,
             refusal: refusal.as_ref(),
-            failure: failure.as_ref(),
+            last_pod: last_pod.as_ref(),
             now,
         }))
     }

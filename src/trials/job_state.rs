@@ -1,9 +1,10 @@
 //! What a Job and its pods say of a run. Pure.
 
 use super::job_manifest::CONTAINER_ANNOTATION;
+use super::last_pod::{LastPod, newest};
 use super::pod_state::{
-    active, created, ended, exit_of, failed_before_its_deletion, finished, has_message,
-    has_succeeded, is_deleted, is_terminal, overdue, started,
+    active, created, ended, exit_of, exit_of_success, has_message, has_succeeded, is_deleted,
+    is_terminal, overdue, started,
 };
 use k8s_openapi::api::batch::v1::{Job, JobStatus};
 use k8s_openapi::api::core::v1::Pod;
@@ -20,10 +21,8 @@ const INDEX_ANNOTATION: &str = "batch.kubernetes.io/job-completion-index";
 /// Why a Job got no pod, as its controller said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// When it said so the first time.
-    pub first: Timestamp,
-    /// When it last said so.
-    pub last: Timestamp,
+    /// When.
+    pub at: Timestamp,
     /// Its words.
     pub why: String,
 }
@@ -37,8 +36,8 @@ pub struct Known<'a> {
     pub pods: &'a [Pod],
     /// The newest refusal of a pod for it.
     pub refusal: Option<&'a Refusal>,
-    /// What [`failure_so_far`] last said.
-    pub failure: Option<&'a EndedRun>,
+    /// What was seen of its newest pod until now, which may be gone.
+    pub last_pod: Option<&'a LastPod>,
     /// Now.
     pub now: Timestamp,
 }
@@ -50,7 +49,7 @@ pub fn run_of(known: Known<'_>) -> Run {
         return without_job(&known);
     };
     if let Some(pod) = succeeded(job, known.pods) {
-        return Run::Ended(ended(pod, Exit::Code(0), known.now));
+        return Run::Ended(ended(pod, exit_of_success(pod), known.now));
     }
     if condition(job, "Complete").is_some() {
         return lost("its pod was deleted before its result was read", known.now);
@@ -81,14 +80,20 @@ pub fn lacks_the_end(job: &Job, pods: &[Pod]) -> bool {
     pods.len() > seen || seen < usize::try_from(failed).unwrap_or(0).max(1)
 }
 
-/// A Job that is deleted leaves its pods for a while; a result among them still counts.
+/// A Job that is deleted leaves its pods for a while; a result among them still counts, unless it is that of a part of the run.
 fn without_job(known: &Known<'_>) -> Run {
-    if let Some(pod) = reporting(known.pods) {
-        return Run::Ended(ended(pod, Exit::Code(0), known.now));
+    let succeeded = match known.job {
+        Some(job) => succeeded(job, known.pods),
+        None => {
+            reporting(known.pods).filter(|pod| !pod.annotations().contains_key(INDEX_ANNOTATION))
+        }
+    };
+    if let Some(pod) = succeeded {
+        return Run::Ended(ended(pod, exit_of_success(pod), known.now));
     }
     match newest(known.pods.iter().filter(|pod| !is_terminal(pod))) {
         Some(pod) => Run::Running {
-            since: started(pod).unwrap_or(known.now),
+            since: started(pod).unwrap_or_else(|| created(pod)),
             pod: Some(pod.name_any()),
             overdue: overdue(pod),
         },
@@ -113,22 +118,13 @@ fn reporting(pods: &[Pod]) -> Option<&Pod> {
     done.min_by_key(|pod| (!has_message(pod), index(pod), pod.name_any()))
 }
 
-/// The failure of a container that may start again and has not said yet whether it does. Its Job deletes the pod of one that failed too
-/// often, and says so when the pod is gone: whoever wants to know how it failed must remember this.
-#[must_use]
-pub fn failure_so_far(pods: &[Pod], now: Timestamp) -> Option<EndedRun> {
-    let pod = newest(pods.iter())?;
-    let policy = pod.spec.as_ref()?.restart_policy.as_deref();
-    failed_before_its_deletion(pod, now).filter(|_| policy == Some("OnFailure"))
-}
-
 /// A container that may start again fails by its restarts.
 fn restarted_too_often(job: &Job, known: &Known<'_>) -> Option<EndedRun> {
     let (reason, _) = condition(job, "FailureTarget").or_else(|| condition(job, "Failed"))?;
     if reason != "BackoffLimitExceeded" {
         return None;
     }
-    failure_so_far(known.pods, known.now).or_else(|| known.failure.cloned())
+    known.last_pod?.failure.clone()
 }
 
 fn failed(known: &Known<'_>, reason: &str, message: &str) -> Run {
@@ -139,11 +135,21 @@ fn failed(known: &Known<'_>, reason: &str, message: &str) -> Run {
             None => ended_without_a_trace(Exit::DeadlineExceeded, known.now),
         };
     }
-    match pod {
+    // A pod that fails by itself stays; one that is gone was taken away.
+    let decides = pod.filter(|pod| match disrupted_pod(reason, message) {
+        Some(message) => message.contains(&pod.name_any()),
+        None => !known.last_pod.is_some_and(|last| last.replaced(pod)),
+    });
+    match decides {
         Some(pod) => Run::Ended(ended(pod, exit_of(pod), known.now)),
-        // A pod that fails by itself stays; one that is gone was taken away.
         None => lost(&format!("its pod is gone: {message}"), known.now),
     }
+}
+
+/// The words, with the name of the pod, of a policy that let the Job fail since a disruption ended its pod.
+fn disrupted_pod<'a>(reason: &str, message: &'a str) -> Option<&'a str> {
+    let is_disruption = reason == "PodFailurePolicy" && message.contains("DisruptionTarget");
+    is_disruption.then_some(message)
 }
 
 fn lost(why: &str, now: Timestamp) -> Run {
@@ -160,10 +166,17 @@ fn without_active_pod(job: &Job, known: &Known<'_>) -> Run {
     let last = newest(known.pods.iter());
     let made = job.creation_timestamp().as_ref().map(from_time);
     let began = status(job).and_then(|status| status.start_time.as_ref());
-    let since = made
-        .max(began.map(from_time))
-        .max(last.and_then(finished))
-        .unwrap_or(known.now);
+    let began = made.max(began.map(from_time)).unwrap_or(known.now);
+    let ended = known.last_pod.map(|last| last.until);
+    let since = began.max(ended.unwrap_or(began));
+    let goes_on = Run::Running {
+        since: last.and_then(started).unwrap_or(began),
+        pod: last.map(ResourceExt::name_any),
+        overdue: None,
+    };
+    if is_ending(job) {
+        return goes_on;
+    }
     if job.spec.as_ref().and_then(|spec| spec.suspend) == Some(true) {
         return Run::Queued {
             since: since.max(suspended_since(job).unwrap_or(since)),
@@ -171,26 +184,17 @@ fn without_active_pod(job: &Job, known: &Known<'_>) -> Run {
             why: "its Job is suspended, by a queue or by hand".to_string(),
         };
     }
-    let had_pods = last.is_some() || has_had_pods(job);
     // A refusal of a time before the last pod is over.
-    let refusal = known
+    match known
         .refusal
-        .filter(|refusal| last.is_none_or(|pod| refusal.last >= created(pod)));
-    match refusal {
+        .filter(|refusal| ended.is_none_or(|ended| refusal.at >= ended))
+    {
         Some(refusal) => Run::Queued {
-            since: if had_pods {
-                refusal.last
-            } else {
-                refusal.first.max(since)
-            },
+            since,
             reason: Reason::PodRefused,
             why: refusal.why.clone(),
         },
-        None if had_pods => Run::Running {
-            since: last.and_then(started).unwrap_or(since),
-            pod: last.map(ResourceExt::name_any),
-            overdue: None,
-        },
+        None if last.is_some() || has_had_pods(job) => goes_on,
         None => Run::Queued {
             since,
             reason: Reason::Starting,
@@ -199,8 +203,16 @@ fn without_active_pod(job: &Job, known: &Known<'_>) -> Run {
     }
 }
 
+/// Whether what becomes of the Job is decided, and its last pods are being ended.
+fn is_ending(job: &Job) -> bool {
+    let decided = ["FailureTarget", "SuccessCriteriaMet"];
+    decided
+        .into_iter()
+        .any(|kind| condition(job, kind).is_some())
+}
+
 /// Whether the Job's controller knows of pods that are not here, or not here any more.
-fn has_had_pods(job: &Job) -> bool {
+pub(super) fn has_had_pods(job: &Job) -> bool {
     let Some(status) = status(job) else {
         return false;
     };
@@ -237,10 +249,6 @@ fn condition(job: &Job, kind: &str) -> Option<(String, String)> {
         found.reason.clone().unwrap_or_default(),
         found.message.clone().unwrap_or_default(),
     ))
-}
-
-fn newest<'a>(pods: impl Iterator<Item = &'a Pod>) -> Option<&'a Pod> {
-    pods.max_by_key(|pod| (created(pod).0, pod.name_any()))
 }
 
 #[cfg(test)]

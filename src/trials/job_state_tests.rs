@@ -36,14 +36,25 @@ fn failed(reason: &str) -> Value {
     json!([{"type": "Failed", "status": "True", "reason": reason, "message": "Job has failed"}])
 }
 
-/// What these objects say, and say as well when they are kept in a store.
+/// What these objects say to somebody who has not looked before, and say as well when they are kept in a store.
 fn run(job: Option<&Job>, pods: &[Pod]) -> Run {
+    run_after(None, job, pods, None)
+}
+
+/// The same to somebody who saw the Job's last pod as `before`, and a refusal of another one.
+fn run_after(
+    before: Option<&LastPod>,
+    job: Option<&Job>,
+    pods: &[Pod],
+    refusal: Option<&Refusal>,
+) -> Run {
     let said = |job: Option<&Job>, pods: &[Pod]| {
+        let last_pod = job.and_then(|job| LastPod::seen(before, job, pods, NOW));
         run_of(Known {
             job,
             pods,
-            refusal: None,
-            failure: None,
+            refusal,
+            last_pod: last_pod.as_ref(),
             now: NOW,
         })
     };
@@ -55,15 +66,33 @@ fn run(job: Option<&Job>, pods: &[Pod]) -> Run {
     run
 }
 
+/// A look at this pod of a Job.
+fn seen(pod: &Pod, now: Timestamp) -> Option<LastPod> {
+    LastPod::seen(None, &mk_job(json!([])), std::slice::from_ref(pod), now)
+}
+
+/// The pod with another name, made at that time.
+fn made(mut pod: Pod, name: &str, time: &str) -> Pod {
+    pod.metadata.name = Some(name.to_string());
+    pod.metadata.creation_timestamp = serde_json::from_value(json!(time)).unwrap();
+    pod
+}
+
+/// The pod with its deletion asked for at that time, and half a minute to end.
+fn deleted(mut pod: Pod, time: &str) -> Pod {
+    let at = from_time(&serde_json::from_value(json!(time)).unwrap()).plus_seconds(30);
+    pod.metadata.deletion_timestamp = Some(podium_api::convert::to_time(at));
+    pod.metadata.deletion_grace_period_seconds = Some(30);
+    pod
+}
+
 fn at(time: &str) -> Timestamp {
     from_time(&serde_json::from_value(json!(time)).unwrap())
 }
 
-/// Said at that time and never again.
 fn mk_refusal(time: &str) -> Refusal {
     Refusal {
-        first: at(time),
-        last: at(time),
+        at: at(time),
         why: "exceeded quota".to_string(),
     }
 }
@@ -138,13 +167,12 @@ fn what_a_run_waits_for_is_named() {
     );
     assert_eq!(reason(json!({"phase": "Pending"})).0, Reason::Starting);
 
-    let refused = run_of(Known {
-        job: Some(&job),
-        pods: &[],
-        refusal: Some(&mk_refusal("2026-11-25T10:00:00Z")),
-        failure: None,
-        now: NOW,
-    });
+    let refused = run_after(
+        None,
+        Some(&job),
+        &[],
+        Some(&mk_refusal("2026-11-25T10:00:00Z")),
+    );
     assert!(
         matches!(
             refused,
@@ -177,6 +205,12 @@ fn a_run_goes_on_as_long_as_a_pod_of_it_does() {
     assert!(
         matches!(run(None, &[pod]), Run::Running { .. }),
         "its Job was deleted, its pod still ends"
+    );
+    let unstarted = mk_pod(json!({"phase": "Pending"}));
+    let told = run(None, &[unstarted]);
+    assert!(
+        matches!(&told, Run::Running { since, .. } if *since == at("2026-11-25T10:00:01Z")),
+        "{told:?}"
     );
     assert_eq!(run(None, &[]), Run::Absent);
     let over = mk_pod(json!({"phase": "Failed"}));
@@ -219,21 +253,64 @@ fn a_run_whose_end_its_job_has_not_told_yet_does_not_wait() {
     assert!(matches!(told, Run::Running { pod: None, .. }), "{told:?}");
     // What was refused before the pod ran is over; what is refused after it is waited for from its end on.
     let refused = |time: &str| {
-        run_of(Known {
-            job: Some(&job),
-            pods: std::slice::from_ref(&over),
-            refusal: Some(&mk_refusal(time)),
-            failure: None,
-            now: NOW,
-        })
+        run_after(
+            None,
+            Some(&job),
+            std::slice::from_ref(&over),
+            Some(&mk_refusal(time)),
+        )
     };
     let before = refused("2026-11-25T10:00:00Z");
     assert!(matches!(before, Run::Running { .. }), "{before:?}");
-    let after = refused("2026-11-25T13:00:01Z");
+    for time in ["2026-11-25T13:00:01Z", "2026-11-25T13:30:00Z"] {
+        let after = refused(time);
+        assert!(
+            matches!(&after, Run::Queued { since, reason: Reason::PodRefused, .. } if *since == at("2026-11-25T13:00:00Z")),
+            "{after:?}"
+        );
+    }
+}
+
+#[test]
+fn what_is_refused_waits_since_its_job_was_made_however_often_that_is_said() {
+    for time in ["2026-11-25T10:00:00Z", "2026-11-25T11:00:00Z"] {
+        let told = run_after(None, Some(&mk_job(json!([]))), &[], Some(&mk_refusal(time)));
+        assert!(
+            matches!(&told, Run::Queued { since, .. } if *since == at("2026-11-25T10:00:00Z")),
+            "{told:?}"
+        );
+    }
+}
+
+#[test]
+fn a_refusal_from_before_a_pod_that_is_gone_is_over() {
+    let running = mk_train("Running", json!({"state": {"running": {}}}));
+    let before = seen(&running, at("2026-11-25T13:00:00Z"));
+    let mut job = mk_job(json!([]));
+    job.status.as_mut().unwrap().failed = Some(1);
+    let told = |before: Option<&LastPod>, time: &str| {
+        run_after(before, Some(&job), &[], Some(&mk_refusal(time)))
+    };
+    let old = told(before.as_ref(), "2026-11-25T10:00:00Z");
+    assert!(matches!(old, Run::Running { .. }), "{old:?}");
+    let new = told(before.as_ref(), "2026-11-25T13:00:10Z");
     assert!(
-        matches!(&after, Run::Queued { since, reason: Reason::PodRefused, .. } if *since == at("2026-11-25T13:00:01Z")),
-        "{after:?}"
+        matches!(&new, Run::Queued { since, reason: Reason::PodRefused, .. } if *since == at("2026-11-25T13:00:00Z")),
+        "{new:?}"
     );
+    // Whoever has not seen the pod cannot tell what came first.
+    let unseen = told(None, "2026-11-25T10:00:00Z");
+    assert!(matches!(unseen, Run::Running { .. }), "{unseen:?}");
+    // A Job that is ending gets no pod any more.
+    let ending =
+        mk_job(json!([{"type": "FailureTarget", "status": "True", "reason": "PodFailurePolicy"}]));
+    let told = run_after(
+        None,
+        Some(&ending),
+        &[],
+        Some(&mk_refusal("2026-11-25T10:00:00Z")),
+    );
+    assert!(matches!(told, Run::Running { .. }), "{told:?}");
 }
 
 #[test]
@@ -260,18 +337,21 @@ fn a_job_waits_since_it_was_suspended_or_made() {
 
 #[test]
 fn a_pod_that_outlives_its_deletion_is_overdue() {
-    let mut pod = mk_pod(json!({"phase": "Running"}));
-    pod.metadata.deletion_timestamp =
-        serde_json::from_value(json!("2026-11-25T10:00:30Z")).unwrap();
-    let Run::Running {
-        overdue: Some(overdue),
-        ..
-    } = run(Some(&mk_job(json!([]))), &[pod])
-    else {
-        panic!("it runs and should have ended")
-    };
-    assert_eq!(overdue.at, at("2026-11-25T10:01:00Z"));
-    assert!(overdue.why.contains("forest-1-1-abcde"), "{}", overdue.why);
+    // Its node may have taken it and not started it.
+    for phase in ["Running", "Pending"] {
+        let mut pod = deleted(mk_pod(json!({"phase": phase})), "2026-11-25T10:00:00Z");
+        pod.spec = serde_json::from_value(json!({"nodeName": "node-7", "containers": []})).unwrap();
+        let Run::Running {
+            overdue: Some(overdue),
+            ..
+        } = run(Some(&mk_job(json!([]))), &[pod])
+        else {
+            panic!("it goes on and should have ended")
+        };
+        assert_eq!(overdue.at, at("2026-11-25T10:01:00Z"));
+        assert!(overdue.why.contains("forest-1-1-abcde"), "{}", overdue.why);
+        assert!(overdue.why.contains("node-7"), "{}", overdue.why);
+    }
 }
 
 #[test]
@@ -296,4 +376,10 @@ fn of_several_pods_the_first_that_reports_decides() {
         panic!("it is complete")
     };
     assert_eq!(ended.termination_message.as_deref(), Some("two"));
+    // One of them is a part of the result and no result: its Job may have been deleted before the others came.
+    assert_eq!(run(None, &pods[..1]), Run::Absent);
+    let mut deleted = mk_job(json!([]));
+    deleted.metadata.deletion_timestamp = deleted.metadata.creation_timestamp.clone();
+    deleted.spec.as_mut().unwrap().completions = Some(3);
+    assert_eq!(run(Some(&deleted), &pods[..1]), Run::Absent);
 }

@@ -4,6 +4,7 @@ pub mod expansion;
 pub mod job;
 pub mod job_manifest;
 pub mod job_state;
+pub mod last_pod;
 mod log_tail;
 pub mod pod_state;
 pub mod process;

@@ -105,31 +105,144 @@ fn a_container_that_failed_in_each_of_its_restarts_has_failed_by_itself() {
         .clone_from(&again.metadata.deletion_timestamp);
     assert_eq!(exit(&job, &ended), by_itself);
     // The same when the pod is gone before its Job has said anything.
-    let seen = failure_so_far(&[again], NOW).unwrap();
-    let remembered = run_of(Known {
-        job: Some(&job),
-        pods: &[],
-        refusal: None,
-        failure: Some(&seen),
-        now: NOW,
-    });
-    assert_eq!(remembered, Run::Ended(seen));
+    let before = seen(&again, NOW);
+    let after =
+        |before: Option<&LastPod>, pods: &[Pod]| match run_after(before, Some(&job), pods, None) {
+            Run::Ended(ended) => (ended.exit, ended.log_tail),
+            other => panic!("it did not end: {other:?}"),
+        };
+    assert_eq!(after(before.as_ref(), &[]), by_itself);
     let disrupted = json!([{"type": "DisruptionTarget", "status": "True"}]);
     ended.status.as_mut().unwrap().conditions = serde_json::from_value(disrupted).unwrap();
     assert!(matches!(exit(&job, &ended).0, Exit::Infrastructure(_)));
+    // What a pod had failed with before it was disrupted, or before another one came, is over.
+    let was_disrupted = LastPod::seen(before.as_ref(), &job, &[ended], NOW);
+    assert!(matches!(
+        after(was_disrupted.as_ref(), &[]).0,
+        Exit::Infrastructure(_)
+    ));
+    let mut next = mk_train("Running", json!({"state": {"running": {}}}));
+    next.spec.clone_from(&again.spec);
+    let next = made(next, "forest-1-1-fghij", "2026-11-25T10:01:00Z");
+    let replaced = LastPod::seen(before.as_ref(), &job, &[again, next], NOW);
+    assert!(matches!(
+        after(replaced.as_ref(), &[]).0,
+        Exit::Infrastructure(_)
+    ));
+}
+
+#[test]
+fn a_container_that_was_ended_by_its_deletion_has_not_failed() {
+    let killed =
+        json!({"state": {"terminated": {"exitCode": 143, "finishedAt": "2026-11-25T10:00:08Z"}}});
+    let mut pod = deleted(mk_train("Failed", killed), "2026-11-25T10:00:07Z");
+    pod.spec =
+        serde_json::from_value(json!({"restartPolicy": "OnFailure", "containers": []})).unwrap();
+    assert!(matches!(exit(pod), Exit::Infrastructure(_)));
+}
+
+#[test]
+fn the_pod_that_was_taken_away_decides_and_not_one_that_failed_before_it() {
+    let first = mk_failed(json!({"exitCode": 3, "finishedAt": "2026-11-25T10:00:05Z"}));
+    let second = made(
+        mk_pod(json!({"phase": "Running"})),
+        "forest-1-1-fghij",
+        "2026-11-25T10:00:15Z",
+    );
+    let exit = |before: Option<&LastPod>, job: &Job, pods: &[Pod]| match run_after(
+        before,
+        Some(job),
+        pods,
+        None,
+    ) {
+        Run::Ended(ended) => ended.exit,
+        other => panic!("it did not end: {other:?}"),
+    };
+    let mut evicted = mk_job(failed("PodFailurePolicy"));
+    evicted
+        .status
+        .as_mut()
+        .unwrap()
+        .conditions
+        .as_mut()
+        .unwrap()[0]
+        .message = Some(
+        "Pod team/forest-1-1-fghij has condition DisruptionTarget matching FailJob rule at index 0"
+            .to_string(),
+    );
+    let pods = std::slice::from_ref(&first);
+    assert!(matches!(
+        exit(None, &evicted, pods),
+        Exit::Infrastructure(_)
+    ));
+    let too_often = mk_job(failed("BackoffLimitExceeded"));
+    let before = seen(&second, NOW);
+    assert!(matches!(
+        exit(before.as_ref(), &too_often, pods),
+        Exit::Infrastructure(_)
+    ));
+    assert_eq!(exit(None, &too_often, pods), Exit::Code(3));
+    // Pods that ran beside the one that failed are taken away by their Job.
+    let beside = seen(
+        &made(second, "forest-1-1-fghij", "2026-11-25T10:00:02Z"),
+        NOW,
+    );
+    assert_eq!(exit(beside.as_ref(), &too_often, pods), Exit::Code(3));
+}
+
+#[test]
+fn a_program_that_was_told_to_end_and_left_no_result_was_lost() {
+    let done = |message: &str| {
+        mk_train(
+            "Succeeded",
+            json!({"state": {"terminated": {"exitCode": 0, "message": message, "finishedAt": "2026-11-25T10:00:08Z"}}}),
+        )
+    };
+    assert_eq!(exit(done("")), Exit::Code(0));
+    let asked = "2026-11-25T10:00:07Z";
+    assert!(matches!(
+        exit(deleted(done(""), asked)),
+        Exit::Infrastructure(_)
+    ));
+    assert_eq!(exit(deleted(done("{}"), asked)), Exit::Code(0));
+    let mut evicted = done("");
+    let disrupted =
+        json!([{"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI"}]);
+    evicted.status.as_mut().unwrap().conditions = serde_json::from_value(disrupted).unwrap();
+    assert!(
+        matches!(exit(evicted), Exit::Infrastructure(why) if why.starts_with("EvictionByEvictionAPI"))
+    );
+}
+
+#[test]
+fn a_node_whose_clock_is_ahead_ends_nothing_in_the_future() {
+    let ahead = json!({"exitCode": 3, "startedAt": "2100-01-01T00:00:00Z", "finishedAt": "2100-01-01T00:00:09Z"});
+    let Run::Ended(ended) = run(
+        Some(&mk_job(failed("BackoffLimitExceeded"))),
+        &[mk_failed(ahead)],
+    ) else {
+        panic!("it ended")
+    };
+    assert_eq!((ended.started, ended.ended), (NOW, NOW));
 }
 
 #[test]
 fn what_ended_before_its_deletion_was_asked_for_has_ended_by_itself() {
-    let mut pod = mk_failed(json!({"exitCode": 3, "finishedAt": "2026-11-25T10:00:05Z"}));
-    pod.metadata.deletion_grace_period_seconds = Some(30);
-    for (deleted, by_itself) in [
-        ("2026-11-25T10:00:36Z", true),
-        ("2026-11-25T10:00:35Z", false),
-    ] {
-        pod.metadata.deletion_timestamp = serde_json::from_value(json!(deleted)).unwrap();
-        assert_eq!(exit(pod.clone()) == Exit::Code(3), by_itself, "{deleted}");
-    }
+    let of = |code: i32, asked: &str| {
+        let end = json!({"exitCode": code, "finishedAt": "2026-11-25T10:00:05Z"});
+        exit(deleted(mk_failed(end), asked))
+    };
+    assert_eq!(of(3, "2026-11-25T10:00:11Z"), Exit::Code(3));
+    // The clocks of a node and of the API server differ.
+    assert!(matches!(
+        of(3, "2026-11-25T10:00:10Z"),
+        Exit::Infrastructure(_)
+    ));
+    // A signal is what a deletion ends it by, whatever the clocks say.
+    assert!(matches!(
+        of(143, "2026-11-25T10:00:40Z"),
+        Exit::Infrastructure(_)
+    ));
 }
 
 #[test]

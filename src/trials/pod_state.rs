@@ -38,6 +38,12 @@ const KEPT_BYTES_OF_A_POD: usize = 3 * KEPT_BYTES;
 const SECONDS_TO_START: i64 = 10;
 /// A node that works ends a pod at its deletion time; one that has not done so by then does not answer.
 const SECONDS_TO_END: u64 = 30;
+/// The clocks of a node and of the API server may differ by so much.
+const SECONDS_BETWEEN_CLOCKS: u64 = 5;
+/// Exit codes of a program that did not handle SIGTERM, or did not end in time.
+const ENDED_BY_SIGNAL: [i32; 2] = [143, 137];
+const OUT_OF_MEMORY: &str = "OOMKilled";
+const DELETED: &str = "its pod was deleted";
 
 /// The run that a pod ended.
 pub(super) fn ended(pod: &Pod, exit: Exit, now: Timestamp) -> EndedRun {
@@ -53,9 +59,11 @@ fn ended_by(
     let message = end.and_then(|end| end.message.clone());
     let finished = end.and_then(|end| end.finished_at.as_ref()).map(from_time);
     let began = end.and_then(|end| end.started_at.as_ref()).map(from_time);
-    let ended = finished.unwrap_or(now);
+    // The node's clock may be ahead.
+    let ended = finished.map_or(now, |finished| finished.min(now));
+    let began = began.or_else(|| started(pod));
     EndedRun {
-        started: began.or_else(|| started(pod)).unwrap_or(ended),
+        started: began.map_or(ended, |began| began.min(ended)),
         ended,
         // What a failed container left as its message is the end of its log.
         log_tail: match exit {
@@ -84,12 +92,17 @@ fn kept_bytes(pod: &Pod) -> usize {
 /// The first failure of a pod whose container may start again: its Job deletes such a pod once the container failed too often, so that
 /// the deletion says nothing. `None` where nothing of the pod failed by itself.
 pub(super) fn failed_before_its_deletion(pod: &Pod, now: Timestamp) -> Option<EndedRun> {
-    if pod_condition(status(pod), DISRUPTED).is_some() {
+    if is_disrupted(pod) {
         return None;
     }
     let failed = |status: &'_ ContainerStatus| {
-        let last = status.last_state.clone()?.terminated;
-        let end = last.or_else(|| status.state.clone()?.terminated)?;
+        // What ended and began again has not ended by the deletion of its pod.
+        let last = status.last_state.clone().and_then(|last| last.terminated);
+        let end = last.or_else(|| {
+            terminated_of(status)
+                .filter(|end| !is_by_deletion(end, pod))
+                .cloned()
+        })?;
         (end.exit_code != 0).then_some(end)
     };
     let initial = status(pod).init_container_statuses.iter().flatten();
@@ -97,6 +110,20 @@ pub(super) fn failed_before_its_deletion(pod: &Pod, now: Timestamp) -> Option<En
         .and_then(failed)
         .or_else(|| initial.filter_map(failed).next())?;
     Some(ended_by(pod, Some(&end), exit_of_container(&end), now))
+}
+
+/// How a pod that succeeded ended: a program that is told to end may do so with code 0 and without a result.
+pub(super) fn exit_of_success(pod: &Pod) -> Exit {
+    if has_message(pod) {
+        return Exit::Code(0);
+    }
+    if let Some(disruption) = pod_condition(status(pod), DISRUPTED) {
+        return Exit::Infrastructure(disruption);
+    }
+    match terminated(pod) {
+        Some(end) if is_by_deletion(end, pod) => Exit::Infrastructure(DELETED.to_string()),
+        _ => Exit::Code(0),
+    }
 }
 
 /// How a failed pod ended.
@@ -120,7 +147,7 @@ pub(super) fn exit_of(pod: &Pod) -> Exit {
     let end = terminated(pod).or_else(of_initial);
     match end {
         Some(end) if !is_by_deletion(end, pod) => exit_of_container(end),
-        _ if is_deleted(pod) => Exit::Infrastructure("its pod was deleted".to_string()),
+        _ if is_deleted(pod) => Exit::Infrastructure(DELETED.to_string()),
         _ => Exit::Infrastructure(format!(
             "its pod failed before its container ran: {reason} {}",
             status.message.as_deref().unwrap_or_default()
@@ -128,13 +155,16 @@ pub(super) fn exit_of(pod: &Pod) -> Exit {
     }
 }
 
-/// Whether a container ended after the deletion of its pod was asked for.
+/// Whether a container ended by the deletion of its pod: by a signal, or after the deletion was asked for.
 fn is_by_deletion(end: &ContainerStateTerminated, pod: &Pod) -> bool {
     let Some(asked) = deletion_asked(pod) else {
         return false;
     };
+    if ENDED_BY_SIGNAL.contains(&end.exit_code) && end.reason.as_deref() != Some(OUT_OF_MEMORY) {
+        return true;
+    }
     let finished = end.finished_at.as_ref().map(from_time);
-    finished.is_none_or(|finished| finished >= asked)
+    finished.is_none_or(|finished| finished.plus_seconds(SECONDS_BETWEEN_CLOCKS) >= asked)
 }
 
 /// When the deletion of a pod was asked for: its deletion time is at the end of its grace period.
@@ -179,7 +209,7 @@ fn exit_at_the_deadline(pod: &Pod) -> Exit {
 
 fn exit_of_container(end: &ContainerStateTerminated) -> Exit {
     match end.reason.as_deref() {
-        Some("OOMKilled") => Exit::OutOfMemory,
+        Some(OUT_OF_MEMORY) => Exit::OutOfMemory,
         Some(reason @ ("StartError" | "ContainerCannotRun")) => Exit::CannotStart(format!(
             "{reason}: {}",
             end.message
@@ -190,9 +220,10 @@ fn exit_of_container(end: &ContainerStateTerminated) -> Exit {
     }
 }
 
-/// A pod that has not ended.
+/// A pod that has not ended. One that its node took and that is deleted waits for nothing but its end.
 pub(super) fn active(pod: &Pod) -> Run {
-    if phase(pod) == "Running" {
+    let is_being_ended = is_deleted(pod) && node(pod).is_some();
+    if phase(pod) == "Running" || is_being_ended {
         return Run::Running {
             since: started(pod).unwrap_or_else(|| created(pod)),
             pod: Some(pod.name_any()),
@@ -212,8 +243,7 @@ pub(super) fn active(pod: &Pod) -> Run {
 /// When a pod that is being deleted will be found not to end.
 pub(super) fn overdue(pod: &Pod) -> Option<Overdue> {
     let due = pod.metadata.deletion_timestamp.as_ref().map(from_time)?;
-    let node = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref());
-    let (node, pod) = (node.unwrap_or_default(), pod.name_any());
+    let (node, pod) = (node(pod).unwrap_or_default(), pod.name_any());
     Some(Overdue {
         at: due.plus_seconds(SECONDS_TO_END),
         why: format!(
@@ -221,6 +251,10 @@ pub(super) fn overdue(pod: &Pod) -> Option<Overdue> {
              or taint it with node.kubernetes.io/out-of-service=nodeshutdown:NoExecute: the trial is run again then"
         ),
     })
+}
+
+fn node(pod: &Pod) -> Option<&str> {
+    pod.spec.as_ref()?.node_name.as_deref()
 }
 
 fn waiting_container(status: &PodStatus) -> Option<(Reason, String)> {
@@ -265,6 +299,11 @@ fn pod_condition(status: &PodStatus, kind: &str) -> Option<String> {
         .find(|c| c.type_ == kind && c.status == "True")?;
     let text = |part: &Option<String>| part.clone().unwrap_or_default();
     Some(format!("{}: {}", text(&found.reason), text(&found.message)))
+}
+
+/// Whether it was evicted, preempted or ended with its node.
+pub(super) fn is_disrupted(pod: &Pod) -> bool {
+    pod_condition(status(pod), DISRUPTED).is_some()
 }
 
 fn status(pod: &Pod) -> &PodStatus {

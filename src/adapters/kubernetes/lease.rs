@@ -220,11 +220,13 @@ fn account(who: &SelfSubjectReview, namespace: &str) -> Option<OwnerReference> {
     let account = user.username.as_deref()?;
     let account = account.strip_prefix("system:serviceaccount:")?;
     let (of, name) = account.split_once(':')?;
+    // Who is impersonated has none, and an owner without one is refused.
+    let uid = user.uid.clone().filter(|uid| !uid.is_empty())?;
     (of == namespace).then(|| OwnerReference {
         api_version: "v1".to_string(),
         kind: "ServiceAccount".to_string(),
         name: name.to_string(),
-        uid: user.uid.clone().unwrap_or_default(),
+        uid,
         ..OwnerReference::default()
     })
 }
@@ -246,17 +248,19 @@ mod tests {
 
     #[test]
     fn a_lease_goes_with_the_account_of_its_namespace() {
-        let who = |username: &str| -> SelfSubjectReview {
-            let user = json!({"username": username, "uid": "1-2"});
+        let who = |username: &str, uid: &str| -> SelfSubjectReview {
+            let user = json!({"username": username, "uid": uid});
             serde_json::from_value(json!({"metadata": {}, "status": {"userInfo": user}})).unwrap()
         };
-        let own = account(&who("system:serviceaccount:team:podium"), "team").unwrap();
+        let own = account(&who("system:serviceaccount:team:podium", "1-2"), "team").unwrap();
         assert_eq!(
             (own.kind.as_str(), own.name.as_str(), own.uid.as_str()),
             ("ServiceAccount", "podium", "1-2")
         );
         for other in ["system:serviceaccount:elsewhere:podium", "kubernetes-admin"] {
-            assert_eq!(account(&who(other), "team"), None);
+            assert_eq!(account(&who(other, "1-2"), "team"), None);
         }
+        let impersonated = who("system:serviceaccount:team:podium", "");
+        assert_eq!(account(&impersonated, "team"), None);
     }
 }
