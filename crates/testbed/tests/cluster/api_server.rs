@@ -1,6 +1,7 @@
 //! An API server without a node, by the program that people call.
 
 use crate::{eventually, may_run, processes_below};
+use podium_testbed::extent::Extent;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -118,6 +119,13 @@ fn folder(name: &str) -> PathBuf {
     folder
 }
 
+/// The parts of an API server, built for minutes where nobody has yet: what follows starts in seconds.
+fn built() -> Vec<(String, PathBuf)> {
+    let mut step = |step: &str| eprintln!("{step}");
+    let parts = podium_testbed::parts::ready(Extent::ApiServerOnly, &mut step);
+    parts.unwrap()
+}
+
 fn program() -> PathBuf {
     PathBuf::from(env!("CARGO_BIN_EXE_podium-testbed"))
 }
@@ -200,15 +208,12 @@ fn an_api_server_of_other_programs_needs_no_root() {
         return;
     }
     // Where programs come from when people have none.
-    let assets =
-        podium_testbed::parts::ready(podium_testbed::extent::Extent::ApiServerOnly, &mut |step| {
-            eprintln!("{step}")
-        });
+    let assets = built();
     let folder = folder("nobody");
     let bin = folder.join("assets");
     fs::create_dir_all(&bin).unwrap();
     // The user cannot read where they are.
-    for (name, path) in assets.unwrap() {
+    for (name, path) in assets {
         if ["etcd", "kube-apiserver", "kubectl"].contains(&name.as_str()) {
             fs::copy(path, bin.join(name)).unwrap();
         }
@@ -264,6 +269,7 @@ fn what_a_killed_run_leaves_is_ended_by_the_next_one() {
     if !may_run() {
         return;
     }
+    built();
     let folder = folder("killed-run");
     let _guard = User {
         program: program(),
