@@ -143,10 +143,18 @@ impl<P: Ports> Engine<P> {
             max_infrastructure_failures: MAX_INFRASTRUCTURE_FAILURES,
             settle_seconds,
             hold: holds(job, refit),
+            since: self.free_since(job, trial),
             record,
             run,
             now: self.now(),
         })
+    }
+
+    /// Since when a trial could have run: since it was made, or its search was resumed.
+    fn free_since(&self, job: &TuningJob, trial: &Trial) -> Timestamp {
+        let made = trial.creation_timestamp();
+        let since = made.as_ref().map(from_time).max(resumed(job));
+        since.unwrap_or_else(|| self.now())
     }
 
     /// A refused run waits like one without room, and is asked for again.
@@ -159,11 +167,10 @@ impl<P: Ports> Engine<P> {
         record: &TrialRecord,
         why: String,
     ) -> trial::TrialPlan {
-        let made = trial.creation_timestamp();
         let lost = record.attempts.iter().filter_map(|a| a.ended).max();
-        let since = made.as_ref().map(from_time).max(lost).max(resumed(job));
+        let free = self.free_since(job, trial);
         let queued = Run::Queued {
-            since: since.unwrap_or_else(|| self.now()),
+            since: lost.map_or(free, |lost| lost.max(free)),
             reason: Reason::PodRefused,
             why,
         };

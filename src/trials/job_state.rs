@@ -1,10 +1,10 @@
 //! What a Job and its pods say of a run. Pure.
 
 use super::job_manifest::CONTAINER_ANNOTATION;
-use super::last_pod::{LastPod, newest};
+use super::last_pod::LastPod;
+use super::pod_end::{decisive, ended, exit_of, exit_of_success};
 use super::pod_state::{
-    active, created, ended, exit_of, exit_of_success, has_message, has_succeeded, is_deleted,
-    is_terminal, overdue, started,
+    active, created, has_message, has_succeeded, is_deleted, is_terminal, newest, overdue, started,
 };
 use k8s_openapi::api::batch::v1::{Job, JobStatus};
 use k8s_openapi::api::core::v1::Pod;
@@ -70,7 +70,9 @@ pub fn run_of(known: Known<'_>) -> Run {
 #[must_use]
 pub fn lacks_the_end(job: &Job, pods: &[Pod]) -> bool {
     if condition(job, "Complete").is_some() {
-        return !pods.iter().any(has_succeeded);
+        let succeeded = status(job).and_then(|status| status.succeeded);
+        let seen = pods.iter().filter(|pod| has_succeeded(pod)).count();
+        return seen < usize::try_from(succeeded.unwrap_or(1)).unwrap_or(0).max(1);
     }
     if condition(job, "Failed").is_none() {
         return false;
@@ -101,10 +103,11 @@ fn without_job(known: &Known<'_>) -> Run {
     }
 }
 
-/// The pod that made the run a success, as soon as it did: a Job with one completion is complete then.
+/// The pod that made the run a success, as soon as it did: a Job with one completion is complete then. One without a number of them
+/// has workers that share a queue, and is complete when all have ended.
 fn succeeded<'a>(job: &Job, pods: &'a [Pod]) -> Option<&'a Pod> {
     let completions = job.spec.as_ref().and_then(|spec| spec.completions);
-    let complete = completions.unwrap_or(1) == 1 || condition(job, "Complete").is_some();
+    let complete = completions == Some(1) || condition(job, "Complete").is_some();
     reporting(pods).filter(|_| complete)
 }
 
@@ -128,7 +131,7 @@ fn restarted_too_often(job: &Job, known: &Known<'_>) -> Option<EndedRun> {
 }
 
 fn failed(known: &Known<'_>, reason: &str, message: &str) -> Run {
-    let pod = newest(known.pods.iter().filter(|pod| is_terminal(pod)));
+    let pod = decisive(known.pods);
     if reason == "DeadlineExceeded" {
         return match pod {
             Some(pod) => Run::Ended(ended(pod, Exit::DeadlineExceeded, known.now)),

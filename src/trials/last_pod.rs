@@ -1,7 +1,10 @@
 //! What was seen of the newest pod of a Job, kept beyond the pod. Pure.
 
 use super::job_state::has_had_pods;
-use super::pod_state::{created, failed_before_its_deletion, finished, is_disrupted, is_terminal};
+use super::pod_end::failed_before_its_deletion;
+use super::pod_state::{
+    created, ended_at, finished, is_deleted, is_disrupted, is_terminal, newest,
+};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
@@ -13,8 +16,9 @@ use podium_core::tuning::trial::EndedRun;
 pub struct LastPod {
     /// When it was made, and its name; `None` for one that only its Job knows of.
     id: Option<(Timestamp, String)>,
-    /// When it ended, or when it was last seen.
+    /// When it ended or was found to be gone; until then when it was last seen.
     pub until: Timestamp,
+    has_ended: bool,
     /// What its container, which may start again, has failed with. Its Job deletes the pod of one that failed too often, and says so when
     /// the pod is gone.
     pub failure: Option<EndedRun>,
@@ -24,38 +28,51 @@ impl LastPod {
     /// What is known after this look at a Job and its pods; `before` is what the look before has said.
     #[must_use]
     pub fn seen(before: Option<&Self>, job: &Job, pods: &[Pod], now: Timestamp) -> Option<Self> {
-        let Some(pod) = newest(pods.iter()) else {
-            let unseen = || {
-                has_had_pods(job).then_some(Self {
-                    id: None,
-                    until: now,
-                    failure: None,
-                })
-            };
-            return before.cloned().or_else(unseen);
+        let newest = newest(pods.iter()).map(|pod| (pod, (created(pod), pod.name_any())));
+        let Some((pod, id)) =
+            newest.filter(|(_, id)| before.is_none_or(|before| before.id.as_ref() <= Some(id)))
+        else {
+            return before
+                .map(|before| before.gone(now))
+                .or_else(|| Self::unseen(job, now));
         };
-        let id = Some((created(pod), pod.name_any()));
-        if let Some(newer) = before.filter(|before| before.id > id) {
-            return Some(newer.clone());
-        }
-        let same = before.filter(|before| before.id == id);
-        let ended = is_terminal(pod).then(|| finished(pod).or(same.map(|same| same.until)));
-        let failure = failure_so_far(pod, now)
-            .or_else(|| same?.failure.clone())
-            .filter(|_| !is_disrupted(pod));
+        let same = before.filter(|before| before.id.as_ref() == Some(&id));
+        let known = same.filter(|same| same.has_ended).map(|same| same.until);
+        let ended = is_terminal(pod).then(|| finished(pod).or(known)).flatten();
+        let failure = failure_so_far(pod, now).or_else(|| same?.failure.clone());
+        let is_by_something_else = is_disrupted(pod) || (is_terminal(pod) && !is_deleted(pod));
         Some(Self {
-            id,
-            until: ended.flatten().map_or(now, |ended| ended.min(now)),
-            failure,
+            id: Some(id),
+            until: ended.map_or(now, |ended| ended.min(now)),
+            has_ended: is_terminal(pod),
+            failure: failure.filter(|_| !is_by_something_else),
         })
+    }
+
+    /// A pod that only its Job knows of.
+    fn unseen(job: &Job, now: Timestamp) -> Option<Self> {
+        has_had_pods(job).then_some(Self {
+            id: None,
+            until: now,
+            has_ended: true,
+            failure: None,
+        })
+    }
+
+    /// The same once the pod is gone.
+    fn gone(&self, now: Timestamp) -> Self {
+        Self {
+            until: if self.has_ended { self.until } else { now },
+            has_ended: true,
+            ..self.clone()
+        }
     }
 
     /// Whether this pod came after `pod` had ended.
     pub(super) fn replaced(&self, pod: &Pod) -> bool {
-        let ended = finished(pod).unwrap_or_else(|| created(pod));
-        self.id
-            .as_ref()
-            .is_some_and(|(made, name)| *made >= ended && name != &pod.name_any())
+        let is_later =
+            |(made, name): &(Timestamp, String)| *made >= ended_at(pod) && name != &pod.name_any();
+        self.id.as_ref().is_some_and(is_later)
     }
 }
 
@@ -63,9 +80,4 @@ impl LastPod {
 fn failure_so_far(pod: &Pod, now: Timestamp) -> Option<EndedRun> {
     let policy = pod.spec.as_ref()?.restart_policy.as_deref();
     failed_before_its_deletion(pod, now).filter(|_| policy == Some("OnFailure"))
-}
-
-/// The pod that was made last.
-pub(super) fn newest<'a>(pods: impl Iterator<Item = &'a Pod>) -> Option<&'a Pod> {
-    pods.max_by_key(|pod| (created(pod), pod.name_any()))
 }

@@ -6,6 +6,7 @@ pub mod job_manifest;
 pub mod job_state;
 pub mod last_pod;
 mod log_tail;
+mod pod_end;
 pub mod pod_state;
 pub mod process;
 pub mod run_directory;

@@ -9,6 +9,14 @@ fn the_ends_of_a_container_are_told_apart() {
         exit(mk_failed(json!({"exitCode": 137, "reason": "OOMKilled"}))),
         Exit::OutOfMemory
     );
+    // A node that comes back does not know how it ended, and starts nothing of it again.
+    for (code, reason) in [(255, "Unknown"), (137, "ContainerStatusUnknown")] {
+        let rebooted = exit(mk_failed(json!({"exitCode": code, "reason": reason})));
+        assert!(
+            matches!(&rebooted, Exit::Infrastructure(why) if why.starts_with(reason)),
+            "{rebooted:?}"
+        );
+    }
     let start =
         mk_failed(json!({"exitCode": 128, "reason": "StartError", "message": "no such file"}));
     assert_eq!(
@@ -191,6 +199,27 @@ fn the_pod_that_was_taken_away_decides_and_not_one_that_failed_before_it() {
 }
 
 #[test]
+fn of_pods_beside_each_other_the_one_that_failed_decides() {
+    let mut job = mk_job(failed("BackoffLimitExceeded"));
+    job.spec.as_mut().unwrap().completions = Some(2);
+    let exit = |pods: &[Pod]| match run(Some(&job), pods) {
+        Run::Ended(ended) => ended.exit,
+        other => panic!("it did not end: {other:?}"),
+    };
+    let own = mk_failed(json!({"exitCode": 3, "finishedAt": "2026-11-25T10:00:05Z"}));
+    let mut beside = mk_failed(json!({"exitCode": 0}));
+    beside.status.as_mut().unwrap().phase = Some("Succeeded".to_string());
+    let done = made(beside, "forest-1-1-zzzzz", "2026-11-25T10:00:01Z");
+    assert_eq!(exit(&[own.clone(), done]), Exit::Code(3));
+    let ended = mk_failed(json!({"exitCode": 143, "finishedAt": "2026-11-25T10:00:07Z"}));
+    let ended = deleted(ended, "2026-11-25T10:00:06Z");
+    let beside = made(ended.clone(), "forest-1-1-zzzzz", "2026-11-25T10:00:01Z");
+    assert_eq!(exit(&[own.clone(), beside]), Exit::Code(3));
+    let after = made(ended, "forest-1-1-zzzzz", "2026-11-25T10:00:05Z");
+    assert!(matches!(exit(&[own, after]), Exit::Infrastructure(_)));
+}
+
+#[test]
 fn a_program_that_was_told_to_end_and_left_no_result_was_lost() {
     let done = |message: &str| {
         mk_train(
@@ -259,7 +288,7 @@ fn a_deadline_that_a_pull_used_up_is_not_the_trials() {
         json!({"state": {"waiting": {"reason": "ImagePullBackOff", "message": "no answer"}}});
     let never = exit(at_the_deadline(pulling, 120));
     assert!(
-        matches!(&never, Exit::Infrastructure(why) if why.contains("120 seconds") && why.contains("no answer")),
+        matches!(&never, Exit::NeverStarted(why) if why.contains("120 seconds") && why.contains("no answer")),
         "{never:?}"
     );
     let late =
@@ -272,6 +301,17 @@ fn a_deadline_that_a_pull_used_up_is_not_the_trials() {
         exit(at_the_deadline(late.clone(), 3600)),
         Exit::DeadlineExceeded
     );
+    // A kubelet ends what has not begun as well.
+    let unknown =
+        json!({"state": {"terminated": {"exitCode": 137, "reason": "ContainerStatusUnknown"}}});
+    assert!(matches!(
+        exit(at_the_deadline(unknown, 120)),
+        Exit::NeverStarted(_)
+    ));
+    let crashed = json!({"lastState": {"terminated": {"exitCode": 3}}, "state": {"waiting": {"reason": "CrashLoopBackOff"}}});
+    let mut restarted = at_the_deadline(crashed, 120);
+    restarted.spec.as_mut().unwrap().restart_policy = Some("OnFailure".to_string());
+    assert_eq!(exit(restarted), Exit::DeadlineExceeded);
     // An init container is the trial's own.
     let mut fetched = at_the_deadline(late, 120);
     let fetch = json!([{"name": "fetch", "image": "", "imageID": "", "ready": false, "restartCount": 0,

@@ -82,6 +82,28 @@ fn an_image_that_cannot_be_pulled_is_named_and_ends_at_the_queue_deadline() {
     });
 }
 
+#[test]
+fn pods_whose_time_is_over_before_their_image_came_wait_together() {
+    on_bed("together", async |bed| {
+        let _operator = bed.operator("a").await;
+        let mut image = search("together", 1, 1, REPORT);
+        container_of(&mut image)["image"] = json!("127.0.0.1:1/nothing:1");
+        image["spec"]["trial"]["activeDeadlineSeconds"] = json!(4);
+        image["spec"]["trial"]["queueDeadlineSeconds"] = json!(15);
+        bed.apply(&image);
+        bed.until_finished("together", 90).await;
+        let trial = trial(&bed, "together-1").await;
+        assert_eq!(
+            (trial_phase(&trial), trial_reason(&trial).as_str()),
+            ("Failed", "QueueDeadlineExceeded"),
+            "{trial:#?}"
+        );
+        let attempts = trial.status.unwrap().attempts;
+        assert!(attempts.len() > 1, "{attempts:#?}");
+        assert!(attempts.iter().all(|attempt| attempt.start_time.is_none()));
+    });
+}
+
 /// A label of the node that is gone again after the test, also after one that failed.
 struct NodeLabel {
     node: String,

@@ -155,7 +155,11 @@ pub struct TrialAttempt {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub pod_name: Option<String>,
-    /// Why it ended without deciding the trial.
+    /// When it began, once it ended without deciding the trial; none if nothing of it ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::time")]
+    pub start_time: Option<StatusTime>,
+    /// Why it ended so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub reason: Option<String>,

@@ -333,7 +333,8 @@ impl Cluster {
         self.link_tools()?;
         self.control_plane.write_files()?;
         say("starting etcd and the API server");
-        self.processes.start("etcd", self.control_plane.etcd())?;
+        // On a busy machine it may take longer to begin than the API server waits for it, which is twenty seconds.
+        self.start_component(Component::Etcd)?;
         self.processes
             .start("kube-apiserver", self.control_plane.api_server())?;
         if let Some(node) = &self.node {

@@ -5,7 +5,7 @@ use crate::ports::Object;
 use crate::trials::job_state::READ_ANNOTATIONS;
 use crate::trials::pod_state::READ_CONDITIONS;
 use k8s_openapi::api::batch::v1::{Job, JobSpec};
-use k8s_openapi::api::core::v1::{ContainerStatus, Event, Pod, PodSpec, PodStatus};
+use k8s_openapi::api::core::v1::{Container, ContainerStatus, Event, Pod, PodSpec, PodStatus};
 use kube::Resource;
 use podium_api::{Trial, TuningJob};
 use std::any::Any;
@@ -66,9 +66,25 @@ pub fn shorten_pod(pod: &mut Pod) {
         node_name: spec.node_name.filter(|_| is_deleted),
         restart_policy: spec.restart_policy.filter(|policy| policy != "Never"),
         active_deadline_seconds: spec.active_deadline_seconds,
+        init_containers: sidecars(spec.init_containers),
         ..PodSpec::default()
     });
     pod.status = pod.status.take().map(shortened);
+}
+
+/// Which of the init containers go on beside the others.
+fn sidecars(initial: Option<Vec<Container>>) -> Option<Vec<Container>> {
+    let always = |container: &Container| container.restart_policy.as_deref() == Some("Always");
+    let sidecars = initial?
+        .into_iter()
+        .filter(always)
+        .map(|container| Container {
+            restart_policy: container.restart_policy,
+            name: container.name,
+            ..Container::default()
+        });
+    let sidecars: Vec<_> = sidecars.collect();
+    (!sidecars.is_empty()).then_some(sidecars)
 }
 
 fn shortened(status: PodStatus) -> PodStatus {

@@ -72,6 +72,7 @@ pub fn record_of(status: Option<&TrialStatus>) -> TrialRecord {
             .map(|a| Attempt {
                 number: u32::try_from(a.number).unwrap_or(0),
                 pod: a.pod_name.clone(),
+                started: a.start_time.as_ref().map(from_time),
                 reason: parse::<Reason>(a.reason.as_deref()),
                 ended: a.completion_time.as_ref().map(from_time),
             })
@@ -157,6 +158,7 @@ pub fn trial_status(
             .map(|a| TrialAttempt {
                 number: i32::try_from(a.number).unwrap_or(i32::MAX),
                 pod_name: a.pod.clone(),
+                start_time: a.started.map(to_time),
                 reason: a.reason.map(name_of),
                 completion_time: a.ended.map(to_time),
             })

@@ -1,6 +1,6 @@
 //! Runs that are lost, repeated, or do not end.
 
-use super::trials::{mk_ended, mk_running, step, step_with};
+use super::trials::{mk_ended, mk_queued, mk_running, step, step_with};
 use super::*;
 
 #[test]
@@ -13,6 +13,7 @@ fn a_lost_run_is_repeated_and_does_not_count_until_there_were_too_many() {
         Attempt {
             number: 1,
             pod: None,
+            started: Some(Timestamp(10)),
             reason: Some(TrialReason::InfrastructureLost),
             ended: Some(Timestamp(20)),
         }
@@ -123,5 +124,50 @@ fn a_run_that_a_rule_repeats_was_not_lost() {
     assert_eq!(
         again.record.attempts[0].reason,
         Some(TrialReason::FailureRule)
+    );
+}
+
+#[test]
+fn runs_of_which_nothing_ran_wait_together() {
+    let never = mk_ended(
+        Exit::NeverStarted("ErrImagePull: not found".to_string()),
+        None,
+    );
+    let first = step(&TrialRecord::default(), &never);
+    assert_eq!(first.action, Some(TrialAction::Start { attempt: 2 }));
+    assert_eq!(
+        (first.record.start, first.record.attempts[0].started),
+        (None, None)
+    );
+    let pulling = |since| {
+        mk_queued(
+            since,
+            TrialReason::ImagePullFailed,
+            "ErrImagePull: not found",
+        )
+    };
+    let again = |record: &TrialRecord, free: Timestamp| {
+        let plan = step_with(record, &pulling(NOW), |input| input.since = free);
+        (plan.record.phase, plan.look_again_at)
+    };
+    let (queued, failed) = (TrialPhase::Queued, TrialPhase::Failed);
+    let soon = Timestamp(NOW.0 - 99_000);
+    assert_eq!(
+        again(&first.record, soon),
+        (queued, Some(soon.plus_seconds(100)))
+    );
+    assert_eq!(again(&first.record, Timestamp(NOW.0 - 100_000)).0, failed);
+    // One that ran has ended the wait.
+    let lost = mk_ended(Exit::Infrastructure("node lost".to_string()), None);
+    let ran = step(&first.record, &lost).record;
+    assert_eq!(
+        again(&ran, Timestamp(0)),
+        (queued, Some(NOW.plus_seconds(100)))
+    );
+    let since_its_end = step_with(&ran, &never, |input| input.max_infrastructure_failures = 10);
+    let (phase, _) = again(&since_its_end.record, Timestamp(0));
+    assert_eq!(
+        phase, failed,
+        "it waits since the end of the one that ran, twenty milliseconds after the beginning"
     );
 }

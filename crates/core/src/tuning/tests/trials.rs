@@ -33,6 +33,7 @@ pub(super) fn step_with(
         max_infrastructure_failures: 2,
         settle_seconds: 0,
         hold: false,
+        since: Timestamp(0),
         record,
         run,
         now: NOW,
@@ -49,7 +50,7 @@ pub(super) fn mk_running(since: Timestamp) -> Run {
     }
 }
 
-fn mk_queued(since: Timestamp, reason: TrialReason, why: &str) -> Run {
+pub(super) fn mk_queued(since: Timestamp, reason: TrialReason, why: &str) -> Run {
     Run::Queued {
         since,
         reason,

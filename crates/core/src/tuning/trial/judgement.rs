@@ -153,7 +153,9 @@ fn describe(input: &TrialInput<'_>, exit: &Exit, log_tail: &str) -> (Reason, Str
         }
         Exit::OutOfMemory => (Reason::OutOfMemory, with_log(exit.to_string())),
         Exit::CannotStart(_) => (Reason::CannotStart, exit.to_string()),
-        Exit::Infrastructure(_) => (Reason::InfrastructureLost, exit.to_string()),
+        Exit::Infrastructure(_) | Exit::NeverStarted(_) => {
+            (Reason::InfrastructureLost, exit.to_string())
+        }
     }
 }
 

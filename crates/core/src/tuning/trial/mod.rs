@@ -71,7 +71,9 @@ pub struct Attempt {
     pub number: u32,
     /// The pod that ran it, where there are pods.
     pub pod: Option<String>,
-    /// Why it ended without deciding the trial.
+    /// When it began, once it ended without deciding the trial; none if nothing of it ran.
+    pub started: Option<Timestamp>,
+    /// Why it ended so.
     pub reason: Option<Reason>,
     /// When it did so.
     pub ended: Option<Timestamp>,
@@ -128,6 +130,7 @@ impl TrialRecord {
             self.attempts.push(Attempt {
                 number,
                 pod: None,
+                started: None,
                 reason: None,
                 ended: None,
             });
@@ -154,6 +157,8 @@ pub struct TrialInput<'a> {
     pub settle_seconds: u64,
     /// Nothing is to be started now: the search is suspended, over, or being deleted.
     pub hold: bool,
+    /// Since when its first run could have begun.
+    pub since: Timestamp,
     /// What is known.
     pub record: &'a TrialRecord,
     /// The run of the current attempt.
@@ -259,6 +264,19 @@ fn settled(input: &TrialInput<'_>, plan: &mut TrialPlan, since: Timestamp, secon
     false
 }
 
+/// Since when a run waits that waits since `since`: runs before it of which nothing ran have waited for the same.
+fn waits_since(input: &TrialInput<'_>, since: Timestamp) -> Timestamp {
+    let ended = |attempt: &&Attempt| attempt.ended.is_some();
+    let attempts = &input.record.attempts;
+    let last = attempts.iter().rfind(ended);
+    if last.is_none_or(|last| last.started.is_some()) {
+        return since;
+    }
+    let ran = attempts.iter().rfind(|attempt| attempt.started.is_some());
+    let free = ran.and_then(|ran| ran.ended).max(Some(input.since));
+    free.map_or(since, |free| free.min(since))
+}
+
 fn queued(
     input: &TrialInput<'_>,
     plan: &mut TrialPlan,
@@ -268,7 +286,7 @@ fn queued(
 ) {
     let deadline = input
         .queue_deadline_seconds
-        .map(|s| (s, since.plus_seconds(s)));
+        .map(|s| (s, waits_since(input, since).plus_seconds(s)));
     if let Some((seconds, at)) = deadline
         && input.now >= at
     {
@@ -337,7 +355,7 @@ fn running(
 
 fn end(input: &TrialInput<'_>, plan: &mut TrialPlan, run: &EndedRun) {
     let record = &mut plan.record;
-    record.start.get_or_insert(run.started);
+    record.start = record.start.or(run.began());
     if let Some(attempt) = record.attempt() {
         attempt.pod = run.pod.clone().or(attempt.pod.take());
     }
@@ -361,6 +379,7 @@ fn end(input: &TrialInput<'_>, plan: &mut TrialPlan, run: &EndedRun) {
 fn again(input: &TrialInput<'_>, plan: &mut TrialPlan, reason: Reason, why: &str, run: &EndedRun) {
     let record = &mut plan.record;
     if let Some(attempt) = record.attempts.last_mut() {
+        attempt.started = run.began();
         attempt.reason = Some(reason);
         attempt.ended = Some(run.ended);
     }

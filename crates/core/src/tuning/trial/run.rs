@@ -19,6 +19,8 @@ pub enum Exit {
     CannotStart(String),
     /// The machine, not the container, was the cause; how.
     Infrastructure(String),
+    /// It waited until its time was over, and nothing of it ran; for what.
+    NeverStarted(String),
 }
 
 /// The run of a trial's container as seen in the world.
@@ -77,6 +79,13 @@ pub struct EndedRun {
 }
 
 impl EndedRun {
+    /// When it began, if anything of it ran.
+    #[must_use]
+    pub fn began(&self) -> Option<Timestamp> {
+        let began = !matches!(self.exit, Exit::NeverStarted(_));
+        began.then_some(self.started)
+    }
+
     /// A run that left nothing but its end: no message, no log, no pod.
     #[must_use]
     pub fn without_a_trace(exit: Exit, started: Timestamp, ended: Timestamp) -> Self {
@@ -101,7 +110,9 @@ impl std::fmt::Display for Exit {
                 formatter.write_str("it ran longer than it may and was ended")
             }
             Self::OutOfMemory => formatter.write_str("it used more memory than it may"),
-            Self::CannotStart(why) | Self::Infrastructure(why) => formatter.write_str(why),
+            Self::CannotStart(why) | Self::Infrastructure(why) | Self::NeverStarted(why) => {
+                formatter.write_str(why)
+            }
         }
     }
 }
