@@ -196,20 +196,15 @@ fn build(
     let cache = Parts::in_directory(&cache_directory()?.join(format!(
         "kubernetes-{KUBERNETES}-etcd-{ETCD}-containerd-{CONTAINERD}-cni-{CNI}-helm-{HELM}-kubeconform-{KUBECONFORM}"
     )));
-    at(&cache.directory, fs::create_dir_all(&cache.directory))?;
-    let lock_path = cache.directory.join("lock");
-    let lock = at(&lock_path, File::create(&lock_path))?;
-    at(&lock_path, lock.lock())?;
-    let mut programs = Vec::new();
-    for step in STEPS.iter().filter(|step| is_needed(step)) {
-        if !cache.has_all(step) {
-            say(&format!("building {}", step.name));
-            cache.make(step)?;
-        }
-        let of_step = step.programs.iter();
-        programs.extend(of_step.map(|name| (name.to_string(), cache.program(name))));
+    let needed: Vec<&Step> = STEPS.iter().filter(|step| is_needed(step)).collect();
+    // Whoever lacks nothing does not wait for somebody who builds other parts.
+    if !needed.iter().all(|step| cache.has_all(step)) {
+        cache.make_missing(&needed, say)?;
     }
-    Ok(programs)
+    let programs = needed.iter().flat_map(|step| step.programs);
+    Ok(programs
+        .map(|name| ((*name).to_string(), cache.program(name)))
+        .collect())
 }
 
 impl Parts {
@@ -232,6 +227,21 @@ impl Parts {
             at(&link, symlink(path, &link))?;
         }
         Ok(Self::in_directory(directory))
+    }
+
+    /// One after the other, of all who build at the same time.
+    fn make_missing(&self, steps: &[&Step], say: &mut dyn FnMut(&str)) -> Result<(), TestbedError> {
+        at(&self.directory, fs::create_dir_all(&self.directory))?;
+        let lock_path = self.directory.join("lock");
+        let lock = at(&lock_path, File::create(&lock_path))?;
+        at(&lock_path, lock.lock())?;
+        for step in steps {
+            if !self.has_all(step) {
+                say(&format!("building {}", step.name));
+                self.make(step)?;
+            }
+        }
+        Ok(())
     }
 
     fn make(&self, step: &Step) -> Result<(), TestbedError> {

@@ -3,12 +3,14 @@
 use crate::{eventually, may_run, processes_below};
 use podium_testbed::extent::Extent;
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::channel;
+use std::time::Duration;
 
 /// The user `nobody`.
 const NOBODY: u32 = 65534;
@@ -253,6 +255,21 @@ fn an_api_server_of_other_programs_needs_no_root() {
         error.contains("assets/etcd, since KUBEBUILDER_ASSETS is set"),
         "{error}"
     );
+}
+
+#[test]
+fn whoever_lacks_nothing_does_not_wait_for_somebody_who_builds() {
+    if !may_run() {
+        return;
+    }
+    let parts = built();
+    let lock = File::create(parts[0].1.with_file_name("lock")).unwrap();
+    // If this fails, somebody else does what is wanted here.
+    let _ = lock.try_lock();
+    let (done, is_done) = channel();
+    std::thread::spawn(move || done.send(built()));
+    let again = is_done.recv_timeout(Duration::from_secs(30));
+    assert_eq!(again, Ok(parts), "it waits for the lock");
 }
 
 /// Ends a process that the test did not start itself.
