@@ -44,6 +44,14 @@ impl<K: Lookup<DynamicType = ()>> Queue<K> {
         let _ = self.woken.send(object);
     }
 
+    /// All of these are.
+    pub(super) fn wake_all(&self, objects: Vec<Arc<K>>) {
+        for object in objects {
+            let found = ObjectRef::from_obj(object.as_ref());
+            self.wake(&found.namespace.unwrap_or_default(), &found.name);
+        }
+    }
+
     /// Its reconcile begins, or it is gone.
     pub(super) fn taken(&self, object: &ObjectRef<K>) {
         if self.waiting().remove(object) {

@@ -121,9 +121,8 @@ pub(super) fn watch(
                 wake.job_of(trial);
             } else if matches!(event, Event::InitDone) {
                 // Trials that went away unseen are missed by their searches.
-                for job in stores.tuning_jobs.store().state() {
-                    wake.tuning_job(job.namespace(), &job.name_any());
-                }
+                let all = stores.tuning_jobs.store().state();
+                wake.tuning_jobs.wake_all(all);
             }
         }
     };
@@ -271,9 +270,7 @@ fn wake_trials<K: ResourceExt>(event: &Event<K>, stores: &Stores, wake: &Wake) {
     if let Some(part) = touched(event) {
         wake.trial_of(part);
     } else if matches!(event, Event::InitDone) {
-        for trial in stores.trials.store().state() {
-            wake.trial(trial.namespace(), &trial.name_any());
-        }
+        wake.trials.wake_all(stores.trials.store().state());
     }
 }
 
@@ -289,9 +286,7 @@ fn wake_held_trials(job: &TuningJob, stores: &Stores, wake: &Wake) {
     let name = job.name_any();
     let of_job = |trial: &Trial| trial.labels().get(TUNING_JOB_LABEL) == Some(&name);
     let namespace = job.namespace().unwrap_or_default();
-    for trial in stores.trials.list(&namespace, of_job) {
-        wake.trial(trial.namespace(), &trial.name_any());
-    }
+    wake.trials.wake_all(stores.trials.list(&namespace, of_job));
 }
 
 #[cfg(test)]

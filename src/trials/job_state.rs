@@ -69,17 +69,19 @@ pub fn run_of(known: Known<'_>) -> Run {
 /// Whether the objects lack what only a look at the API server can tell: how the last pod of an ended Job ended.
 #[must_use]
 pub fn lacks_the_end(job: &Job, pods: &[Pod]) -> bool {
+    let told = |count: fn(&JobStatus) -> Option<i32>| {
+        let count = status(job).and_then(count).unwrap_or(1);
+        usize::try_from(count).unwrap_or(0).max(1)
+    };
     if condition(job, "Complete").is_some() {
-        let succeeded = status(job).and_then(|status| status.succeeded);
         let seen = pods.iter().filter(|pod| has_succeeded(pod)).count();
-        return seen < usize::try_from(succeeded.unwrap_or(1)).unwrap_or(0).max(1);
+        return seen < told(|status| status.succeeded);
     }
     if condition(job, "Failed").is_none() {
         return false;
     }
-    let failed = status(job).and_then(|status| status.failed).unwrap_or(1);
     let seen = pods.iter().filter(|pod| is_terminal(pod)).count();
-    pods.len() > seen || seen < usize::try_from(failed).unwrap_or(0).max(1)
+    pods.len() > seen || seen < told(|status| status.failed)
 }
 
 /// A Job that is deleted leaves its pods for a while; a result among them still counts, unless it is that of a part of the run.
@@ -139,9 +141,11 @@ fn failed(known: &Known<'_>, reason: &str, message: &str) -> Run {
         };
     }
     // A pod that fails by itself stays; one that is gone was taken away.
-    let decides = pod.filter(|pod| match disrupted_pod(reason, message) {
-        Some(message) => message.contains(&pod.name_any()),
-        None => !known.last_pod.is_some_and(|last| last.replaced(pod)),
+    let decides = pod.filter(|pod| {
+        if names_a_disrupted_pod(reason, message) {
+            return message.contains(&pod.name_any());
+        }
+        !known.last_pod.is_some_and(|last| last.replaced(pod))
     });
     match decides {
         Some(pod) => Run::Ended(ended(pod, exit_of(pod), known.now)),
@@ -149,10 +153,9 @@ fn failed(known: &Known<'_>, reason: &str, message: &str) -> Run {
     }
 }
 
-/// The words, with the name of the pod, of a policy that let the Job fail since a disruption ended its pod.
-fn disrupted_pod<'a>(reason: &str, message: &'a str) -> Option<&'a str> {
-    let is_disruption = reason == "PodFailurePolicy" && message.contains("DisruptionTarget");
-    is_disruption.then_some(message)
+/// Whether these are the words of a policy that let the Job fail since a disruption ended a pod, which they name.
+fn names_a_disrupted_pod(reason: &str, message: &str) -> bool {
+    reason == "PodFailurePolicy" && message.contains("DisruptionTarget")
 }
 
 fn lost(why: &str, now: Timestamp) -> Run {

@@ -82,8 +82,8 @@ fn made(mut pod: Pod, name: &str, time: &str) -> Pod {
 
 /// The pod with its deletion asked for at that time, and half a minute to end.
 fn deleted(mut pod: Pod, time: &str) -> Pod {
-    let at = from_time(&serde_json::from_value(json!(time)).unwrap()).plus_seconds(30);
-    pod.metadata.deletion_timestamp = Some(podium_api::convert::to_time(at));
+    let ends = at(time).plus_seconds(30);
+    pod.metadata.deletion_timestamp = Some(podium_api::convert::to_time(ends));
     pod.metadata.deletion_grace_period_seconds = Some(30);
     pod
 }

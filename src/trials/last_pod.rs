@@ -39,13 +39,14 @@ impl LastPod {
         let same = before.filter(|before| before.id.as_ref() == Some(&id));
         let known = same.filter(|same| same.has_ended).map(|same| same.until);
         let ended = is_terminal(pod).then(|| finished(pod).or(known)).flatten();
-        let failure = failure_so_far(pod, now).or_else(|| same?.failure.clone());
-        let is_by_something_else = is_disrupted(pod) || (is_terminal(pod) && !is_deleted(pod));
+        // A disruption, a deadline or a node that ends a pod ends what its container could have failed with.
+        let is_ended_by_another = is_disrupted(pod) || (is_terminal(pod) && !is_deleted(pod));
+        let failure = || failure_so_far(pod, now).or_else(|| same?.failure.clone());
         Some(Self {
             id: Some(id),
             until: ended.map_or(now, |ended| ended.min(now)),
             has_ended: is_terminal(pod),
-            failure: failure.filter(|_| !is_by_something_else),
+            failure: (!is_ended_by_another).then(failure).flatten(),
         })
     }
 

@@ -2,9 +2,9 @@
 
 use super::log_tail::last_lines;
 use super::pod_state::{
-    DISRUPTED, began, container_status, created, deletion_asked, ended_at, has_failed, has_message,
-    has_restarted, is_deleted, is_disrupted, is_terminal, last_initial_end, newest, pod_condition,
-    start_of, started, status, terminated, terminated_of, waiting_container,
+    DISRUPTED, began, container_status, containers, created, deletion_asked, ended_at, has_failed,
+    has_message, has_restarted, is_deleted, last_initial_end, newest, pod_condition, start_of,
+    started, status, terminated, terminated_of, waiting_container,
 };
 use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod};
 use kube::ResourceExt;
@@ -90,9 +90,6 @@ fn kept_bytes(pod: &Pod) -> usize {
 /// What a container that may start again failed with, in a pod that goes on or that its Job deleted, which a Job does to a pod that
 /// failed too often. `None` where nothing of it failed by itself.
 pub(super) fn failed_before_its_deletion(pod: &Pod, now: Timestamp) -> Option<EndedRun> {
-    if is_disrupted(pod) || (is_terminal(pod) && !is_deleted(pod)) {
-        return None;
-    }
     let failed = |status: &'_ ContainerStatus| {
         // What ended and began again has not ended by the deletion of its pod.
         let last = status.last_state.clone().and_then(|last| last.terminated);
@@ -211,9 +208,7 @@ fn exit_at_the_deadline(pod: &Pod) -> Exit {
 }
 
 fn any_began(pod: &Pod) -> bool {
-    let initial = status(pod).init_container_statuses.iter().flatten();
-    let mut all = initial.chain(status(pod).container_statuses.iter().flatten());
-    all.any(|status| start_of(status).is_some())
+    containers(status(pod)).any(|status| start_of(status).is_some())
 }
 
 fn exit_of_container(end: &ContainerStateTerminated) -> Exit {

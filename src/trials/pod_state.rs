@@ -30,8 +30,9 @@ pub(super) fn active(pod: &Pod) -> Run {
         };
     }
     let (reason, why) = waits.unwrap_or((Reason::Starting, "its pod is being started".to_string()));
+    let made = created(pod);
     Run::Queued {
-        since: created(pod).max(last_initial_end(pod).unwrap_or(created(pod))),
+        since: last_initial_end(pod).map_or(made, |end| end.max(made)),
         reason,
         why,
     }
@@ -54,10 +55,15 @@ fn node(pod: &Pod) -> Option<&str> {
     pod.spec.as_ref()?.node_name.as_deref()
 }
 
-pub(super) fn waiting_container(status: &PodStatus) -> Option<(Reason, String)> {
+/// Init containers first.
+pub(super) fn containers(status: &PodStatus) -> impl Iterator<Item = &ContainerStatus> {
     let initial = status.init_container_statuses.iter().flatten();
-    let all = initial.chain(status.container_statuses.iter().flatten());
-    all.filter_map(|container| container.state.as_ref()?.waiting.as_ref())
+    initial.chain(status.container_statuses.iter().flatten())
+}
+
+pub(super) fn waiting_container(status: &PodStatus) -> Option<(Reason, String)> {
+    containers(status)
+        .filter_map(|container| container.state.as_ref()?.waiting.as_ref())
         .find_map(|waiting| {
             let word = waiting.reason.as_deref()?;
             let reason = match word {

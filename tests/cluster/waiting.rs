@@ -10,7 +10,7 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::EvictParams;
 use podium_api::TuningJob;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// The first trial of `search` and the search itself say what is waited for; returns the trial's words.
 async fn until_waiting(bed: &Bed, search: &str, because: &str) -> String {
@@ -42,13 +42,19 @@ async fn healed(bed: &Bed, search: &str) {
     assert_eq!((counts.failed, counts.retried), (0, 0));
 }
 
+/// A search of one trial whose image is nowhere.
+fn without_an_image(name: &str) -> Value {
+    let mut image = search(name, 1, 1, REPORT);
+    // Nothing listens there, so that no network is needed to fail.
+    container_of(&mut image)["image"] = json!("127.0.0.1:1/nothing:1");
+    image
+}
+
 #[test]
 fn an_image_that_cannot_be_pulled_is_named_and_ends_at_the_queue_deadline() {
     on_bed("image", async |bed| {
         let operator = bed.operator("a").await;
-        let mut image = search("image", 1, 1, REPORT);
-        // Nothing listens there, so that no network is needed to fail.
-        container_of(&mut image)["image"] = json!("127.0.0.1:1/nothing:1");
+        let mut image = without_an_image("image");
         image["spec"]["trial"]["queueDeadlineSeconds"] = json!(20);
         bed.apply(&image);
         let why = until_waiting(&bed, "image", "ImagePullFailed").await;
@@ -86,8 +92,7 @@ fn an_image_that_cannot_be_pulled_is_named_and_ends_at_the_queue_deadline() {
 fn pods_whose_time_is_over_before_their_image_came_wait_together() {
     on_bed("together", async |bed| {
         let _operator = bed.operator("a").await;
-        let mut image = search("together", 1, 1, REPORT);
-        container_of(&mut image)["image"] = json!("127.0.0.1:1/nothing:1");
+        let mut image = without_an_image("together");
         image["spec"]["trial"]["activeDeadlineSeconds"] = json!(4);
         image["spec"]["trial"]["queueDeadlineSeconds"] = json!(15);
         bed.apply(&image);

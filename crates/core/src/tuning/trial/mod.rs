@@ -273,8 +273,9 @@ fn waits_since(input: &TrialInput<'_>, since: Timestamp) -> Timestamp {
         return since;
     }
     let ran = attempts.iter().rfind(|attempt| attempt.started.is_some());
-    let free = ran.and_then(|ran| ran.ended).max(Some(input.since));
-    free.map_or(since, |free| free.min(since))
+    let ran = ran.and_then(|ran| ran.ended);
+    ran.map_or(input.since, |ended| ended.max(input.since))
+        .min(since)
 }
 
 fn queued(
