@@ -324,7 +324,8 @@ impl Cluster {
         }
         for component in Component::ALL.iter().rev() {
             // Nothing that they would save is kept.
-            self.processes.kill(component.name())?;
+            let program = self.parts.program(component.name()).display().to_string();
+            self.processes.kill_surely(component.name(), &[&program])?;
         }
         Ok(())
     }

@@ -132,7 +132,8 @@ impl Node {
     /// # Errors
     /// The list of processes cannot be written.
     pub fn stop(&self, processes: &Processes) -> Result<(), TestbedError> {
-        processes.kill("kubelet")?;
+        let program = |name| self.parts.program(name).display().to_string();
+        processes.kill_surely("kubelet", &[&program("kubelet")])?;
         if processes
             .get("containerd")
             .is_some_and(|containerd| !containerd.is_alive())
@@ -141,7 +142,8 @@ impl Node {
             let _ = self.run_containerd(processes);
         }
         self.end_tasks();
-        processes.kill("containerd")?;
+        // Its path alone would fit the shims too, which it ends itself where it can.
+        processes.kill_surely("containerd", &[&program("containerd"), "--config"])?;
         self.control_group().remove();
         // A shim that was not told to end waits for a containerd forever; a forwarder holds the network namespace of its pod.
         kill_by_command_line(&["-address", &self.socket().display().to_string()]);

@@ -109,6 +109,17 @@ impl Processes {
         self.end_by(name, Process::kill)
     }
 
+    /// Kills the process of that name, also one whose starter was killed before it could remember it: what has `words` one after the
+    /// other in its command line. They name the test bed's directory, so that it is no stranger.
+    ///
+    /// # Errors
+    /// The list cannot be written.
+    pub(crate) fn kill_surely(&self, name: &str, words: &[&str]) -> Result<(), TestbedError> {
+        self.kill(name)?;
+        kill_by_command_line(words);
+        Ok(())
+    }
+
     fn end_by(&self, name: &str, end: fn(&Process)) -> Result<(), TestbedError> {
         let Some(process) = self.get(name) else {
             return Ok(());

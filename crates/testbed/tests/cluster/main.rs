@@ -194,6 +194,8 @@ fn pods_run_and_nothing_is_left_behind() {
     let bridge = format!("podium{}", ports["kubelet"]);
     assert!(!traces(&directory, &bridge).is_empty());
     drop(cluster);
+    // Also what a killed starter had not noted is ended.
+    fs::remove_file(directory.join("processes.json")).unwrap();
     Cluster::clean_up(&directory).unwrap();
     step("ended");
     std::mem::forget(guard);
