@@ -75,7 +75,8 @@ fn wait_for(cluster: &Cluster, name: &str) {
 }
 
 fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
-    let patience = Instant::now() + Duration::from_secs(30);
+    // Another test may build parts of Kubernetes beside it.
+    let patience = Instant::now() + Duration::from_secs(180);
     loop {
         if let Some(answer) = ask() {
             return answer;
