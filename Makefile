@@ -1,4 +1,4 @@
-.PHONY: help test lint crds chart image bench testbed testbed-down testbed-test
+.PHONY: help test check-champion lint crds chart image bench testbed testbed-down testbed-test
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -12,6 +12,9 @@ lint: ## Format, clippy with warnings denied, docs
 	@# Those that run by their names only are not among all targets.
 	cargo clippy --locked --test '*' -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+
+check-champion: ## Explore the champion's state machine further than the tests do; takes some minutes
+	cargo run --release --locked -p podium-core --example champion -- check 3 1
 
 crds: ## Write crds/ and the chart's copy anew from the types
 	UPDATE_CRDS=1 cargo test -q -p podium-api --test crds generated_files

@@ -3,9 +3,12 @@
 use k8s_openapi::api::core::v1::{ObjectReference, PodTemplateSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::Resource;
+use podium_api::convert::World;
+use podium_api::evaluation::EvidenceStatus;
 use podium_api::{EvaluationSpec, ModelRegistrySpec, TuningJobSpec};
 use podium_core::champion::RegistryView;
-use podium_core::comparison::Comparison;
+use podium_core::champion::ledger::Register;
+use podium_core::comparison::Statistics;
 use podium_core::problem::SpecProblem;
 use podium_core::time::Timestamp;
 use podium_core::tuning::trial::Run;
@@ -86,8 +89,8 @@ pub trait Cluster: Send + Sync {
 
 /// What became of an attempt to move an alias.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Moved {
-    /// It points at the new version now.
+pub enum AliasUpdate {
+    /// It points where it was asked to.
     Done,
     /// It did not point where it was expected to and was left alone.
     Contended {
@@ -121,14 +124,14 @@ pub trait ModelRegistry: Send + Sync {
         &self,
         version: NewVersion<'_>,
     ) -> impl Future<Output = Result<String, PortError>> + Send;
-    /// Points an alias at a version if it points at `from` (or at nothing for `None`), or already at `to`.
+    /// Points an alias at a version if it points at `from` (or at nothing for `None`), or already at `to`; `None` removes it.
     fn move_alias(
         &self,
         model: &str,
         alias: &str,
         from: Option<&str>,
-        to: &str,
-    ) -> impl Future<Output = Result<Moved, PortError>> + Send;
+        to: Option<&str>,
+    ) -> impl Future<Output = Result<AliasUpdate, PortError>> + Send;
     /// Adds tags to a version; a tag that exists is replaced.
     fn tag(
         &self,
@@ -136,11 +139,34 @@ pub trait ModelRegistry: Send + Sync {
         version: &str,
         tags: BTreeMap<String, String>,
     ) -> impl Future<Output = Result<(), PortError>> + Send;
+    /// All write-once registers of a model's ledger, by key.
+    fn registers(
+        &self,
+        model: &str,
+    ) -> impl Future<Output = Result<BTreeMap<String, String>, PortError>> + Send;
+    /// Writes a register of a model's ledger unless it was written before. The text is shorter than
+    /// [`REGISTER_BYTES`](podium_core::champion::ledger::REGISTER_BYTES).
+    fn write_register(
+        &self,
+        model: &str,
+        register: &Register,
+    ) -> impl Future<Output = Result<RegisterWrite, PortError>> + Send;
+    /// What tells this registry from others, however it is addressed.
+    fn identity(&self) -> String;
+}
+
+/// What became of an attempt to write a register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RegisterWrite {
+    /// It holds this text, by this write or by an earlier one.
+    Holds,
+    /// It holds another text, which stays.
+    Taken,
 }
 
 /// Where predictions and models lie.
 pub trait ObjectStore: Send + Sync {
-    /// `sha256:…` of what the URI names; `None` when it does not exist.
+    /// SHA-256 of the file that the URI names, in hexadecimal; `None` when it does not exist.
     fn digest(&self, uri: &str) -> impl Future<Output = Result<Option<String>, PortError>> + Send;
 }
 
@@ -215,19 +241,33 @@ pub trait TrialRunner: Send + Sync {
         &self,
         request: &RunRequest<'_>,
     ) -> impl Future<Output = Result<Started, PortError>> + Send;
+    /// Digest of what a run depends on, as far as it can be seen from here: its template, and the files that it names.
+    fn inputs(
+        &self,
+        request: &RunRequest<'_>,
+    ) -> impl Future<Output = Result<String, PortError>> + Send;
     /// Ends an attempt that runs; one that does not is left alone.
     fn stop(&self, run: RunId<'_>) -> impl Future<Output = Result<(), PortError>> + Send;
 }
 
 /// How far a comparison is.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Compared {
+pub enum EvaluationProgress {
     /// It goes on somewhere else.
     Pending,
     /// It is finished.
-    Finished(Box<Comparison>),
+    Finished(Box<EvaluationResult>),
     /// The evidence cannot be used; why.
     Refused(String),
+}
+
+/// What was read, and what it says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EvaluationResult {
+    /// What was read.
+    pub evidence: EvidenceStatus,
+    /// What the rows say.
+    pub statistics: Statistics,
 }
 
 /// Compares two versions on their predictions: a Job in a cluster, in process on this machine.
@@ -237,7 +277,7 @@ pub trait Evaluator: Send + Sync {
         &self,
         name: &str,
         spec: &EvaluationSpec,
-    ) -> impl Future<Output = Result<Compared, PortError>> + Send;
+    ) -> impl Future<Output = Result<EvaluationProgress, PortError>> + Send;
 }
 
 /// Something that happened, for people who look at an object.
@@ -305,6 +345,10 @@ pub trait Ports: Send + Sync {
     fn evaluator(&self) -> &Self::Evaluator;
     /// What happened, for people.
     fn events(&self) -> &Self::Events;
+    /// Which world this is, for what only one of them carries out.
+    fn world(&self) -> World;
+    /// Where the owner of an alias in that registry lives: `CLUSTER/NAMESPACE`.
+    fn location(&self, registry: &ModelRegistrySpec) -> String;
     /// What of a search this world cannot carry out; said before anything of it runs.
     fn unsupported(&self, spec: &TuningJobSpec) -> Vec<SpecProblem>;
     /// The time.

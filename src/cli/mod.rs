@@ -1,6 +1,8 @@
 //! The commands of `podium`: they read arguments, call the rooms that do the work, and print.
 
 mod bench_search;
+mod champion;
+mod consent;
 mod evaluate;
 mod get;
 mod intervals;
@@ -20,7 +22,7 @@ use std::process::ExitCode;
 
 /// The command could not do what it was asked.
 pub(crate) const FAILED: u8 = 1;
-/// With `--require-promotion`: a champion was held.
+/// With `--require-promotion` or `--require-superior`: a champion was held.
 pub(crate) const HELD: u8 = 3;
 
 /// Tunes, compares and promotes models: a Kubernetes operator that also runs without a cluster.
@@ -34,10 +36,12 @@ pub(crate) const HELD: u8 = 3;
 Examples:
   podium run examples/fraud                      tune, compare and promote on this machine
   podium get trials -d examples/fraud -o wide    what was tried
+  podium approve fraud --as alice -d examples/fraud
+  podium rollback fraud --reason alerts -d examples/fraud
   podium evaluate --champion old.parquet --challenger new.parquet --id id --label y
   podium crds | kubectl apply --server-side -f -
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 a champion was held (with --require-promotion)."
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 a champion was held (with --require-promotion or --require-superior)."
 )]
 pub struct Cli {
     #[command(subcommand)]
@@ -49,9 +53,14 @@ enum Command {
     Run(run::Arguments),
     Operator(operator::Arguments),
     Get(get::Arguments),
+    Approve(consent::Approve),
+    Reject(consent::Reject),
+    History(champion::History),
+    Rollback(champion::Rollback),
     Train(train::Arguments),
     Score(score::Arguments),
-    Evaluate(evaluate::Arguments),
+    // Boxed, since it has many more arguments than the others.
+    Evaluate(Box<evaluate::Arguments>),
     /// Make data to try things on.
     #[command(subcommand)]
     Simulate(simulate::Simulate),
@@ -85,9 +94,13 @@ impl Cli {
             Command::Run(arguments) => run::run(&arguments),
             Command::Operator(arguments) => operator::operator(arguments),
             Command::Get(arguments) => get::get(&arguments),
+            Command::Approve(arguments) => consent::approve(&arguments),
+            Command::Reject(arguments) => consent::reject(&arguments),
+            Command::History(arguments) => champion::history(&arguments),
+            Command::Rollback(arguments) => champion::rollback(&arguments),
             Command::Train(arguments) => train::train(arguments),
             Command::Score(arguments) => score::score(&arguments),
-            Command::Evaluate(arguments) => evaluate::evaluate(arguments),
+            Command::Evaluate(arguments) => evaluate::evaluate(*arguments),
             Command::Simulate(simulate) => simulate::simulate(&simulate),
             Command::Crds => print_crds(),
             Command::Bench(Bench::Search) => {

@@ -2,6 +2,7 @@
 
 use super::progress::{Progress, Snapshot, condition};
 use super::{FAILED, Failure, HELD, intervals, summary};
+use crate::engine::evaluation::judged;
 use crate::local::session::{Pass, Session};
 use crate::ports::{Clock, Ports};
 use crate::signals::asked_to_end;
@@ -10,6 +11,7 @@ use crate::trials::supervisor;
 use clap::Args;
 use kube::ResourceExt;
 use podium_api::{ChampionPolicy, Evaluation, TuningJob};
+use podium_core::champion::words::version;
 use podium_core::comparison::Comparison;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -167,6 +169,10 @@ fn conclude_policy(policy: &ChampionPolicy, snapshot: &Snapshot) -> Conclusion {
         .champion
         .as_ref()
         .map(|champion| champion.version.clone());
+    let ready = condition(&status.conditions, "Ready");
+    let state = ready
+        .map(|ready| ready.message.as_str())
+        .unwrap_or_default();
     let last = status.last_evaluation.as_ref();
     let evaluation = last.and_then(|last| {
         snapshot
@@ -174,24 +180,24 @@ fn conclude_policy(policy: &ChampionPolicy, snapshot: &Snapshot) -> Conclusion {
             .iter()
             .find(|e| e.name_any() == last.name)
     });
-    if let Some(comparison) = evaluation.and_then(comparison_of) {
-        print!("{}", intervals::draw(&comparison));
-        for warning in &comparison.warnings {
-            println!("warning: {}", summary::warning(warning));
+    let wanted = evaluation.map(|evaluation| evaluation.spec.challenger.version.clone());
+    // A sentence about a comparison of the past is not what holds now, such as after somebody moved the alias back.
+    let holds = |sentence: &str| sentence == state || (champion.is_some() && champion == wanted);
+    let concluded = last.filter(|last| holds(&last.sentence));
+    if let Some(last) = concluded {
+        if let Some(comparison) = evaluation.and_then(comparison_of) {
+            print!("{}", intervals::draw(&comparison));
+            for warning in &comparison.warnings {
+                println!("warning: {}", summary::warning(warning));
+            }
         }
-    }
-    let ready = condition(&status.conditions, "Ready");
-    let state = ready
-        .map(|ready| ready.message.as_str())
-        .unwrap_or_default();
-    match last {
-        Some(last) => println!("{}", last.sentence),
-        None => println!("{name}: {state}"),
+        println!("{}", last.sentence);
+    } else {
+        println!("{name}: {state}");
     }
     if let Some(champion) = &champion {
-        println!("champion of {}: v{champion}", policy.spec.model);
+        println!("champion of {}: {}", policy.spec.model, version(champion));
     }
-    let wanted = evaluation.map(|evaluation| evaluation.spec.challenger.version.clone());
     let without_evidence =
         condition(&status.conditions, "EvidenceComplete").is_some_and(|evidence| {
             ["EvidenceMissing", "EvaluationFailed"].contains(&evidence.reason.as_str())
@@ -199,7 +205,7 @@ fn conclude_policy(policy: &ChampionPolicy, snapshot: &Snapshot) -> Conclusion {
     let failed = without_evidence || ready.is_none_or(|ready| ready.status == "False");
     match (failed, champion, wanted) {
         (true, _, _) => {
-            if last.is_some() {
+            if concluded.is_some() {
                 println!("{name}: {state}");
             }
             Conclusion::Failed
@@ -211,5 +217,7 @@ fn conclude_policy(policy: &ChampionPolicy, snapshot: &Snapshot) -> Conclusion {
 }
 
 fn comparison_of(evaluation: &Evaluation) -> Option<Comparison> {
-    serde_json::from_value(evaluation.status.as_ref()?.comparison.clone()?).ok()
+    let status = evaluation.status.as_ref()?;
+    let statistics = serde_json::from_value(status.statistics.clone()?).ok()?;
+    judged(&evaluation.spec, status, &statistics).map(|judged| judged.comparison)
 }

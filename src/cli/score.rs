@@ -7,7 +7,8 @@ use std::process::ExitCode;
 
 /// Score the rows of a file with a trained model.
 ///
-/// The output holds the column `score`, the columns of the data that are no features of the model, and those of --keep.
+/// The output holds the column `score`, the columns of the data that are no features of the model, and those of --keep. Its metadata say
+/// which model and which data it was made from, and `podium evaluate` and the operator check that.
 ///
 /// Example:
 ///   podium score --model models/7 --data holdout.parquet --out predictions.parquet
@@ -17,6 +18,9 @@ pub(super) struct Arguments {
     /// The model's file, or the directory that holds its `model.parquet`; a path or a file:// URI.
     #[arg(long)]
     model: String,
+    /// The version of the model, which is written into the metadata of the output.
+    #[arg(long, env = "MODEL_VERSION", value_name = "VERSION")]
+    model_version: Option<String>,
     /// Rows to score, Parquet or CSV.
     #[arg(long)]
     data: String,
@@ -31,8 +35,11 @@ pub(super) struct Arguments {
 pub(super) fn score(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let path = |uri: &str| path_of_uri(uri);
     let out = path(&arguments.out)?;
+    // A variable that is set to nothing names no version.
+    let version = arguments.model_version.as_deref();
     let rows = score::score(
         &path(&arguments.model)?,
+        version.filter(|version| !version.is_empty()),
         &path(&arguments.data)?,
         &arguments.keep,
         &out,

@@ -17,8 +17,8 @@ pub(super) fn metrics(comparison: &Comparison) -> String {
         };
         table.add_row(vec![
             metric.title().to_string(),
-            value(&comparison.champion),
-            value(&comparison.challenger),
+            value(&comparison.statistics.champion),
+            value(&comparison.statistics.challenger),
         ]);
     }
     format!("{table}\n\n")
@@ -59,9 +59,12 @@ pub(super) fn warning(warning: &Warning) -> String {
             "CrossCheckDisagreement: DeLong's standard error of ROC AUC is {delong:.5} and the bootstrap's {bootstrap:.5}"
         ),
         Warning::NearBoundary { metric, slice } => format!(
-            "NearBoundary: the p-value of {} is too near its boundary to be told apart with 50,000 resamples",
+            "NearBoundary: {} lies so near its boundary that other resamples might have decided otherwise",
             scope(metric, slice)
         ),
+        Warning::IdenticalScores => {
+            "IdenticalScores: both models score every row alike, so that nothing could be found".to_string()
+        }
         Warning::WeakMethod => {
             "WeakMethod: separate intervals find almost no true improvement; use the paired bootstrap".to_string()
         }

@@ -6,12 +6,15 @@ use crate::adapters::kubernetes::events::KubernetesEvents;
 use crate::adapters::kubernetes::stores::Stores;
 use crate::engine::{Conduct, Engine};
 use crate::ports::{
-    Compared, Evaluator, ModelRegistry, Moved, NewVersion, ObjectStore, PortError, Ports,
+    AliasUpdate, EvaluationProgress, Evaluator, ModelRegistry, NewVersion, ObjectStore, PortError,
+    Ports, RegisterWrite,
 };
 use crate::trials::job::JobRunner;
 use kube::Client;
+use podium_api::convert::World;
 use podium_api::{EvaluationSpec, ModelRegistrySpec, TuningJobSpec};
 use podium_core::champion::RegistryView;
+use podium_core::champion::ledger::Register;
 use podium_core::problem::SpecProblem;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
@@ -84,13 +87,25 @@ impl ModelRegistry for OutOfReach {
         _: &str,
         _: &str,
         _: Option<&str>,
-        _: &str,
-    ) -> Result<Moved, PortError> {
+        _: Option<&str>,
+    ) -> Result<AliasUpdate, PortError> {
         out_of_reach()
     }
 
     async fn tag(&self, _: &str, _: &str, _: BTreeMap<String, String>) -> Result<(), PortError> {
         out_of_reach()
+    }
+
+    async fn registers(&self, _: &str) -> Result<BTreeMap<String, String>, PortError> {
+        out_of_reach()
+    }
+
+    async fn write_register(&self, _: &str, _: &Register) -> Result<RegisterWrite, PortError> {
+        out_of_reach()
+    }
+
+    fn identity(&self) -> String {
+        String::new()
     }
 }
 
@@ -101,7 +116,7 @@ impl ObjectStore for OutOfReach {
 }
 
 impl Evaluator for OutOfReach {
-    async fn evaluate(&self, _: &str, _: &EvaluationSpec) -> Result<Compared, PortError> {
+    async fn evaluate(&self, _: &str, _: &EvaluationSpec) -> Result<EvaluationProgress, PortError> {
         out_of_reach()
     }
 }
@@ -137,6 +152,14 @@ impl Ports for ClusterPorts {
 
     fn events(&self) -> &KubernetesEvents {
         &self.events
+    }
+
+    fn world(&self) -> World {
+        World::Cluster
+    }
+
+    fn location(&self, _: &ModelRegistrySpec) -> String {
+        String::new()
     }
 
     fn unsupported(&self, spec: &TuningJobSpec) -> Vec<SpecProblem> {

@@ -1,19 +1,23 @@
-//! One comparison: asked for once, and stored as it was found.
+//! One comparison: the statistics are stored as they were found; the verdict follows once a look was paid for it.
 
 use super::{Engine, Left};
-use crate::ports::{Cluster, Compared, Evaluator, PortError, Ports};
+use crate::ports::{Cluster, EvaluationProgress, EvaluationResult, Evaluator, PortError, Ports};
 use kube::ResourceExt;
 use podium_api::Evaluation;
-use podium_api::convert::{to_time, with_conditions};
-use podium_api::evaluation::EvaluationStatus;
-use podium_core::champion::{EvaluationState, EvaluationView, Outcome};
-use podium_core::comparison::{Comparison, Naming, Verdict, sentence};
+use podium_api::convert::{comparison_settings, measurements, to_time, with_conditions};
+use podium_api::evaluation::{EvaluationSpec, EvaluationStatus, LookStatus};
+use podium_core::champion::{LookTaken, words};
+use podium_core::comparison::{
+    Comparison, Measurement, Naming, Statistics, Verdict, judge, sentence,
+};
 use podium_core::time::Timestamp;
 use podium_core::tuning::conditions::{Condition, Status};
+use std::collections::BTreeMap;
 
-/// The phases of an `Evaluation` that end it.
+/// The phases of an `Evaluation`.
+const COMPARED: &str = "Compared";
 const FINISHED: &str = "Finished";
-const FAILED: &str = "Failed";
+pub(super) const FAILED: &str = "Failed";
 
 impl<P: Ports> Engine<P> {
     /// Takes a comparison one step further.
@@ -25,7 +29,7 @@ impl<P: Ports> Engine<P> {
             return Ok(Left::default());
         };
         let phase = evaluation.status.as_ref().and_then(|s| s.phase.as_deref());
-        if matches!(phase, Some(FINISHED | FAILED)) {
+        if matches!(phase, Some(COMPARED | FINISHED | FAILED)) {
             return Ok(Left::default());
         }
         let found = self
@@ -34,20 +38,18 @@ impl<P: Ports> Engine<P> {
             .evaluate(name, &evaluation.spec)
             .await?;
         let status = match found {
-            Compared::Pending => {
+            EvaluationProgress::Pending => {
                 return Ok(Left {
                     waiting: true,
                     ..Left::default()
                 });
             }
-            Compared::Finished(comparison) => finished(&evaluation, &comparison)?,
-            Compared::Refused(why) => EvaluationStatus {
-                phase: Some(FAILED.to_string()),
-                message: Some(why.chars().take(4096).collect()),
-                ..EvaluationStatus::default()
-            },
+            EvaluationProgress::Finished(result) => {
+                compared_status(&evaluation, *result, self.now())?
+            }
+            EvaluationProgress::Refused(why) => failed_status(&evaluation, &why, self.now()),
         };
-        evaluation.status = Some(ended(&evaluation, status, self.now()));
+        evaluation.status = Some(status);
         self.ports.cluster().write_status(&evaluation).await?;
         Ok(Left {
             acted: true,
@@ -56,101 +58,173 @@ impl<P: Ports> Engine<P> {
     }
 }
 
-fn finished(
-    evaluation: &Evaluation,
-    comparison: &Comparison,
-) -> Result<EvaluationStatus, PortError> {
-    let champion = format!("v{}", evaluation.spec.champion.version);
-    let challenger = format!("v{}", evaluation.spec.challenger.version);
-    let naming = Naming {
-        champion: &champion,
-        challenger: &challenger,
-        rows: &evaluation.spec.rows_noun,
-    };
-    finished_status(comparison, &naming)
+fn as_json<T: serde::Serialize>(value: &T) -> Result<serde_json::Value, PortError> {
+    serde_json::to_value(value).map_err(|e| PortError::Permanent(e.to_string()))
 }
 
-/// The part of a status that says what a comparison found.
-///
-/// # Errors
-/// The comparison cannot be written as JSON.
-pub fn finished_status(
-    comparison: &Comparison,
-    naming: &Naming<'_>,
+fn compared_status(
+    evaluation: &Evaluation,
+    result: EvaluationResult,
+    now: Timestamp,
 ) -> Result<EvaluationStatus, PortError> {
-    let whole =
-        serde_json::to_value(comparison).map_err(|e| PortError::Permanent(e.to_string()))?;
+    let message = "the statistics are there; the verdict waits for its look at the holdout";
     Ok(EvaluationStatus {
-        phase: Some(FINISHED.to_string()),
-        verdict: Some(verdict_name(&comparison.verdict).to_string()),
-        sentence: Some(sentence(comparison, naming)),
-        comparison: Some(whole),
-        ..EvaluationStatus::default()
+        phase: Some(COMPARED.to_string()),
+        seed: i64::try_from(result.statistics.seed).ok(),
+        statistics: Some(as_json(&result.statistics)?),
+        evidence: Some(result.evidence),
+        ..with_end(evaluation, "Compared", message, None, now)
     })
 }
 
-/// The verdict in one word.
-pub(super) fn verdict_name(verdict: &Verdict) -> &'static str {
-    match verdict {
-        Verdict::Superior => "Superior",
-        Verdict::Inferior => "Inferior",
-        Verdict::Inconclusive => "Inconclusive",
-        Verdict::NotComparable { .. } => "NotComparable",
+fn failed_status(evaluation: &Evaluation, why: &str, now: Timestamp) -> EvaluationStatus {
+    EvaluationStatus {
+        phase: Some(FAILED.to_string()),
+        message: Some(why.chars().take(4096).collect()),
+        ..with_end(evaluation, "EvidenceRefused", why, Some(false), now)
     }
 }
 
-fn ended(
+/// A status with its conditions: `good` says how it ended, if it did.
+fn with_end(
     evaluation: &Evaluation,
-    mut status: EvaluationStatus,
+    reason: &str,
+    message: &str,
+    good: Option<bool>,
     now: Timestamp,
 ) -> EvaluationStatus {
-    let refused = status.phase.as_deref() == Some(FAILED);
-    let message = status
-        .sentence
-        .clone()
-        .or_else(|| status.message.clone())
-        .unwrap_or_default();
     let condition = |kind, holds: bool| Condition {
         kind,
         status: if holds { Status::True } else { Status::False },
-        reason: if refused {
-            "EvidenceRefused"
-        } else {
-            "Compared"
-        }
-        .to_string(),
-        message: message.clone(),
+        reason: reason.to_string(),
+        message: message.chars().take(32_768).collect(),
     };
-    let said = [condition("Ready", !refused), condition("Finished", true)];
+    let conditions = [
+        condition("Ready", good.unwrap_or(false)),
+        condition("Finished", good.is_some()),
+    ];
+    let before = evaluation.status.clone().unwrap_or_default();
     let generation = evaluation.metadata.generation;
-    status.conditions = with_conditions(&Vec::new(), &said, generation, now);
-    status.observed_generation = generation;
-    status.completion_time = Some(to_time(now));
-    status
+    EvaluationStatus {
+        observed_generation: generation,
+        conditions: with_conditions(&before.conditions, &conditions, generation, now),
+        completion_time: good.map(|_| to_time(now)),
+        ..before
+    }
 }
 
-/// What a policy needs to know of a comparison.
-pub(super) fn view_of(evaluation: &Evaluation) -> EvaluationView {
-    let status = evaluation.status.clone().unwrap_or_default();
-    let outcome = match status.verdict.as_deref() {
-        Some("Superior") => Outcome::Superior,
-        Some("Inferior") => Outcome::Inferior,
-        Some("Inconclusive") => Outcome::Inconclusive,
-        _ => Outcome::NotComparable,
+/// A verdict as it follows from a status: recomputed from the statistics, not believed.
+pub struct JudgedStatus {
+    /// What was decided.
+    pub comparison: Comparison,
+    /// The look it was decided at; `None` where the holdout could not answer.
+    pub look: Option<LookStatus>,
+}
+
+/// The verdict of a status that has one.
+#[must_use]
+pub fn judged(
+    spec: &EvaluationSpec,
+    status: &EvaluationStatus,
+    statistics: &Statistics,
+) -> Option<JudgedStatus> {
+    (status.phase.as_deref() == Some(FINISHED)).then(|| {
+        let error = status.look.as_ref().map(|look| look.allowed_error);
+        JudgedStatus {
+            comparison: comparison_of(spec, statistics, error),
+            look: status.look.clone(),
+        }
+    })
+}
+
+/// The statistics judged at an error; at the nominal one where the holdout cannot answer.
+#[must_use]
+pub fn comparison_of(
+    spec: &EvaluationSpec,
+    statistics: &Statistics,
+    allowed_error: Option<f64>,
+) -> Comparison {
+    let nominal = comparison_settings(&spec.test).one_sided_error();
+    let measurements = measurements_of(spec, &measurements(&spec.test));
+    judge(statistics, &measurements, allowed_error.unwrap_or(nominal))
+}
+
+/// The numbers of both versions, with what guardrails allow.
+#[must_use]
+pub fn measurements_of(spec: &EvaluationSpec, allowed: &BTreeMap<String, f64>) -> Vec<Measurement> {
+    let measured = spec.measurements.iter();
+    measured
+        .filter_map(|pair| {
+            Some(Measurement {
+                name: pair.name.clone(),
+                champion: pair.champion,
+                challenger: pair.challenger,
+                max_increase_percent: *allowed.get(&pair.name)?,
+            })
+        })
+        .collect()
+}
+
+/// The status with the verdict that is taken at `look`.
+///
+/// # Errors
+/// The statistics cannot be read.
+pub(super) fn judged_status(
+    evaluation: &Evaluation,
+    look: Option<&LookTaken>,
+    now: Timestamp,
+) -> Result<EvaluationStatus, PortError> {
+    let statistics = evaluation
+        .status
+        .as_ref()
+        .and_then(|s| s.statistics.clone());
+    let statistics: Statistics =
+        serde_json::from_value(statistics.unwrap_or_default()).map_err(|error| {
+            PortError::Permanent(format!(
+                "the status of the Evaluation {} cannot be read: {error}",
+                evaluation.name_any()
+            ))
+        })?;
+    let spec = &evaluation.spec;
+    let comparison = comparison_of(spec, &statistics, look.map(|look| look.allowed_error));
+    let sentence = sentence_of(spec, &comparison, look.map(|look| look.ordinal));
+    Ok(EvaluationStatus {
+        phase: Some(FINISHED.to_string()),
+        look: look.map(look_status),
+        verdict: Some(comparison.verdict.name().to_string()),
+        minimum_detectable_effect: comparison.minimum_detectable_effect,
+        sentence: Some(sentence.chars().take(4096).collect()),
+        ..with_end(
+            evaluation,
+            reason_of(&comparison.verdict),
+            &sentence,
+            Some(true),
+            now,
+        )
+    })
+}
+
+fn reason_of(verdict: &Verdict) -> &'static str {
+    verdict.name()
+}
+
+/// The verdict in plain words.
+#[must_use]
+pub fn sentence_of(spec: &EvaluationSpec, comparison: &Comparison, look: Option<u32>) -> String {
+    let naming = Naming {
+        champion: &words::version(&spec.champion.version),
+        challenger: &words::version(&spec.challenger.version),
+        rows: &spec.rows_noun,
+        look,
     };
-    EvaluationView {
-        name: evaluation.name_any(),
-        evidence: format!(
-            "{} {}",
-            evaluation.spec.champion.digest, evaluation.spec.challenger.digest
-        ),
-        state: match status.phase.as_deref() {
-            Some(FINISHED) => EvaluationState::Finished {
-                outcome,
-                sentence: status.sentence.unwrap_or_default(),
-            },
-            Some(FAILED) => EvaluationState::Failed(status.message.unwrap_or_default()),
-            _ => EvaluationState::Pending,
-        },
+    sentence(comparison, &naming)
+}
+
+fn look_status(look: &LookTaken) -> LookStatus {
+    LookStatus {
+        number: i64::try_from(look.number).unwrap_or(i64::MAX),
+        ordinal: i32::try_from(look.ordinal).unwrap_or(i32::MAX),
+        challengers: i32::try_from(look.challengers).unwrap_or(i32::MAX),
+        allowed_error: look.allowed_error,
     }
 }

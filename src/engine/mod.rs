@@ -3,12 +3,13 @@
 //! One engine drives a cluster and a laptop; they differ in their [`Ports`].
 
 mod champion_policy;
-mod champion_status;
 pub mod evaluation;
 mod story;
 mod trial;
 mod tuning_job;
 mod tuning_status;
+
+pub use champion_policy::object_name;
 
 use crate::ports::{Clock, PortError, Ports};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
@@ -50,6 +51,8 @@ impl Conduct {
 pub struct Engine<P> {
     ports: P,
     conduct: Conduct,
+    /// When this engine was made: a failure before is one of an earlier run.
+    started: Timestamp,
     // By name of the search. Lost with the process, which costs one early write.
     reports: Mutex<HashMap<String, Reported>>,
 }
@@ -93,6 +96,7 @@ impl<P: Ports> Engine<P> {
     /// An engine on these ports.
     pub fn new(ports: P, conduct: Conduct) -> Self {
         Self {
+            started: ports.clock().now(),
             ports,
             conduct,
             reports: Mutex::default(),

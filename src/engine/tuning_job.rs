@@ -4,7 +4,7 @@ use super::trial::{belongs_to, is_deleted};
 use super::tuning_status::{Change, change, status_of};
 use super::{Engine, Left, in_words, missing, story, trial, without_block};
 use crate::ports::{
-    Cluster, Events, ModelRegistry as _, Moved, NewVersion, PortError, Ports, TrialRunner,
+    AliasUpdate, Cluster, Events, ModelRegistry as _, NewVersion, PortError, Ports, TrialRunner,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Resource, ResourceExt};
@@ -293,9 +293,9 @@ impl<P: Ports> Engine<P> {
             let view = registry.view(&register.model).await?.unwrap_or_default();
             let from = view.aliases.get(alias).map(String::as_str);
             let moved = registry
-                .move_alias(&register.model, alias, from, &version)
+                .move_alias(&register.model, alias, from, Some(&version))
                 .await?;
-            if let Moved::Contended { .. } = moved {
+            if let AliasUpdate::Contended { .. } = moved {
                 let message = format!(
                     "the alias `{alias}` of {} was moved by somebody else at the same time",
                     register.model

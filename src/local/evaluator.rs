@@ -1,10 +1,13 @@
 //! Compares two versions in process.
 
-use crate::ports::{Compared, Evaluator, PortError};
-use crate::workload::evaluate::{self, Request, Source};
-use podium_api::convert::comparison_settings;
-use podium_api::evaluation::EvaluationSpec;
-use std::path::PathBuf;
+use crate::adapters::directory::store::path_of;
+use crate::ports::{EvaluationProgress, EvaluationResult, Evaluator, PortError};
+use crate::workload::evaluate::{self, Expected, HoldoutFile, Request, Source};
+use crate::workload::table::FileRead;
+use podium_api::convert::{comparison_settings, confirm_fraction};
+use podium_api::evaluation::{EvaluatedVersion, EvaluationSpec, EvidenceStatus, FileStatus};
+use podium_core::looks::Sketch;
+use std::path::{Path, PathBuf};
 
 /// Compares on this machine, with the code of `podium evaluate`.
 #[derive(Clone, Debug)]
@@ -21,38 +24,116 @@ impl LocalEvaluator {
 }
 
 impl Evaluator for LocalEvaluator {
-    async fn evaluate(&self, _name: &str, spec: &EvaluationSpec) -> Result<Compared, PortError> {
-        let path = |uri: &str| crate::adapters::directory::store::path_of(&self.directory, uri);
-        let columns = &spec.columns;
-        let request = Request {
-            source: Source::TwoFiles {
-                champion: path(&spec.champion.predictions)?,
-                challenger: path(&spec.challenger.predictions)?,
-                score: columns.score.clone(),
-            },
-            id: Some(columns.id.clone()),
-            label: columns.label.clone(),
-            weight: columns.weight.clone(),
-            cluster: columns.cluster.clone(),
-            slices: spec
-                .slices
-                .iter()
-                .map(|s| evaluate::Slice {
-                    name: s.name.clone(),
-                    column: s.column.clone(),
-                    equals: s.equals.clone(),
-                })
-                .collect(),
-            settings: comparison_settings(&spec.test),
-            seed: u64::try_from(spec.seed).unwrap_or(0),
-        };
+    async fn evaluate(
+        &self,
+        _name: &str,
+        spec: &EvaluationSpec,
+    ) -> Result<EvaluationProgress, PortError> {
+        let request = request_of(&self.directory, spec)?;
+        let spec = spec.clone();
         // The comparison uses every core for seconds: it must not hold up the watching of trials.
-        let compared = tokio::task::spawn_blocking(move || evaluate::evaluate(&request))
-            .await
-            .map_err(|error| PortError::Transient(error.to_string()))?;
-        Ok(match compared {
-            Ok(comparison) => Compared::Finished(Box::new(comparison)),
-            Err(error) => Compared::Refused(error.to_string()),
+        let measured =
+            tokio::task::spawn_blocking(move || measure(&request, &spec, &mut |_, _| {}))
+                .await
+                .map_err(|error| PortError::Transient(error.to_string()))?;
+        Ok(match measured {
+            Ok(result) => EvaluationProgress::Finished(Box::new(result)),
+            Err(error) => EvaluationProgress::Refused(error.to_string()),
         })
     }
+}
+
+/// Reads and measures what an `Evaluation` asks for.
+///
+/// # Errors
+/// The files cannot be used.
+pub fn measure(
+    request: &Request,
+    spec: &EvaluationSpec,
+    progress: &mut dyn FnMut(u32, u32),
+) -> Result<EvaluationResult, evaluate::EvaluateError> {
+    let (rows, evidence) = evaluate::read_evidence(request)?;
+    let statistics = evaluate::measure(request, &rows, &evidence, progress)?;
+    let holdout = spec.holdout.as_ref().zip(evidence.holdout.as_ref());
+    Ok(EvaluationResult {
+        evidence: EvidenceStatus {
+            champion: file_status(&spec.champion.predictions, &evidence.champion),
+            challenger: file_status(&spec.challenger.predictions, &evidence.challenger),
+            holdout: holdout.map(|(asked, read)| file_status(&asked.uri, read)),
+            fingerprint: evidence.fingerprint,
+            sketch: Sketch::of(evidence.ids).to_text(),
+        },
+        statistics,
+    })
+}
+
+fn file_status(uri: &str, read: &FileRead) -> FileStatus {
+    FileStatus {
+        uri: uri.to_string(),
+        sha256: read.sha256.clone(),
+        size: i64::try_from(read.size).unwrap_or(i64::MAX),
+        rows: i64::try_from(read.rows).unwrap_or(i64::MAX),
+    }
+}
+
+/// What an `Evaluation` asks for, on this machine; relative paths are taken from `directory`.
+///
+/// # Errors
+/// An address that cannot be reached from here.
+pub fn request_of(directory: &Path, spec: &EvaluationSpec) -> Result<Request, PortError> {
+    // Every field is named, so that a new one does not compile until it is carried out.
+    let EvaluationSpec {
+        policy_ref: _, // who asks
+        model: _,      // of what
+        champion,
+        challenger,
+        holdout,
+        columns,
+        slices,
+        test,
+        measurements: _, // part of the verdict, not of the statistics
+        rows_noun: _,    // part of the sentence
+    } = spec;
+    Ok(Request {
+        source: Source::TwoFiles {
+            champion: path_of(directory, &champion.predictions)?,
+            challenger: path_of(directory, &challenger.predictions)?,
+            score: columns.score.clone(),
+        },
+        holdout: match holdout {
+            Some(holdout) => Some(HoldoutFile {
+                path: path_of(directory, &holdout.uri)?,
+                sha256: holdout.sha256.clone(),
+            }),
+            None => None,
+        },
+        champion: expected(directory, champion)?,
+        challenger: expected(directory, challenger)?,
+        id: Some(columns.id.clone()),
+        label: columns.label.clone(),
+        weight: columns.weight.clone(),
+        cluster: columns.cluster.clone(),
+        slices: slices
+            .iter()
+            .map(|s| evaluate::Slice {
+                name: s.name.clone(),
+                column: s.column.clone(),
+                equals: s.equals.clone(),
+            })
+            .collect(),
+        confirm_fraction: confirm_fraction(test.reuse.as_ref()),
+        settings: comparison_settings(test),
+        seed: None,
+    })
+}
+
+/// Predictions that say which version or model made them must be of this one.
+fn expected(directory: &Path, version: &EvaluatedVersion) -> Result<Expected, PortError> {
+    Ok(Expected {
+        version: Some(version.version.clone()),
+        model: match &version.source {
+            Some(source) => Some(path_of(directory, source)?),
+            None => None,
+        },
+    })
 }

@@ -7,7 +7,9 @@ use crate::adapters::directory::registry::DirectoryRegistry;
 use crate::adapters::directory::store::DirectoryStore;
 use crate::ports::{Events, Happened, PortError, Ports};
 use crate::trials::process::ProcessRunner;
+use podium_api::convert::World;
 use podium_api::{ModelRegistrySpec, TuningJobSpec};
+use podium_core::champion::cause::digest;
 use podium_core::problem::SpecProblem;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -88,6 +90,27 @@ impl Ports for LocalPorts {
 
     fn events(&self) -> &NoEvents {
         &NoEvents
+    }
+
+    fn world(&self) -> World {
+        World::Local
+    }
+
+    /// A registry in the directory of the manifests belongs to them wherever they are moved; one outside of it may be shared with other
+    /// directories, which are told apart by their paths.
+    fn location(&self, spec: &ModelRegistrySpec) -> String {
+        let path = spec
+            .directory
+            .as_ref()
+            .map(|directory| self.directory.join(&directory.path));
+        let resolved = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+        let own = resolved(&self.directory);
+        match path {
+            Some(path) if !resolved(&path).starts_with(&own) => {
+                format!("local-{}/default", digest(&[&own.display().to_string()]))
+            }
+            _ => "local/default".to_string(),
+        }
     }
 
     fn unsupported(&self, _: &TuningJobSpec) -> Vec<SpecProblem> {

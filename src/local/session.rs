@@ -272,7 +272,13 @@ fn apply(state: &StateDirectory, plural: &str, object: &Value, now: &str) -> Res
     let Some(mut stored) = state.read(plural, name)? else {
         return state.create_value(plural, object.clone(), now).map(drop);
     };
-    if stored.get("spec") == object.get("spec") {
+    let kept = |of: &Value, field: &str| of.pointer(&format!("/metadata/{field}")).cloned();
+    let fields = ["labels", "annotations"];
+    let same_metadata = fields
+        .iter()
+        .all(|field| kept(&stored, field) == kept(object, field));
+    let same_spec = stored.get("spec") == object.get("spec");
+    if same_spec && same_metadata {
         return Ok(());
     }
     bump_resource_version(&mut stored);
@@ -281,7 +287,15 @@ fn apply(state: &StateDirectory, plural: &str, object: &Value, now: &str) -> Res
         .and_then(Value::as_i64)
         .unwrap_or(0);
     if let Some(metadata) = stored.get_mut("metadata").and_then(Value::as_object_mut) {
-        metadata.insert("generation".into(), json!(generation + 1));
+        if !same_spec {
+            metadata.insert("generation".into(), json!(generation + 1));
+        }
+        for field in fields {
+            match kept(object, field) {
+                Some(value) => drop(metadata.insert(field.into(), value)),
+                None => drop(metadata.remove(field)),
+            }
+        }
     }
     if let (Some(map), Some(spec)) = (stored.as_object_mut(), object.get("spec")) {
         map.insert("spec".into(), spec.clone());

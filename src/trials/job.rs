@@ -13,6 +13,7 @@ use kube::api::{ListParams, PostParams};
 use kube::{Api, Client, ResourceExt};
 use podium_api::TRIAL_LABEL;
 use podium_api::convert::from_time;
+use podium_core::champion::cause::digest;
 use podium_core::time::Timestamp;
 use podium_core::tuning::trial::Run;
 use std::collections::{HashMap, HashSet};
@@ -176,6 +177,13 @@ impl TrialRunner for JobRunner {
             last_pod: last_pod.as_ref(),
             now,
         }))
+    }
+
+    /// Files of a volume or a store cannot be seen from here.
+    async fn inputs(&self, request: &RunRequest<'_>) -> Result<String, PortError> {
+        let template = serde_json::to_string(request.job)
+            .map_err(|error| PortError::Permanent(error.to_string()))?;
+        Ok(digest(&[&template]))
     }
 
     async fn start(&self, request: &RunRequest<'_>) -> Result<Started, PortError> {

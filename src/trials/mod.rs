@@ -10,5 +10,6 @@ mod pod_end;
 pub mod pod_state;
 pub mod process;
 pub mod run_directory;
+mod run_inputs;
 pub mod supervisor;
 pub mod template;

@@ -2,8 +2,10 @@
 
 use super::log_tail::last_lines;
 use super::run_directory::{HowEnded, Request, RunDirectory, Started};
+use super::run_inputs;
 use super::template::{Process, process_of};
 use crate::adapters::clock::SystemClock;
+use crate::adapters::directory::file_digests::FileDigests;
 use crate::ports::{Clock, PortError, RunId, RunRequest, Started as StartOutcome, TrialRunner};
 use podium_core::report::KEPT_BYTES;
 use podium_core::time::Timestamp;
@@ -26,6 +28,7 @@ pub struct ProcessRunner {
     working_directory: PathBuf,
     podium: PathBuf,
     changed: Arc<Notify>,
+    digests: FileDigests,
 }
 
 impl ProcessRunner {
@@ -38,6 +41,7 @@ impl ProcessRunner {
             working_directory,
             podium,
             changed: Arc::new(Notify::new()),
+            digests: FileDigests::default(),
         }
     }
 
@@ -158,6 +162,17 @@ impl TrialRunner for ProcessRunner {
             })?;
         self.watch(&request.name, request.attempt);
         Ok(StartOutcome::Now)
+    }
+
+    async fn inputs(&self, request: &RunRequest<'_>) -> Result<String, PortError> {
+        let process =
+            process_of(request).map_err(|error| PortError::Permanent(error.to_string()))?;
+        let directory = match &process.working_directory {
+            Some(directory) => self.working_directory.join(directory),
+            None => self.working_directory.clone(),
+        };
+        let inputs = run_inputs::digest_of(&process, &request.variables, &directory, &self.digests);
+        Ok(inputs?)
     }
 
     async fn stop(&self, run: RunId<'_>) -> Result<(), PortError> {

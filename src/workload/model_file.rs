@@ -2,17 +2,18 @@
 
 use super::forest::tree::Tree;
 use super::forest::{Forest, Settings};
+use super::table::sha256_hex;
 use crate::atomic_file;
 use arrow::array::AsArray;
 use arrow::array::{ArrayRef, Float64Array, RecordBatch, UInt16Array, UInt32Array};
 use arrow::datatypes::{Float64Type, UInt16Type, UInt32Type};
+use axum::body::Bytes;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::Compression;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 use serde::{Deserialize, Serialize};
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -149,15 +150,27 @@ impl Model {
     /// # Errors
     /// The file cannot be read, is no model, or is of another version.
     pub fn read(path: &Path) -> Result<Self, ModelError> {
+        Ok(Self::read_with_digest(path)?.0)
+    }
+
+    /// As [`Model::read`], with the SHA-256 of the bytes that were read, 64 hexadecimal digits.
+    ///
+    /// # Errors
+    /// As [`Model::read`].
+    pub fn read_with_digest(path: &Path) -> Result<(Self, String), ModelError> {
         let path = file_of(path);
-        decode(&path).map_err(|message| ModelError::Unreadable { path, message })
+        let read = std::fs::read(&path).map_err(|error| error.to_string());
+        let decoded = read.and_then(|bytes| {
+            let digest = sha256_hex(&bytes);
+            Ok((decode(bytes.into())?, digest))
+        });
+        decoded.map_err(|message| ModelError::Unreadable { path, message })
     }
 }
 
-fn decode(path: &Path) -> Result<Model, String> {
+fn decode(bytes: Bytes) -> Result<Model, String> {
     let text = |error: &dyn std::fmt::Display| error.to_string();
-    let file = File::open(path).map_err(|error| text(&error))?;
-    let reader = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| text(&error))?;
+    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(|error| text(&error))?;
     let entries = reader.metadata().file_metadata().key_value_metadata();
     let description = entries
         .into_iter()

@@ -1,6 +1,6 @@
 //! Files of predictions: the columns of the data that are no features, and one score per row.
 
-use super::table::Values;
+use super::table::{MadeBy, Values};
 use crate::atomic_file;
 use arrow::array::{ArrayRef, Float64Array, RecordBatch};
 use parquet::arrow::ArrowWriter;
@@ -22,7 +22,8 @@ pub struct WriteError {
     pub message: String,
 }
 
-/// Writes `scores` of the rows at `rows` with the other columns of those rows, whole or not at all.
+/// Writes `scores` of the rows at `rows` with the other columns of those rows, whole or not at all. What they were made from goes into
+/// the metadata of the file, where evidence is checked against it.
 ///
 /// # Errors
 /// A column is named `score` already, or the file cannot be written.
@@ -31,6 +32,7 @@ pub fn write(
     others: &[(String, Values)],
     rows: &[usize],
     scores: Vec<f64>,
+    made_by: Option<&MadeBy>,
 ) -> Result<(), WriteError> {
     let failed = |message: String| WriteError {
         path: path.to_path_buf(),
@@ -41,7 +43,7 @@ pub fn write(
             "the data must not have a column `{SCORE}`, which is that of the predictions"
         )));
     }
-    let bytes = encode(others, rows, scores).map_err(|error| failed(error.to_string()))?;
+    let bytes = encode(others, rows, scores, made_by).map_err(|error| failed(error.to_string()))?;
     if let Some(parent) = path.parent() {
         std::fs::create_dir_all(parent).map_err(|error| failed(error.to_string()))?;
     }
@@ -52,6 +54,7 @@ fn encode(
     others: &[(String, Values)],
     rows: &[usize],
     scores: Vec<f64>,
+    made_by: Option<&MadeBy>,
 ) -> Result<Vec<u8>, Box<dyn std::error::Error>> {
     let mut columns: Vec<(&str, ArrayRef)> = others
         .iter()
@@ -61,6 +64,7 @@ fn encode(
     let batch = RecordBatch::try_from_iter(columns)?;
     let properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(Default::default()))
+        .set_key_value_metadata(made_by.map(MadeBy::metadata))
         .build();
     let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties))?;
     writer.write(&batch)?;

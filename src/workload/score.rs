@@ -2,7 +2,7 @@
 
 use super::model_file::{Model, ModelError};
 use super::predictions_file::{self, WriteError};
-use super::table::{Table, TableError};
+use super::table::{MadeBy, Table, TableError};
 use std::path::Path;
 
 /// Why rows cannot be scored.
@@ -20,13 +20,25 @@ pub enum ScoreError {
 }
 
 /// Writes the scores of the rows of `data` to `out`, with the columns that are no features of the model and those of `keep`.
+/// The metadata of `out` hold the digests of the model and of the data as they were read, and the `version` of the model if it is given.
 /// Returns the number of rows.
 ///
 /// # Errors
 /// See [`ScoreError`]; a feature that the data lack is named.
-pub fn score(model: &Path, data: &Path, keep: &[String], out: &Path) -> Result<usize, ScoreError> {
-    let model = Model::read(model)?;
+pub fn score(
+    model: &Path,
+    version: Option<&str>,
+    data: &Path,
+    keep: &[String],
+    out: &Path,
+) -> Result<usize, ScoreError> {
+    let (model, model_sha256) = Model::read_with_digest(model)?;
     let table = Table::read(data, None)?;
+    let made_by = MadeBy {
+        version: version.map(str::to_string),
+        model_sha256: Some(model_sha256),
+        data_sha256: Some(table.source.sha256.clone()),
+    };
     let features = model
         .features
         .iter()
@@ -36,11 +48,64 @@ pub fn score(model: &Path, data: &Path, keep: &[String], out: &Path) -> Result<u
         table.column(name)?;
     }
     let scores = model.forest.score(&features);
-    let rows = table.rows;
+    let rows = table.rows();
     let others: Vec<_> = table
         .into_columns()
         .filter(|(name, _)| keep.contains(name) || !model.features.contains(name))
         .collect();
-    predictions_file::write(out, &others, &(0..rows).collect::<Vec<_>>(), scores)?;
+    let all: Vec<usize> = (0..rows).collect();
+    predictions_file::write(out, &others, &all, scores, Some(&made_by))?;
     Ok(rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workload::forest::{Forest, Rows, Settings};
+    use crate::workload::table::sha256_hex;
+
+    fn write_model(path: &Path) {
+        let features = vec![(0..40).map(f64::from).collect::<Vec<_>>()];
+        let labels: Vec<u8> = (0..40).map(|row| u8::from(row > 20)).collect();
+        let settings = Settings {
+            num_trees: 2,
+            ..Settings::default()
+        };
+        let rows = Rows {
+            features: &features,
+            labels: &labels,
+            weights: &[1.0; 40],
+        };
+        Model {
+            features: vec!["amount".into()],
+            label: "y".into(),
+            settings,
+            forest: Forest::grow(&rows, &settings),
+        }
+        .write(path)
+        .unwrap();
+    }
+
+    #[test]
+    fn predictions_carry_the_version_and_the_digests_of_model_and_data() {
+        let directory = tempfile::tempdir().unwrap();
+        let [model, data, out] =
+            ["model.parquet", "data.csv", "out.parquet"].map(|name| directory.path().join(name));
+        write_model(&model);
+        let rows = "id,amount\n1,3\n2,30\n";
+        std::fs::write(&data, rows).unwrap();
+        let made_by = |version: Option<&str>| {
+            assert_eq!(score(&model, version, &data, &[], &out).unwrap(), 2);
+            let scored = Table::read(&out, None).unwrap();
+            assert_eq!(scored.names().collect::<Vec<_>>(), ["id", "score"]);
+            scored.source.made_by.unwrap()
+        };
+        let expected = MadeBy {
+            version: Some("7".to_string()),
+            model_sha256: Some(sha256_hex(&std::fs::read(&model).unwrap())),
+            data_sha256: Some(sha256_hex(rows.as_bytes())),
+        };
+        assert_eq!(made_by(Some("7")), expected);
+        assert_eq!(made_by(None).version, None);
+    }
 }

@@ -266,6 +266,7 @@ fn write_predictions(
             &data.others,
             rows,
             scores,
+            None,
         )?),
         None => Ok(()),
     }

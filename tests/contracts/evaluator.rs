@@ -2,7 +2,7 @@
 
 use podium_api::EvaluationSpec;
 use podium_operator::local::evaluator::LocalEvaluator;
-use podium_operator::ports::{Compared, Evaluator};
+use podium_operator::ports::{EvaluationProgress, Evaluator};
 use serde_json::json;
 use std::path::Path;
 
@@ -14,22 +14,21 @@ struct Case<E> {
 }
 
 impl<E: Evaluator> Case<E> {
-    async fn compare(&self, challenger: &str) -> Compared {
+    async fn compare(&self, challenger: &str) -> EvaluationProgress {
         let spec: EvaluationSpec = serde_json::from_value(json!({
             "policyRef": {"name": "fraud"},
             "model": "fraud",
-            "champion": {"version": "1", "predictions": (self.uri)("old.csv"), "digest": "sha256:0"},
-            "challenger": {"version": "2", "predictions": (self.uri)(challenger), "digest": "sha256:1"},
+            "champion": {"version": "1", "predictions": (self.uri)("old.csv")},
+            "challenger": {"version": "2", "predictions": (self.uri)(challenger)},
             "columns": {"id": "id", "label": "y", "score": "score"},
             "test": {"primary": {"metric": "rocAuc"}},
-            "rowsNoun": "rows",
-            "seed": 1
+            "rowsNoun": "rows"
         }))
         .unwrap();
         // Asking again asks how far it is.
         for _ in 0..600 {
             match self.evaluator.evaluate("fraud-1-2", &spec).await.unwrap() {
-                Compared::Pending => {
+                EvaluationProgress::Pending => {
                     tokio::time::sleep(std::time::Duration::from_millis(100)).await
                 }
                 ended => return ended,
@@ -40,18 +39,29 @@ impl<E: Evaluator> Case<E> {
 }
 
 async fn a_comparison_ends_with_every_metric_and_is_repeatable(case: &Case<impl Evaluator>) {
-    let Compared::Finished(first) = case.compare("new.csv").await else {
+    let EvaluationProgress::Finished(first) = case.compare("new.csv").await else {
         panic!("the comparison was refused");
     };
-    assert_eq!((first.rows, first.challenger.len()), (900, 13));
-    assert!(first.metrics[0].low.unwrap() > 0.0);
-    assert_eq!(case.compare("new.csv").await, Compared::Finished(first));
+    let statistics = &first.statistics;
+    assert_eq!((statistics.rows, statistics.challenger.len()), (900, 13));
+    assert!(statistics.metrics[0].difference.unwrap() > 0.0);
+    let evidence = &first.evidence;
+    assert_eq!(
+        (evidence.champion.rows, evidence.challenger.rows),
+        (900, 900)
+    );
+    assert_ne!(evidence.champion.sha256, evidence.challenger.sha256);
+    assert_eq!(evidence.fingerprint.len(), 64);
+    assert_eq!(
+        case.compare("new.csv").await,
+        EvaluationProgress::Finished(first)
+    );
 }
 
 async fn evidence_that_cannot_be_used_is_refused_by_name(case: &Case<impl Evaluator>) {
     for file in ["broken.csv", "missing.csv"] {
         match case.compare(file).await {
-            Compared::Refused(why) => assert!(why.contains(file), "{why}"),
+            EvaluationProgress::Refused(why) => assert!(why.contains(file), "{why}"),
             other => panic!("{file}: {other:?}"),
         }
     }

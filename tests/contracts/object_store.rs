@@ -14,7 +14,7 @@ struct Case<S> {
 
 async fn a_digest_names_the_bytes(case: &Case<impl ObjectStore>) {
     let uri = (case.put)("a.parquet", b"");
-    let empty = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
     assert_eq!(
         case.store.digest(&uri).await.unwrap().as_deref(),
         Some(empty)

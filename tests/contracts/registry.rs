@@ -1,7 +1,8 @@
 //! Models: versions registered once per key, aliases moved by comparing and setting.
 
+use podium_core::champion::ledger::Register;
 use podium_operator::adapters::directory::registry::DirectoryRegistry;
-use podium_operator::ports::{ModelRegistry, Moved, NewVersion};
+use podium_operator::ports::{AliasUpdate, ModelRegistry, NewVersion, RegisterWrite};
 use std::collections::BTreeMap;
 
 /// A registry, and the URI of a directory with a model in it.
@@ -32,9 +33,9 @@ impl<R: ModelRegistry> Case<R> {
             .cloned()
     }
 
-    async fn move_champion(&self, from: Option<&str>, to: &str) -> Moved {
+    async fn move_champion(&self, from: Option<&str>, to: &str) -> AliasUpdate {
         self.registry
-            .move_alias("fraud", "champion", from, to)
+            .move_alias("fraud", "champion", from, Some(to))
             .await
             .unwrap()
     }
@@ -54,13 +55,13 @@ async fn versions_count_up_and_a_key_registers_once(case: &Case<impl ModelRegist
 async fn an_alias_moves_from_where_it_was_expected(case: &Case<impl ModelRegistry>) {
     case.register("a").await;
     case.register("b").await;
-    assert_eq!(case.move_champion(None, "1").await, Moved::Done);
+    assert_eq!(case.move_champion(None, "1").await, AliasUpdate::Done);
     assert_eq!(case.alias("champion").await.as_deref(), Some("1"));
-    assert_eq!(case.move_champion(Some("1"), "2").await, Moved::Done);
+    assert_eq!(case.move_champion(Some("1"), "2").await, AliasUpdate::Done);
     assert_eq!(case.alias("champion").await.as_deref(), Some("2"));
     assert_eq!(
         case.move_champion(Some("1"), "2").await,
-        Moved::Done,
+        AliasUpdate::Done,
         "moving again is no move"
     );
 }
@@ -73,13 +74,13 @@ async fn an_alias_that_others_moved_is_left_alone(case: &Case<impl ModelRegistry
     let found = Some("3".to_string());
     assert_eq!(
         case.move_champion(Some("1"), "2").await,
-        Moved::Contended {
+        AliasUpdate::Contended {
             found: found.clone()
         }
     );
     assert_eq!(
         case.move_champion(None, "2").await,
-        Moved::Contended { found }
+        AliasUpdate::Contended { found }
     );
     assert_eq!(case.alias("champion").await.as_deref(), Some("3"));
 }
@@ -88,11 +89,94 @@ async fn an_alias_does_not_move_to_a_version_that_is_not_there(case: &Case<impl 
     case.register("a").await;
     assert!(
         case.registry
-            .move_alias("fraud", "champion", None, "9")
+            .move_alias("fraud", "champion", None, Some("9"))
             .await
             .is_err()
     );
     assert_eq!(case.alias("champion").await, None);
+}
+
+async fn an_alias_is_removed_from_where_it_was_expected(case: &Case<impl ModelRegistry>) {
+    case.register("a").await;
+    case.move_champion(None, "1").await;
+    let remove =
+        |from: Option<&'static str>| case.registry.move_alias("fraud", "champion", from, None);
+    let found = Some("1".to_string());
+    assert_eq!(
+        remove(Some("2")).await.unwrap(),
+        AliasUpdate::Contended { found }
+    );
+    assert_eq!(remove(Some("1")).await.unwrap(), AliasUpdate::Done);
+    assert_eq!(case.alias("champion").await, None);
+    assert_eq!(
+        remove(Some("1")).await.unwrap(),
+        AliasUpdate::Done,
+        "removing again is no move"
+    );
+}
+
+fn register(key: &str, text: &str) -> Register {
+    Register {
+        key: key.to_string(),
+        text: text.to_string(),
+    }
+}
+
+async fn a_register_is_written_once(case: &Case<impl ModelRegistry>) {
+    let write = async |key: &str, text: &str| {
+        let register = register(key, text);
+        case.registry
+            .write_register("fraud", &register)
+            .await
+            .unwrap()
+    };
+    assert!(case.registry.registers("fraud").await.unwrap().is_empty());
+    assert_eq!(
+        write("claim/champion/00000001", "ours").await,
+        RegisterWrite::Holds
+    );
+    assert_eq!(
+        write("claim/champion/00000001", "ours").await,
+        RegisterWrite::Holds,
+        "the same text"
+    );
+    assert_eq!(
+        write("claim/champion/00000001", "theirs").await,
+        RegisterWrite::Taken
+    );
+    assert_eq!(write("look/00000001", "a look").await, RegisterWrite::Holds);
+    let registers = case.registry.registers("fraud").await.unwrap();
+    let expected = [
+        ("claim/champion/00000001", "ours"),
+        ("look/00000001", "a look"),
+    ];
+    let found: Vec<_> = registers
+        .iter()
+        .map(|(k, v)| (k.as_str(), v.as_str()))
+        .collect();
+    assert_eq!(found, expected);
+    assert!(case.registry.registers("other").await.unwrap().is_empty());
+}
+
+async fn a_register_holds_a_short_line(case: &Case<impl ModelRegistry>) {
+    let long = register("look/00000001", &"x".repeat(250));
+    assert!(case.registry.write_register("fraud", &long).await.is_err());
+    assert!(case.registry.registers("fraud").await.unwrap().is_empty());
+}
+
+async fn of_many_writers_of_a_register_one_wins(case: &Case<impl ModelRegistry>) {
+    let texts: Vec<Register> = (0..16)
+        .map(|n| register("owner/champion/00000001", &n.to_string()))
+        .collect();
+    let writes = texts
+        .iter()
+        .map(|text| case.registry.write_register("fraud", text));
+    let written = futures::future::join_all(writes).await;
+    let holds = written
+        .into_iter()
+        .filter(|w| matches!(w, Ok(RegisterWrite::Holds)))
+        .count();
+    assert_eq!(holds, 1);
 }
 
 async fn tags_are_added_and_replaced(case: &Case<impl ModelRegistry>) {
@@ -149,6 +233,10 @@ suite! {
     an_alias_moves_from_where_it_was_expected,
     an_alias_that_others_moved_is_left_alone,
     an_alias_does_not_move_to_a_version_that_is_not_there,
+    an_alias_is_removed_from_where_it_was_expected,
+    a_register_is_written_once,
+    a_register_holds_a_short_line,
+    of_many_writers_of_a_register_one_wins,
     tags_are_added_and_replaced,
     ]
 }

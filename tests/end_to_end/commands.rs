@@ -104,6 +104,10 @@ fn help_has_examples_and_wrong_usage_exits_with_2() {
         vec!["score", "--help"],
         vec!["evaluate", "--help"],
         vec!["get", "--help"],
+        vec!["approve", "--help"],
+        vec!["reject", "--help"],
+        vec!["history", "--help"],
+        vec!["rollback", "--help"],
     ] {
         let help = ended(&command);
         assert_eq!(help.code, Some(0));
@@ -168,13 +172,14 @@ fn evaluate_gives_the_verdict_of_the_run_and_everything_as_json() {
     assert_eq!(evaluation["verdict"], "Superior");
     let comparison = &evaluation["comparison"];
     assert_eq!(comparison["verdict"]["kind"], "Superior");
-    assert_eq!(comparison["challenger"].as_object().unwrap().len(), 13);
-    let of_run = &project.only("evaluations")["status"]["comparison"];
+    let statistics = &comparison["statistics"];
+    assert_eq!(statistics["challenger"].as_object().unwrap().len(), 13);
+    let of_run = &project.only("evaluations")["status"]["statistics"];
     assert_eq!(
-        comparison["metrics"][0]["difference"],
+        statistics["metrics"][0]["difference"],
         of_run["metrics"][0]["difference"]
     );
-    assert_eq!(comparison["crossCheck"], of_run["crossCheck"]);
+    assert_eq!(statistics["crossCheck"], of_run["crossCheck"]);
 }
 
 #[test]

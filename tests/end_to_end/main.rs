@@ -5,6 +5,8 @@ mod bad_files;
 mod bad_manifests;
 mod bad_trials;
 mod commands;
+mod evidence;
 mod faults;
 mod fraud;
+mod policies;
 mod project;

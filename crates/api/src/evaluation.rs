@@ -56,7 +56,10 @@ pub struct EvaluationSpec {
     pub champion: EvaluatedVersion,
     /// The model that wants to be.
     pub challenger: EvaluatedVersion,
-    /// Names of the columns of both predictions files.
+    /// The file with the labels, where predictions bring only ids and scores.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holdout: Option<EvaluatedHoldout>,
+    /// Names of the columns of the files.
     pub columns: Columns,
     /// Parts of the holdout that guardrails may name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -64,15 +67,16 @@ pub struct EvaluationSpec {
     pub slices: Vec<SliceSpec>,
     /// How they are compared.
     pub test: TestSpec,
+    /// Numbers that the scorers of both versions left, for guardrails.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20), extend("x-kubernetes-list-type" = "atomic"))]
+    pub measurements: Vec<MeasurementPair>,
     /// What the rows of the holdout are called in a sentence.
     #[schemars(length(min = 1, max = 63))]
     pub rows_noun: String,
-    /// Seed of the resamples.
-    #[schemars(range(min = 0, max = 9_007_199_254_740_991_i64))]
-    pub seed: i64,
 }
 
-/// A version with the predictions it is judged by.
+/// A version with the predictions that it is judged by.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct EvaluatedVersion {
@@ -82,9 +86,38 @@ pub struct EvaluatedVersion {
     /// Its predictions.
     #[schemars(length(min = 1, max = 2000))]
     pub predictions: String,
-    /// Their digest.
-    #[schemars(length(min = 1, max = 253))]
-    pub digest: String,
+    /// The files of the model, as the registry names them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 4096))]
+    pub source: Option<String>,
+}
+
+/// The file with the labels.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EvaluatedHoldout {
+    /// Where it lies.
+    #[schemars(length(min = 1, max = 2000))]
+    pub uri: String,
+    /// The digest that it must have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 64, max = 64), regex(pattern = "^[0-9a-f]+$"))]
+    pub sha256: Option<String>,
+}
+
+/// A number that the scorers of both versions left.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct MeasurementPair {
+    /// Its name.
+    #[schemars(length(min = 1, max = 63))]
+    pub name: String,
+    /// Of the model in production.
+    #[schemars(range(min = -1e18, max = 1e18))]
+    pub champion: f64,
+    /// Of the model that wants to be.
+    #[schemars(range(min = -1e18, max = 1e18))]
+    pub challenger: f64,
 }
 
 /// How far a comparison is, and what it found.
@@ -95,7 +128,7 @@ pub struct EvaluationStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 9_007_199_254_740_991_i64))]
     pub observed_generation: Option<i64>,
-    /// Pending, Finished or Failed.
+    /// Pending, Compared (the statistics are there, the verdict waits for its look), Finished or Failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub phase: Option<String>,
@@ -107,7 +140,22 @@ pub struct EvaluationStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::time")]
     pub completion_time: Option<StatusTime>,
-    /// Superior, Inferior, Inconclusive or NotComparable.
+    /// What was read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<EvidenceStatus>,
+    /// Seed of the resamples, derived from what was read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 9_007_199_254_740_991_i64))]
+    pub seed: Option<i64>,
+    /// What the rows say, before anything is concluded: every metric of both models with differences, standard errors, degrees of
+    /// freedom and intervals, rows, clusters, positives, cross-check and settings as used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::any_value")]
+    pub statistics: Option<Value>,
+    /// The look at the holdout that the verdict was taken at; absent where none was needed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub look: Option<LookStatus>,
+    /// Superior, Inferior, Inconclusive or NotComparable: a function of `statistics`, `spec.measurements` and `look.allowedError`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub verdict: Option<String>,
@@ -115,17 +163,71 @@ pub struct EvaluationStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 4096))]
     pub sentence: Option<String>,
+    /// The smallest improvement of the primary metric that this look would find four times in five.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.0, max = 1e18))]
+    pub minimum_detectable_effect: Option<f64>,
     /// Why it could not be made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 4096))]
     pub message: Option<String>,
-    /// The whole comparison: every metric of both models with differences and intervals, rows, clusters,
-    /// positives, the smallest detectable effect, cross-check and warnings.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "schema::any_value")]
-    pub comparison: Option<Value>,
     /// Where the report is.
     #[serde(rename = "reportURI", default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 2000))]
     pub report_uri: Option<String>,
+}
+
+/// What was read.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EvidenceStatus {
+    /// The predictions of the model in production.
+    pub champion: FileStatus,
+    /// The predictions of the model that wants to be.
+    pub challenger: FileStatus,
+    /// The file with the labels, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holdout: Option<FileStatus>,
+    /// Digest of the ids, labels, weights and clusters, in the order of ids.
+    #[schemars(length(max = 64))]
+    pub fingerprint: String,
+    /// The smallest hashes of its ids: holdouts that share most of their rows are told by it.
+    #[schemars(length(max = 4096))]
+    pub sketch: String,
+}
+
+/// A file as it was read.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FileStatus {
+    /// Its address.
+    #[schemars(length(max = 2000))]
+    pub uri: String,
+    /// SHA-256 of the bytes that were parsed.
+    #[schemars(length(max = 64))]
+    pub sha256: String,
+    /// Number of these bytes.
+    #[schemars(range(min = 0, max = 9_007_199_254_740_991_i64))]
+    pub size: i64,
+    /// Number of rows.
+    #[schemars(range(min = 0, max = 9_007_199_254_740_991_i64))]
+    pub rows: i64,
+}
+
+/// A look at a holdout.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LookStatus {
+    /// Its number in the ledger of the model.
+    #[schemars(range(min = 1, max = 9_007_199_254_740_991_i64))]
+    pub number: i64,
+    /// Which look it was at this holdout and those that share most of its rows.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub ordinal: i32,
+    /// How many challengers shared it.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub challengers: i32,
+    /// The one-sided error that this verdict was allowed.
+    #[schemars(range(min = 0.0, max = 0.5))]
+    pub allowed_error: f64,
 }

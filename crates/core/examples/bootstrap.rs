@@ -29,7 +29,7 @@ fn main() {
     let began = Instant::now();
     let comparison = pool.install(|| compare(&holdout, &settings, 7)).unwrap();
     let seconds = began.elapsed().as_secs_f64();
-    let drawn = f64::from(comparison.resamples);
+    let drawn = f64::from(comparison.statistics.resamples);
     println!(
         "{{\"peer\": \"podium\", \"n\": {rows}, \"B\": {drawn}, \"wall_s\": {seconds:.4}, \"s_per_resample\": {:.3e}, \"row_resamples_per_s\": {:.3e}}}",
         seconds / drawn,

@@ -4,6 +4,7 @@ pub mod champion;
 pub mod comparison;
 pub mod expression;
 pub mod leadership;
+pub mod looks;
 pub mod metrics;
 pub(crate) mod normal;
 pub mod objective;

@@ -4,13 +4,17 @@
 //! MODEL/aliases/ALIAS              one line: the version
 //! MODEL/versions/VERSION/version.yaml   source, tags
 //! MODEL/versions/VERSION/files/    the files of the model
+//! MODEL/ledger/KEY                 write-once registers: see `podium_core::champion::ledger`
 //! ```
-//! Writers take `MODEL/lock` first, so moving an alias compares and sets in one step.
+//! Writers take `MODEL/lock` first, so moving an alias compares and sets in one step. A register is made by create-exclusive, so it
+//! is written once whoever holds what lock.
 
+use super::ledger;
 use super::store::path_of;
 use crate::atomic_file;
-use crate::ports::{ModelRegistry, Moved, NewVersion, PortError};
-use podium_core::champion::RegistryView;
+use crate::ports::{AliasUpdate, ModelRegistry, NewVersion, PortError, RegisterWrite};
+use podium_core::champion::ledger::Register;
+use podium_core::champion::{RegistryView, VersionView};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -96,9 +100,15 @@ impl ModelRegistry for DirectoryRegistry {
         let mut view = RegistryView::default();
         for version in entries(&model.join("versions"))? {
             let directory = model.join("versions").join(&version);
-            if directory.join("version.yaml").is_file() {
-                view.versions
-                    .insert(version, directory.join("files").display().to_string());
+            let path = directory.join("version.yaml");
+            if path.is_file() {
+                let found = VersionView {
+                    source: directory.join("files").display().to_string(),
+                    tags: read_version_file(&path)?.tags,
+                    unready: (!directory.join("files").is_dir())
+                        .then(|| "its directory `files` is missing".to_string()),
+                };
+                view.versions.insert(version, found);
             }
         }
         for alias in entries(&model.join("aliases"))? {
@@ -131,29 +141,24 @@ impl ModelRegistry for DirectoryRegistry {
         model: &str,
         alias: &str,
         from: Option<&str>,
-        to: &str,
-    ) -> Result<Moved, PortError> {
+        to: Option<&str>,
+    ) -> Result<AliasUpdate, PortError> {
         let model = self.model(model)?;
         let alias = path_segment("an alias", alias)?;
         let _lock = self.lock(&model)?;
         let found = read_alias(&model, alias)?;
-        if found.as_deref() == Some(to) {
-            return Ok(Moved::Done);
+        if found.as_deref() == to {
+            return Ok(AliasUpdate::Done);
         }
         if found.as_deref() != from {
-            return Ok(Moved::Contended { found });
+            return Ok(AliasUpdate::Contended { found });
         }
-        let version = model.join("versions").join(path_segment("a version", to)?);
-        if !version.join("version.yaml").is_file() {
-            return Err(PortError::Permanent(format!(
-                "{} does not exist",
-                version.display()
-            )));
+        let path = model.join("aliases").join(alias);
+        match to {
+            Some(to) => point(&model, &path, to)?,
+            None => fs::remove_file(&path).map_err(|e| cannot("remove", &path, &e))?,
         }
-        let aliases = model.join("aliases");
-        fs::create_dir_all(&aliases).map_err(|e| cannot("write", &aliases, &e))?;
-        atomic_file::write(&aliases.join(alias), format!("{to}\n").as_bytes())?;
-        Ok(Moved::Done)
+        Ok(AliasUpdate::Done)
     }
 
     async fn tag(
@@ -176,10 +181,43 @@ impl ModelRegistry for DirectoryRegistry {
         }
         write_version_file(&path, &file)
     }
+
+    async fn registers(&self, model: &str) -> Result<BTreeMap<String, String>, PortError> {
+        ledger::read(&self.model(model)?.join("ledger"))
+    }
+
+    async fn write_register(
+        &self,
+        model: &str,
+        register: &Register,
+    ) -> Result<RegisterWrite, PortError> {
+        ledger::write(&self.model(model)?.join("ledger"), register)
+    }
+
+    fn identity(&self) -> String {
+        let root = self.root.canonicalize();
+        root.unwrap_or_else(|_| self.root.clone())
+            .display()
+            .to_string()
+    }
+}
+
+fn point(model: &Path, alias: &Path, to: &str) -> Result<(), PortError> {
+    let version = model.join("versions").join(path_segment("a version", to)?);
+    if !version.join("version.yaml").is_file() {
+        return Err(PortError::Permanent(format!(
+            "{} does not exist",
+            version.display()
+        )));
+    }
+    if let Some(parent) = alias.parent() {
+        fs::create_dir_all(parent).map_err(|e| cannot("write", parent, &e))?;
+    }
+    Ok(atomic_file::write(alias, format!("{to}\n").as_bytes())?)
 }
 
 /// Names come from users' manifests and must not lead out of the registry.
-fn path_segment<'a>(what: &str, name: &'a str) -> Result<&'a str, PortError> {
+pub(super) fn path_segment<'a>(what: &str, name: &'a str) -> Result<&'a str, PortError> {
     let plain = !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\', '\0']);
     plain.then_some(name).ok_or_else(|| {
         PortError::Permanent(format!(
@@ -188,12 +226,12 @@ fn path_segment<'a>(what: &str, name: &'a str) -> Result<&'a str, PortError> {
     })
 }
 
-fn cannot(what: &str, path: &Path, error: &io::Error) -> PortError {
+pub(super) fn cannot(what: &str, path: &Path, error: &io::Error) -> PortError {
     PortError::Permanent(format!("cannot {what} {}: {error}", path.display()))
 }
 
 /// Names in a directory, without hidden ones; none when there is no such directory.
-fn entries(directory: &Path) -> Result<Vec<String>, PortError> {
+pub(super) fn entries(directory: &Path) -> Result<Vec<String>, PortError> {
     let listed = match fs::read_dir(directory) {
         Ok(listed) => listed,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),

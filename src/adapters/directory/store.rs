@@ -1,22 +1,24 @@
 //! Objects are files: `file:///absolute`, `file://relative` or a plain path.
 
+use super::file_digests::FileDigests;
 use crate::ports::{ObjectStore, PortError};
-use sha2::{Digest, Sha256};
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 /// Objects under a base directory.
 #[derive(Clone, Debug)]
 pub struct DirectoryStore {
     base: PathBuf,
+    digests: FileDigests,
 }
 
 impl DirectoryStore {
     /// Relative paths are taken from `base`.
     #[must_use]
     pub fn new(base: PathBuf) -> Self {
-        Self { base }
+        Self {
+            base,
+            digests: FileDigests::default(),
+        }
     }
 
     /// The file that a URI names.
@@ -45,34 +47,10 @@ pub fn path_of(base: &Path, uri: &str) -> Result<PathBuf, PortError> {
 impl ObjectStore for DirectoryStore {
     async fn digest(&self, uri: &str) -> Result<Option<String>, PortError> {
         let path = self.path(uri)?;
-        match File::open(&path) {
-            Ok(file) => sha256(file).map(Some).map_err(|error| {
-                PortError::Permanent(format!("cannot read {}: {error}", path.display()))
-            }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(PortError::Permanent(format!(
-                "cannot read {}: {error}",
-                path.display()
-            ))),
-        }
+        self.digests.of(&path).map_err(|error| {
+            PortError::Permanent(format!("cannot read {}: {error}", path.display()))
+        })
     }
-}
-
-fn sha256(mut file: File) -> io::Result<String> {
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        match file.read(&mut buffer)? {
-            0 => break,
-            read => hasher.update(buffer.get(..read).unwrap_or_default()),
-        }
-    }
-    let hex: String = hasher
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    Ok(format!("sha256:{hex}"))
 }
 
 #[cfg(test)]

@@ -166,7 +166,7 @@ mod tests {
             Table::read(&first, None).unwrap(),
             Table::read(&longer, None).unwrap(),
         );
-        assert_eq!(short.rows, counts.0);
+        assert_eq!(short.rows(), counts.0);
         for name in short.names().filter(|name| *name != "tx_datetime") {
             assert_eq!(
                 short.numbers(name).unwrap(),

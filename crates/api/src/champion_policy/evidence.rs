@@ -1,10 +1,9 @@
 //! What versions are compared on.
 
-use crate::schema::LocalReference;
+use crate::schema::OpenObject;
 use crate::tuning_job::JobTemplate;
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 /// What versions are compared on.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -82,15 +81,21 @@ pub struct OnMissing {
 /// The holdout.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[x_kube(validation = Rule::new("!has(self.sha256) || has(self.uri)").message("`sha256` is the digest of the file at `uri`, so `uri` must be set too"))]
 pub struct HoldoutSpec {
     /// Its name.
     #[schemars(length(min = 1, max = 250))]
     pub name: String,
-    /// Its digest.
+    /// SHA-256 of the file at `uri`; another file is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 64, max = 64), regex(pattern = "^[0-9a-f]+$"))]
     pub sha256: Option<String>,
-    /// Comparisons that it may be used for.
+    /// A file with the ids, labels, weights, clusters and slice columns of the holdout. With it predictions bring only
+    /// ids and scores, so a scorer cannot change the labels that it is graded by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 2000))]
+    pub uri: Option<String>,
+    /// How many times it may be looked at, counted over all holdouts of the model that share most of its rows.
     #[serde(default = "twenty")]
     #[schemars(range(min = 1, max = 10_000))]
     pub max_evaluations: i32,
@@ -108,7 +113,9 @@ fn rows() -> String {
     "rows".to_string()
 }
 
-/// Makes the predictions of a version that has none; its container gets `MODEL_URI` and `OUTPUT_URI`.
+/// Makes the predictions of a version; its container gets `MODEL_URI`, `MODEL_VERSION` and `OUTPUT_URI`. It runs again when the
+/// files that its template names have changed. It may leave numbers for guardrails in its termination message:
+/// `{"measurements": {"latency_p99_ms": 12.1}}`.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ScorerSpec {
@@ -124,17 +131,8 @@ pub struct ScorerSpec {
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct EvaluatorSpec {
-    /// Its service account.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
-    pub service_account_name: Option<String>,
-    /// Its resources, as in a container.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "crate::schema::any_value")]
-    pub resources: Option<Value>,
-    /// Secret of the same namespace with the store's credentials.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub credentials_secret_ref: Option<LocalReference>,
+    /// Metadata and `spec` of its pod: labels, service account, resources, tolerations, pull secrets.
+    pub pod_template: OpenObject,
 }
 
 /// Part of the holdout.

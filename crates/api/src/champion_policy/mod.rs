@@ -70,7 +70,7 @@ use std::collections::BTreeMap;
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ChampionPolicySpec {
-    /// Nothing is judged or moved while this is true.
+    /// While this is true nothing is scored, judged or moved, except to a pinned version.
     #[serde(default)]
     pub suspend: bool,
     /// The registry. Immutable.
@@ -101,15 +101,34 @@ pub struct ChampionPolicySpec {
     /// How a decision is carried out.
     #[serde(default)]
     pub promotion: PromotionSpec,
-    /// The champion by declaration; wins over everything.
+    /// The champion by declaration. It wins over everything but `promotion.mode: DryRun`, a version that does not exist, and an
+    /// alias that another policy owns.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pin: Option<PinSpec>,
+    /// Versions that may be proposed again although they were refused. It lifts the refusals that exist when a version is added
+    /// here, not later ones.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "versions")]
+    pub reconsider: Vec<String>,
+    /// Lifts the hold that an external change left at this epoch, or an earlier one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 9_007_199_254_740_991_i64))]
+    pub acknowledged_epoch: Option<i64>,
     /// Where the champion is announced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub publish: Option<PublishSpec>,
     /// Where reports are kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reports: Option<ReportsSpec>,
+}
+
+fn versions(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "type": "array",
+        "maxItems": 20,
+        "x-kubernetes-list-type": "set",
+        "items": { "type": "string", "minLength": 1, "maxLength": 63 },
+    })
 }
 
 fn minute() -> i64 {

@@ -51,11 +51,11 @@ pub enum ModeSpec {
 #[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ApprovalPolicy {
-    /// How many must approve.
+    /// How many different people must approve.
     #[serde(default = "one")]
     #[schemars(range(min = 1, max = 20))]
     pub required: i32,
-    /// Seconds after which an approval no longer counts.
+    /// Seconds after which an approval no longer counts. A rejection always counts.
     #[serde(default = "three_days")]
     #[schemars(range(min = 60, max = 31_536_000))]
     pub expire_seconds: i64,
@@ -90,10 +90,10 @@ pub struct WindowSpec {
     schemars::JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize,
 )]
 pub enum Exclusivity {
-    /// By write-once claims in the registry.
+    /// By write-once claims beside the model: one owner of an alias, one decision an epoch.
     #[default]
     Ledger,
-    /// By looking right before and right after.
+    /// By looking right before and right after; nothing is claimed. For one cluster only.
     Guarded,
 }
 
@@ -102,12 +102,12 @@ pub enum Exclusivity {
     schemars::JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize,
 )]
 pub enum OnExternalChangeSpec {
-    /// The move is adopted and remembered.
+    /// The move is adopted; what it moved away from is refused.
     #[default]
     Adopt,
-    /// Nothing is done until somebody decides.
+    /// As `Adopt`, and nothing is promoted until `acknowledgedEpoch` names the epoch of the move.
     Hold,
-    /// The alias is moved back.
+    /// The alias is moved back once; a second move within an hour is adopted and held for an hour.
     Revert,
 }
 

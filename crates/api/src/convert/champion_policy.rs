@@ -1,74 +1,301 @@
 //! `ChampionPolicy` to the policy that the core decides with.
 
+use super::schedule::{BadSchedule, Schedule, Window};
 use super::{Problems, below_spec, count, evaluation, seconds, tuning_job};
 use crate::champion_policy::{
-    ChampionPolicySpec, FirstChampionSpec, ModeSpec, OnExternalChangeSpec,
+    AliasNames, ApprovalPolicy, ChallengerAlias, ChallengerTuningJobs, ChallengerVersions,
+    Challengers as ChallengersSpec, ChampionPolicySpec, EvidenceSpec,
+    Exclusivity as ExclusivitySpec, FirstChampionSpec, HoldoutSpec, LabelSelectorSpec, ModeSpec,
+    OnExternalChangeSpec, PinSpec, PredictionsSpec, PromotionSpec, RetrainSpec, ReuseSpec,
+    ScorerSpec,
 };
-use podium_core::champion::{Aliases, FirstChampion, Mode, OnExternalChange, Pin, Policy};
+use podium_core::champion::{
+    Aliases, Challengers, Exclusivity, FirstChampion, Mode, OnExternalChange, Pin, Policy, Reuse,
+};
 use podium_core::problem::SpecProblem;
+use std::collections::BTreeMap;
 
-/// The policy that the core decides with.
+/// What a `ChampionPolicy` asks for, after conversion.
+#[derive(Clone, Debug)]
+pub struct PolicySettings {
+    /// What the core decides with.
+    pub policy: Policy,
+    /// When the champion may change.
+    pub windows: Vec<Window>,
+    /// Labels of the searches whose winners are challengers.
+    pub searches: Option<BTreeMap<String, String>>,
+    /// Measurements that guardrails name, with the increase in percent that each allows.
+    pub measurements: BTreeMap<String, f64>,
+    /// What the rows of the holdout are called in a sentence.
+    pub rows_noun: String,
+}
+
+/// Which world a policy is to be carried out in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum World {
+    /// `podium run` on a directory.
+    Local,
+    /// A cluster.
+    Cluster,
+}
+
+/// The settings of a policy.
 ///
 /// # Errors
 /// All problems, with their paths from the object's root.
-pub fn policy(spec: &ChampionPolicySpec) -> Result<Policy, Vec<SpecProblem>> {
+pub fn policy(spec: &ChampionPolicySpec, world: World) -> Result<PolicySettings, Vec<SpecProblem>> {
     let mut problems = Problems::default();
-    refuse_what_is_not_carried_out(spec, &mut problems);
-    problems.take(evaluation::check(&spec.test, &spec.evidence.slices));
-    if let Some(scorer) = &spec.evidence.scorer {
-        problems.take(tuning_job::pod_template(&scorer.job, "evidence.scorer.job"));
+    let settings = convert(spec, world, &mut problems);
+    if problems.0.is_empty() {
+        Ok(settings)
+    } else {
+        Err(below_spec(problems.0))
     }
-    if !problems.0.is_empty() {
-        return Err(below_spec(problems.0));
+}
+
+fn convert(spec: &ChampionPolicySpec, world: World, problems: &mut Problems) -> PolicySettings {
+    // Every field is named, so that a new one does not compile until it is carried out or refused.
+    let ChampionPolicySpec {
+        suspend,
+        registry_ref: _, // the engine looks it up
+        model,
+        aliases,
+        poll_seconds,
+        challengers,
+        retrain,
+        evidence,
+        test,
+        promotion,
+        pin,
+        reconsider,
+        acknowledged_epoch,
+        publish,
+        reports,
+    } = spec;
+    let AliasNames {
+        champion,
+        challenger,
+        previous,
+    } = aliases;
+    if world == World::Local && *poll_seconds != 60 {
+        let message = "must be left out here: `podium run` looks at the registry until nothing is left to do, and ends";
+        problems.add("pollSeconds", message);
     }
-    let holdout = spec.evidence.holdout.as_ref();
-    let promotion = &spec.promotion;
-    Ok(Policy {
-        model: spec.model.clone(),
+    check_retrain(retrain.as_ref(), world, problems);
+    problems.unsupported("publish", publish.as_ref());
+    problems.unsupported("reports", reports.as_ref());
+    let holdout = check_evidence(evidence, world, problems);
+    problems.take(evaluation::check(test, &evidence.slices));
+    let (challengers, searches) = convert_challengers(challengers);
+    let (mut policy, windows) = convert_promotion(promotion, problems);
+    policy.model.clone_from(model);
+    policy.aliases = Aliases {
+        champion: champion.clone(),
+        challenger: challenger.clone(),
+        previous: previous.clone(),
+    };
+    policy.suspend = *suspend;
+    policy.challengers = challengers;
+    policy.pin = pin.as_ref().map(|PinSpec { version, reason }| Pin {
+        version: version.clone(),
+        reason: reason.clone(),
+    });
+    policy.reconsider.clone_from(reconsider);
+    policy.acknowledged_epoch = acknowledged_epoch.map_or(0, seconds);
+    policy.reuse = Reuse {
+        spending: evaluation::spending(test),
+        total_error: 0.5 * (1.0 - test.confidence),
+        max_evaluations: holdout.as_ref().map(|holdout| holdout.max_evaluations),
+    };
+    PolicySettings {
+        policy,
+        windows,
+        searches,
+        measurements: evaluation::measurements(test),
+        rows_noun: holdout.map_or_else(|| "rows".to_string(), |holdout| holdout.rows_noun),
+    }
+}
+
+fn check_retrain(retrain: Option<&RetrainSpec>, world: World, problems: &mut Problems) {
+    let Some(retrain) = retrain else {
+        return;
+    };
+    let RetrainSpec {
+        schedule,
+        time_zone,
+        concurrency_policy: _,
+        successful_history_limit: _,
+        failed_history_limit: _,
+        tuning_job_template: _,
+    } = retrain;
+    if let Err(bad) = Schedule::parse(schedule, time_zone.as_deref()) {
+        bad_schedule(bad, "retrain", problems);
+    }
+    match world {
+        World::Local => problems.add(
+            "retrain",
+            "must be left out here: `podium run` ends when nothing is left to do, so nobody would keep the schedule; call it from cron",
+        ),
+        World::Cluster => problems.unsupported("retrain", Some(retrain)),
+    }
+}
+
+fn bad_schedule(bad: BadSchedule, path: &str, problems: &mut Problems) {
+    match bad {
+        BadSchedule::Pattern(message) => problems.add(&format!("{path}.schedule"), message),
+        BadSchedule::TimeZone(message) => problems.add(&format!("{path}.timeZone"), message),
+    }
+}
+
+struct Holdout {
+    max_evaluations: u32,
+    rows_noun: String,
+}
+
+fn check_evidence(
+    evidence: &EvidenceSpec,
+    world: World,
+    problems: &mut Problems,
+) -> Option<Holdout> {
+    let EvidenceSpec {
+        predictions,
+        holdout,
+        scorer,
+        evaluator,
+        slices: _, // checked with the guardrails that name them
+    } = evidence;
+    let PredictionsSpec {
+        uri: _,
+        columns: _,
+        on_missing,
+    } = predictions;
+    if world == World::Local && evaluator.is_some() {
+        let message = "must be left out here: `podium run` compares in its own process";
+        problems.add("evidence.evaluator", message);
+    } else {
+        problems.unsupported("evidence.evaluator", evaluator.as_ref());
+    }
+    if world == World::Local && on_missing.is_some() {
+        let message = "must be left out here: `podium run` ends when nothing is left to do, and looks for the predictions when it is called again";
+        problems.add("evidence.predictions.onMissing", message);
+    } else {
+        problems.unsupported("evidence.predictions.onMissing", on_missing.as_ref());
+    }
+    if let Some(ScorerSpec {
+        job,
+        active_deadline_seconds: _,
+    }) = scorer
+    {
+        problems.take(tuning_job::pod_template(job, "evidence.scorer.job"));
+    }
+    let HoldoutSpec {
+        name: _,
+        sha256: _,
+        uri: _,
+        max_evaluations,
+        rows_noun,
+    } = holdout.as_ref()?;
+    Some(Holdout {
+        max_evaluations: count(*max_evaluations),
+        rows_noun: rows_noun.clone(),
+    })
+}
+
+fn convert_challengers(spec: &ChallengersSpec) -> (Challengers, Option<BTreeMap<String, String>>) {
+    let ChallengersSpec {
+        alias,
+        versions,
+        tuning_jobs,
+    } = spec;
+    match (alias, versions, tuning_jobs) {
+        (_, Some(versions), _) => {
+            let ChallengerVersions {
+                newer_than_champion,
+                tags,
+            } = versions;
+            let versions = Challengers::Versions {
+                newer_than_champion: *newer_than_champion,
+                tags: tags.clone(),
+            };
+            (versions, None)
+        }
+        (_, _, Some(ChallengerTuningJobs { selector })) => {
+            let LabelSelectorSpec { match_labels } = selector;
+            (Challengers::TuningJobs, Some(match_labels.clone()))
+        }
+        (Some(ChallengerAlias {}) | None, None, None) => (Challengers::Alias, None),
+    }
+}
+
+fn convert_promotion(spec: &PromotionSpec, problems: &mut Problems) -> (Policy, Vec<Window>) {
+    let PromotionSpec {
+        mode,
+        approval,
+        cooldown_seconds,
+        windows,
+        exclusivity,
+        on_external_change,
+        first_champion,
+    } = spec;
+    let mut converted = Vec::new();
+    for (position, window) in windows.iter().enumerate() {
+        match Window::parse(window) {
+            Ok(window) => converted.push(window),
+            Err(bad) => bad_schedule(bad, &format!("promotion.windows[{position}]"), problems),
+        }
+    }
+    let (required, expire_seconds) = match approval {
+        Some(ApprovalPolicy {
+            required,
+            expire_seconds,
+        }) => (count(*required), seconds(*expire_seconds)),
+        None => (1, 259_200),
+    };
+    let policy = Policy {
+        model: String::new(),
         aliases: Aliases {
-            champion: spec.aliases.champion.clone(),
-            challenger: spec.aliases.challenger.clone(),
-            previous: spec.aliases.previous.clone(),
+            champion: String::new(),
+            challenger: String::new(),
+            previous: String::new(),
         },
-        suspend: spec.suspend,
-        mode: match promotion.mode {
+        suspend: false,
+        challengers: Challengers::Alias,
+        mode: match mode {
             ModeSpec::Automatic => Mode::Automatic,
             ModeSpec::Approval => Mode::Approval,
             ModeSpec::DryRun => Mode::DryRun,
         },
-        first_champion: match promotion.first_champion {
+        first_champion: match first_champion {
             FirstChampionSpec::Approval => FirstChampion::Approval,
             FirstChampionSpec::Automatic => FirstChampion::Automatic,
             FirstChampionSpec::Never => FirstChampion::Never,
         },
-        approvals_required: promotion.approval.as_ref().map_or(1, |a| count(a.required)),
-        cooldown_seconds: seconds(promotion.cooldown_seconds),
-        on_external_change: match promotion.on_external_change {
+        approvals_required: required,
+        approvals_expire_seconds: expire_seconds,
+        cooldown_seconds: seconds(*cooldown_seconds),
+        exclusivity: match exclusivity {
+            ExclusivitySpec::Ledger => Exclusivity::Ledger,
+            ExclusivitySpec::Guarded => Exclusivity::Guarded,
+        },
+        on_external_change: match on_external_change {
             OnExternalChangeSpec::Adopt => OnExternalChange::Adopt,
             OnExternalChangeSpec::Hold => OnExternalChange::Hold,
             OnExternalChangeSpec::Revert => OnExternalChange::Revert,
         },
-        pin: spec.pin.as_ref().map(|pin| Pin {
-            version: pin.version.clone(),
-            reason: pin.reason.clone(),
-        }),
-        max_evaluations: holdout.map(|h| count(h.max_evaluations)),
-        rows_noun: holdout.map_or_else(|| "rows".to_string(), |h| h.rows_noun.clone()),
-    })
+        pin: None,
+        reconsider: Vec::new(),
+        acknowledged_epoch: 0,
+        reuse: Reuse {
+            spending: podium_core::looks::Spending::Harmonic,
+            total_error: 0.025,
+            max_evaluations: None,
+        },
+    };
+    (policy, converted)
 }
 
-fn refuse_what_is_not_carried_out(spec: &ChampionPolicySpec, problems: &mut Problems) {
-    problems.unsupported("challengers.versions", spec.challengers.versions.as_ref());
-    problems.unsupported(
-        "challengers.tuningJobs",
-        spec.challengers.tuning_jobs.as_ref(),
-    );
-    problems.unsupported("publish", spec.publish.as_ref());
-    problems.unsupported("reports", spec.reports.as_ref());
-    problems.unsupported("test.reuse", spec.test.reuse.as_ref());
-    problems.unsupported("promotion.windows[0]", spec.promotion.windows.first());
-    problems.unsupported(
-        "evidence.predictions.onMissing",
-        spec.evidence.predictions.on_missing.as_ref(),
-    );
+/// The share of the holdout that versions are compared on.
+#[must_use]
+pub fn confirm_fraction(reuse: Option<&ReuseSpec>) -> Option<f64> {
+    reuse.and_then(|reuse| reuse.confirm_fraction)
 }

@@ -5,14 +5,18 @@
 
 mod champion_policy;
 mod evaluation;
+mod policy_status;
+mod schedule;
 mod status;
 mod tuning_job;
 
-pub use champion_policy::policy;
-pub use evaluation::comparison_settings;
+pub use champion_policy::{PolicySettings, World, confirm_fraction, policy};
+pub use evaluation::{comparison_settings, measurements};
+pub use policy_status::{memory_of, policy_status};
+pub use schedule::{BadSchedule, Schedule, Window, window_at};
 pub use status::{
-    from_time, is_own_condition, memory_of, name_of, parameters_text, record_of, says,
-    settled_condition, shows, to_time, trial_status, with_conditions,
+    from_time, is_own_condition, name_of, parameters_text, record_of, says, settled_condition,
+    shows, to_time, trial_status, with_conditions,
 };
 pub use tuning_job::{TrialSettings, job_spec, trial_settings, tuning_settings};
 

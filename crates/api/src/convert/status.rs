@@ -1,12 +1,10 @@
-//! Between what the core knows of a trial, a search or a policy and what stands in a status.
+//! Between what the core knows of a trial or a search and what stands in a status.
 
 use crate::Trial;
-use crate::champion_policy::ChampionPolicyStatus;
 use crate::schema::Conditions;
 use crate::trial::{TrialAttempt, TrialMetric, TrialStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff;
-use podium_core::champion::{ChampionRecord, InFlight, Memory, Origin};
 use podium_core::report::CombinedMetric;
 use podium_core::time::Timestamp;
 use podium_core::tuning::conditions::Condition as Said;
@@ -37,7 +35,7 @@ pub fn name_of<T: Serialize>(value: T) -> String {
     }
 }
 
-fn parse<T: DeserializeOwned>(name: Option<&str>) -> Option<T> {
+pub(super) fn parse<T: DeserializeOwned>(name: Option<&str>) -> Option<T> {
     serde_json::from_value(Value::String(name?.to_string())).ok()
 }
 
@@ -242,34 +240,6 @@ pub fn settled_condition<'a>(
         .iter()
         .find(|c| c.type_ == kind)
         .map(|c| (c.status.as_str(), c.reason.as_str(), c.message.as_str()))
-}
-
-/// What a policy's status remembers.
-#[must_use]
-pub fn memory_of(status: Option<&ChampionPolicyStatus>) -> Memory {
-    let Some(status) = status else {
-        return Memory::default();
-    };
-    Memory {
-        champion: status.champion.as_ref().map(|c| ChampionRecord {
-            version: c.version.clone(),
-            since: from_time(&c.since),
-            origin: parse(Some(&c.origin)).unwrap_or(Origin::Adopted),
-            decision: c.decision_id.clone(),
-        }),
-        previous: status.previous.clone(),
-        in_flight: status.in_flight.as_ref().map(|f| InFlight {
-            decision: f.decision_id.clone(),
-            from: f.from.clone(),
-            to: f.to.clone(),
-            origin: parse(Some(&f.origin)).unwrap_or(Origin::Promoted),
-            evidence: f.evidence.clone(),
-        }),
-        holdout_evaluations: status
-            .holdout_use
-            .as_ref()
-            .map_or(0, |h| u32::try_from(h.evaluations).unwrap_or(0)),
-    }
 }
 
 #[cfg(test)]

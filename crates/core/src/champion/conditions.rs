@@ -1,46 +1,59 @@
 //! The conditions of a `ChampionPolicy`, derived from its plan.
 
-use super::{Phase, Plan, RegistryView};
+use super::plan::Plan;
+use super::reason::{Phase, Reason};
+use super::{Exclusivity, Policy, RegistryView};
 use crate::tuning::conditions::{Condition, Status};
 
-/// The conditions that go with a plan, in a fixed order. Abnormal ones are absent instead of false.
+/// The conditions that go with a plan, in a fixed order. `Stalled` is abnormal, and absent instead of false.
 #[must_use]
-pub fn conditions(
-    plan: &Plan,
-    registry: Option<&RegistryView>,
-    champion_alias: &str,
-) -> Vec<Condition> {
+pub fn conditions(plan: &Plan, policy: &Policy, registry: Option<&RegistryView>) -> Vec<Condition> {
     let holds = |yes: bool| if yes { Status::True } else { Status::False };
-    let present = registry.is_some_and(|view| view.aliases.contains_key(champion_alias));
+    let champion = registry.and_then(|view| view.aliases.get(&policy.aliases.champion));
+    let recorded = plan.memory.champion.as_ref().map(|c| &c.version);
     let blocked = plan.phase == Phase::Blocked;
-    let missing_evidence = matches!(
+    let missing = matches!(
         plan.reason,
-        "EvidenceMissing" | "EvaluationFailed" | "HoldoutUsedUp"
+        Reason::EvidenceMissing
+            | Reason::EvaluationFailed
+            | Reason::EvaluationNotOurs
+            | Reason::EvidenceChanged
+            | Reason::HoldoutUsedUp
     );
-    let in_sync = plan.reason != "AliasMovedByOthers" && plan.memory.in_flight.is_none();
-    let always = [
-        ("Ready", holds(!blocked)),
-        ("RegistryReachable", Status::True),
-        ("ChampionPresent", holds(present)),
-        ("AliasInSync", holds(in_sync)),
-        (
+    let owned = plan.reason != Reason::AliasOwnedByOther;
+    let allowed = matches!(plan.phase, Phase::Watching | Phase::Promoting);
+    let condition = |kind, status| Condition {
+        kind,
+        status,
+        reason: plan.reason.name().to_string(),
+        message: plan.message.clone(),
+    };
+    let mut conditions = vec![
+        condition("Ready", holds(!blocked)),
+        condition("RegistryReachable", Status::True),
+        condition("ChampionPresent", holds(champion.is_some())),
+        condition(
+            "AliasInSync",
+            holds(plan.memory.in_flight.is_none() && champion == recorded),
+        ),
+        condition(
             "EvidenceComplete",
-            holds(!missing_evidence && plan.phase != Phase::Evaluating),
+            holds(!missing && plan.phase != Phase::Evaluating),
         ),
-        (
-            "PromotionAllowed",
-            holds(matches!(plan.phase, Phase::Watching | Phase::Promoting)),
-        ),
+        condition("PromotionAllowed", holds(allowed)),
     ];
-    let stalled = blocked.then_some(("Stalled", Status::True));
-    always
-        .into_iter()
-        .chain(stalled)
-        .map(|(kind, status)| Condition {
-            kind,
-            status,
-            reason: plan.reason.to_string(),
-            message: plan.message.clone(),
-        })
-        .collect()
+    conditions.push(match policy.exclusivity {
+        Exclusivity::Ledger => condition("ExclusiveOwner", holds(owned)),
+        Exclusivity::Guarded => Condition {
+            kind: "ExclusiveOwner",
+            status: holds(false),
+            reason: "Guarded".to_string(),
+            message: "`promotion.exclusivity` is Guarded: nothing is claimed, so another cluster could move the alias too"
+                .to_string(),
+        },
+    });
+    if blocked {
+        conditions.push(condition("Stalled", Status::True));
+    }
+    conditions
 }

@@ -1,39 +1,50 @@
-//! What a plan for a champion is made from: the policy, what the registry holds, and what is remembered.
+//! What a plan for a champion is made from: the policy, what the registry and its ledger hold, and what is remembered.
 
-use super::{Approvals, FirstChampion, Mode, Outcome};
+use super::ledger::Ledger;
+use super::memory::Memory;
+use crate::comparison::{Measurement, Statistics, Verdict};
+use crate::looks::{Sketch, Spending};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// What a `ChampionPolicy` asks for, after conversion.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
     /// The registered model.
     pub model: String,
     /// Names of the aliases.
     pub aliases: Aliases,
-    /// Nothing is judged or moved while this is set.
+    /// Nothing is scored, judged or moved while this is set, except to a pinned version.
     pub suspend: bool,
+    /// Which versions want to be champion.
+    pub challengers: Challengers,
     /// Whether a decision is carried out at once, waits for consent, or is only shown.
     pub mode: Mode,
-    /// What happens while there is no champion.
+    /// What happens while there has never been a champion.
     pub first_champion: FirstChampion,
-    /// Approvals needed where consent is needed.
+    /// Different people who must approve where consent is needed; at least 1.
     pub approvals_required: u32,
+    /// Seconds after which an approval no longer counts.
+    pub approvals_expire_seconds: u64,
     /// Seconds between two changes of the champion.
     pub cooldown_seconds: u64,
+    /// How two writers of one alias are kept apart.
+    pub exclusivity: Exclusivity,
     /// What happens when somebody else moved the alias.
     pub on_external_change: OnExternalChange,
-    /// The champion by declaration; wins over everything but `suspend`.
+    /// The champion by declaration.
     pub pin: Option<Pin>,
-    /// Evaluations that one holdout may be used for.
-    pub max_evaluations: Option<u32>,
-    /// What the rows of the holdout are called in a sentence, such as `transactions`.
-    pub rows_noun: String,
+    /// Versions whose refusals are lifted.
+    pub reconsider: Vec<String>,
+    /// The hold of an external change at this epoch or an earlier one is lifted.
+    pub acknowledged_epoch: u64,
+    /// How the use of one holdout is paid for.
+    pub reuse: Reuse,
 }
 
 /// Names of the aliases that a policy reads and moves.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Aliases {
     /// In production.
     pub champion: String,
@@ -43,8 +54,66 @@ pub struct Aliases {
     pub previous: String,
 }
 
-/// A champion set by hand.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Which versions want to be champion.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Challengers {
+    /// The version that carries the challenger alias.
+    Alias,
+    /// Versions by age and tags.
+    Versions {
+        /// Only versions that are newer than the champion.
+        newer_than_champion: bool,
+        /// Tags that a version must carry.
+        tags: BTreeMap<String, String>,
+    },
+    /// Versions that certain searches registered; which ones is part of the input.
+    TuningJobs,
+}
+
+/// How a decision is carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Mode {
+    /// At once.
+    Automatic,
+    /// After consent.
+    Approval,
+    /// Not at all; it is only shown.
+    DryRun,
+}
+
+/// What happens while there has never been a champion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum FirstChampion {
+    /// The challenger becomes champion after consent.
+    Approval,
+    /// The challenger becomes champion.
+    Automatic,
+    /// Nothing, until somebody sets one.
+    Never,
+}
+
+/// How two writers of one alias are kept apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Exclusivity {
+    /// By write-once claims in the ledger.
+    Ledger,
+    /// By looking right before and right after.
+    Guarded,
+}
+
+/// What happens when the alias was moved by somebody else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum OnExternalChange {
+    /// The move is adopted; what it moved away from is refused.
+    Adopt,
+    /// As `Adopt`, and nothing is promoted until the move is acknowledged.
+    Hold,
+    /// The alias is moved back once; a second move within an hour is adopted and held for an hour.
+    Revert,
+}
+
+/// A champion by declaration.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Pin {
     /// The version.
     pub version: String,
@@ -52,136 +121,197 @@ pub struct Pin {
     pub reason: String,
 }
 
-/// What happens when the alias was moved by somebody else.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum OnExternalChange {
-    /// Take it over as the champion and remember who is.
-    Adopt,
-    /// Leave everything as it is until somebody decides.
-    Hold,
-    /// Move the alias back.
-    Revert,
+/// How the use of one holdout is paid for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Reuse {
+    /// How the error is spread over looks.
+    pub spending: Spending,
+    /// The one-sided error of all looks together.
+    pub total_error: f64,
+    /// Looks that one holdout may be used for; `None` where the policy names no holdout.
+    pub max_evaluations: Option<u32>,
+}
+
+impl Reuse {
+    /// The one-sided error that the look with this ordinal may use.
+    #[must_use]
+    pub fn error_at(&self, ordinal: u32) -> f64 {
+        let most = self.max_evaluations.unwrap_or(20);
+        self.spending.allowed_error(self.total_error, ordinal, most)
+    }
+}
+
+/// Who plans: the policy as an owner of an alias.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Identity {
+    /// Uid of the policy object.
+    pub uid: String,
+    /// `CLUSTER/NAMESPACE/NAME`, the same for a policy that was deleted and applied again.
+    pub owner: String,
+    /// The epoch up to which the alias may be taken over from another owner.
+    pub take_over: Option<u64>,
+    /// The older policy of the same world that writes one of the same aliases, if there is one.
+    pub older: Option<String>,
 }
 
 /// The registered model as the registry shows it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct RegistryView {
     /// Alias name to version.
     pub aliases: BTreeMap<String, String>,
-    /// Versions that exist, with the URI of their files.
-    pub versions: BTreeMap<String, String>,
+    /// Versions that exist.
+    pub versions: BTreeMap<String, VersionView>,
 }
 
-/// How a champion became one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Origin {
-    /// By an evaluation.
-    Promoted,
-    /// As the first one.
-    First,
-    /// By `spec.pin`.
-    Pinned,
-    /// By somebody else.
-    Adopted,
-}
-
-/// The champion as last recorded.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ChampionRecord {
-    /// Its version.
-    pub version: String,
-    /// Since when.
-    pub since: Timestamp,
-    /// How.
-    pub origin: Origin,
-    /// The decision that made it champion.
-    pub decision: Option<String>,
-}
-
-/// A move of the champion alias that was begun; written before anything is moved.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InFlight {
-    /// Name of the evaluation, or of another cause, that decided it.
-    pub decision: String,
-    /// The champion before; `None` for the first one.
-    pub from: Option<String>,
-    /// The champion after.
-    pub to: String,
-    /// How the new champion becomes one.
-    pub origin: Origin,
-    /// The evidence that was judged.
-    pub evidence: String,
-}
-
-/// What the policy's status remembers.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Memory {
-    /// The champion as last recorded.
-    pub champion: Option<ChampionRecord>,
-    /// The one before.
-    pub previous: Option<String>,
-    /// A move that was begun.
-    pub in_flight: Option<InFlight>,
-    /// Evaluations made on this holdout so far.
-    pub holdout_evaluations: u32,
+/// A version as the registry shows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct VersionView {
+    /// URI of its files.
+    pub source: String,
+    /// Its tags.
+    pub tags: BTreeMap<String, String>,
+    /// Why its files cannot be used yet; `None` when they can.
+    pub unready: Option<String>,
 }
 
 /// Whether the predictions of a version on the holdout are there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Predictions {
-    /// They are, with this digest.
-    Present {
-        /// `sha256:…` of the file.
-        digest: String,
+    /// They are.
+    Present,
+    /// They are not, or they were made from other inputs; a scorer can make them from these.
+    Missing {
+        /// Digest of the scorer's inputs.
+        inputs: String,
     },
-    /// They are not; a scorer can make them.
-    Missing,
     /// A scorer is making them.
     InProgress,
     /// They cannot be had; why.
     Unavailable(String),
 }
 
-/// An evaluation of the champion and the challenger at hand.
-#[derive(Clone, Debug, PartialEq)]
-pub struct EvaluationView {
+/// A comparison of the champion with a challenger.
+#[derive(Clone, Debug)]
+pub struct EvaluationView<'a> {
     /// Its name.
     pub name: String,
-    /// Digest of the evidence it judges.
-    pub evidence: String,
+    /// The champion that it compares with.
+    pub champion: String,
+    /// The challenger.
+    pub challenger: String,
     /// How far it is.
-    pub state: EvaluationState,
+    pub state: EvaluationState<'a>,
 }
 
-/// How far an evaluation is.
-#[derive(Clone, Debug, PartialEq)]
-pub enum EvaluationState {
+/// How far a comparison is.
+#[derive(Clone, Debug)]
+pub enum EvaluationState<'a> {
+    /// An object of its name asks something else; its owner.
+    Foreign,
     /// Not finished.
     Pending,
-    /// Finished with a verdict.
-    Finished {
-        /// The verdict.
-        outcome: Outcome,
-        /// The verdict in plain words, without what follows from it.
-        sentence: String,
-    },
     /// It could not be made; why.
     Failed(String),
+    /// The statistics are there.
+    Compared(Box<ComparedEvidence<'a>>),
+}
+
+/// What a comparison found, and the verdict if it was taken.
+#[derive(Clone, Debug)]
+pub struct ComparedEvidence<'a> {
+    /// Digest of the files that were read and of the settings.
+    pub digest: String,
+    /// Whether the files are still those that were read.
+    pub current: bool,
+    /// Fingerprint of the holdout.
+    pub holdout: String,
+    /// The holdout's sketch.
+    pub sketch: Sketch,
+    /// What the rows say.
+    pub statistics: &'a Statistics,
+    /// Numbers for operational guardrails.
+    pub measurements: Vec<Measurement>,
+    /// The verdict, once a look was paid for it or none was needed.
+    pub judged: Option<Judged>,
+}
+
+/// A verdict.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Judged {
+    /// The verdict, computed from the statistics and the error allowed.
+    pub verdict: Verdict,
+    /// The look it was taken at; `None` when nothing could be compared.
+    pub look: Option<JudgedLook>,
+    /// Lower end of the improvement of the primary metric.
+    pub lower_bound: f64,
+    /// The verdict in plain words, without what follows from it.
+    pub sentence: String,
+}
+
+/// The look that a verdict was taken at.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct JudgedLook {
+    /// Its number in the ledger.
+    pub number: u64,
+    /// The one-sided error that was allowed.
+    pub allowed_error: f64,
+}
+
+/// An `Approval` object.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ApprovalView {
+    /// The decision it is about.
+    pub decision: String,
+    /// The evidence that was looked at.
+    pub evidence: String,
+    /// Whether it approves; otherwise it rejects.
+    pub approves: bool,
+    /// Who consents: who created the object where that is known, else who the object names.
+    pub approver: String,
+    /// When it was created.
+    pub at: Timestamp,
+}
+
+/// Whether the champion may change now by `promotion.windows`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct WindowView {
+    /// Whether a window is open, or there are none.
+    pub open: bool,
+    /// When that changes next, if it does.
+    pub changes_at: Option<Timestamp>,
+}
+
+impl WindowView {
+    /// No windows: always open.
+    pub const ALWAYS: Self = Self {
+        open: true,
+        changes_at: None,
+    };
 }
 
 /// Everything the plan of a policy depends on.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct ChampionInput<'a> {
     /// What is asked for.
     pub policy: &'a Policy,
+    /// Who asks.
+    pub identity: &'a Identity,
+    /// Whether this process may write.
+    pub leads: bool,
     /// The registered model; `None` when it does not exist yet.
     pub registry: Option<&'a RegistryView>,
+    /// The ledger beside the model, or why it cannot be read.
+    pub ledger: Result<&'a Ledger, &'a str>,
     /// What the status remembers.
     pub memory: &'a Memory,
-    /// Predictions by version.
-    pub predictions: &'a BTreeMap<String, Predictions>,
-    /// The evaluation of the pair at hand on the evidence at hand, if it exists.
-    pub evaluation: Option<&'a EvaluationView>,
-    /// Consent given to that evaluation.
-    pub approvals: Approvals,
+    /// Versions that the selected searches registered.
+    pub registered: &'a [String],
+    /// Predictions of the champion and of the challenger, by challenger.
+    pub predictions: &'a BTreeMap<String, [Predictions; 2]>,
+    /// Comparisons of the champion with challengers, on the evidence at hand.
+    pub evaluations: &'a [EvaluationView<'a>],
+    /// Consent and rejections.
+    pub approvals: &'a [ApprovalView],
+    /// Whether the champion may change now.
+    pub window: WindowView,
 }

@@ -1,7 +1,7 @@
 //! The difference of ROC AUC and its standard error by weighted DeLong influences, without resampling.
 
-use super::result::{CrossCheck, Interval};
 use super::rows::Rows;
+use super::statistics::{CrossCheck, Interval};
 use crate::metrics::{RankGroup, rank};
 use crate::normal::{position_above, share_above};
 
@@ -47,16 +47,12 @@ pub(super) fn delong(rows: &Rows<'_>, alpha: f64) -> Option<CrossCheck> {
     } else {
         0.0
     };
-    let reach = position_above(alpha) * standard_error;
     Some(CrossCheck {
         difference,
         standard_error,
         z,
         p_value: 2.0 * share_above(z.abs()),
-        interval: Interval {
-            low: difference - reach,
-            high: difference + reach,
-        },
+        interval: Interval::about(difference, position_above(alpha) * standard_error),
     })
 }
 

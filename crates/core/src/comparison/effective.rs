@@ -1,7 +1,7 @@
 //! How many rows a weighted class really holds.
 
-use super::result::Class;
 use super::rows::Rows;
+use super::statistics::Class;
 
 /// Kish's effective numbers of both classes, `(sum w)^2 / sum w^2`; of clusters' weights when that is smaller.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,18 +1,19 @@
 //! The paired Poisson bootstrap: both models, all metrics and all slices on the same counts.
 
-use super::counts::{Poisson, WithoutGroup};
+use std::ops::Range;
+
+use super::boundary;
+use super::counts::{LANES, Poisson, WithoutGroup};
 use super::cross_check::delong;
-use super::effective::Effective;
 use super::intervals::{Spread, acceleration};
 use super::questions::Question;
 use super::resampler::{Measure, Resampler, Resamples};
-use super::result::{
-    Comparison, Interval, MetricComparison, NotComparableReason, Outcome, Role, Verdict, Warning,
-};
+use super::result::NotComparableReason;
 use super::rows::Rows;
-use super::{verdict, warnings};
+use super::settings::{IntervalKind, Settings};
+use super::statistics::{MetricStatistics, Statistics};
+use crate::looks::Spending;
 use crate::metrics::Metric;
-use crate::normal::position_above;
 use crate::random::mix;
 
 /// Resamples are doubled no further than this.
@@ -21,108 +22,122 @@ const MOST_RESAMPLES: u32 = 50_000;
 /// Groups of units that are left out, one at a time, to find the skewness of a metric.
 const JACKKNIFE_GROUPS: usize = 256;
 
-/// Probability of finding a true difference as large as the minimum detectable effect.
-const POWER: f64 = 0.8;
-
-/// Fills in intervals, outcomes, the verdict and warnings of `comparison`, whose rows can be compared.
-pub(super) fn compare(rows: &Rows<'_>, questions: &[Question], comparison: &mut Comparison) {
-    let alpha = 0.5 * (1.0 - comparison.settings.confidence);
-    let measures: Vec<Measure> = questions.iter().map(|question| question.measure).collect();
-    let resampler = Resampler::new(rows, measures, comparison.settings.decision);
-    let accelerations = accelerations(rows, &resampler);
-    let freedoms: Vec<f64> = questions
-        .iter()
-        .map(|question| Effective::of(rows, question.measure.slice).degrees_of_freedom())
-        .collect();
-
-    let draw = Poisson::new(comparison.seed, &rows.unit_keys, 1.0);
-    let mut resamples = Resamples::default();
-    let mut wanted = comparison.settings.resamples;
-    let near_boundary = loop {
-        resamples.extend(resampler.run(&draw, comparison.resamples as usize..wanted as usize));
-        comparison.resamples = wanted;
-        comparison.empty_resamples = resamples.empty;
-        for (index, question) in questions.iter().enumerate() {
-            let differences = resamples.values[index].differences();
-            if let Some(reason) = unstable(question, wanted, differences.len()) {
-                comparison.verdict = Verdict::NotComparable { reason };
-                return;
-            }
-            let metric = &mut comparison.metrics[index];
-            let spread = metric
-                .difference
-                .and_then(|estimate| Spread::of(estimate, differences));
-            match spread {
-                Some(spread) => fill(
-                    metric,
-                    question,
-                    &spread,
-                    spread.intervals(alpha, freedoms[index], accelerations[index]),
-                    comparison.settings.interval,
-                ),
-                None => metric.outcome = Outcome::Undefined,
-            }
-        }
-        let near = near_boundary(&comparison.metrics, alpha, wanted);
-        if near.is_empty() || wanted >= MOST_RESAMPLES {
-            break near;
-        }
-        wanted = wanted.saturating_mul(2).min(MOST_RESAMPLES);
-    };
-
-    comparison.minimum_detectable_effect = comparison.metrics[0]
-        .standard_error
-        .map(|error| (position_above(alpha) + position_above(1.0 - POWER)) * error);
-    if questions
-        .iter()
-        .any(|question| question.measure == ROC_AUC_ON_ALL_ROWS)
-    {
-        comparison.cross_check = delong(rows, alpha);
-    }
-    comparison.verdict = verdict::of_outcomes(&comparison.metrics);
-    let mut found = warnings::of_outcomes(comparison, questions);
-    found.extend(
-        near_boundary
-            .into_iter()
-            .map(|index| Warning::NearBoundary {
-                metric: questions[index].metric(),
-                slice: questions[index].slice.clone(),
-            }),
-    );
-    comparison.warnings.extend(found);
-}
-
+/// The measure that DeLong's formula checks.
 pub(super) const ROC_AUC_ON_ALL_ROWS: Measure = Measure {
     metric: Metric::RocAuc,
     slice: None,
 };
 
-fn fill(
-    metric: &mut MetricComparison,
-    question: &Question,
-    spread: &Spread,
-    intervals: std::collections::BTreeMap<super::IntervalKind, Interval>,
-    deciding: super::IntervalKind,
+/// Draws resamples until no deciding metric lies too near its boundary, and fills in what they say of every metric. A deciding metric
+/// that is too often undefined is an obstacle, and then nothing is filled in.
+pub(super) fn draw(
+    rows: &Rows<'_>,
+    questions: &[Question],
+    statistics: &mut Statistics,
+    progress: &mut dyn FnMut(u32, u32),
 ) {
-    let interval = intervals[&deciding];
-    metric.low = Some(interval.low);
-    metric.high = Some(interval.high);
-    metric.standard_error = Some(spread.standard_error);
-    metric.p_value = question.margin.map(|_| {
-        if metric.metric.higher_is_better() {
-            spread.p_above(question.bound())
-        } else {
-            spread.p_below(-question.bound())
+    let settings = statistics.settings.clone();
+    let alpha = settings.one_sided_error();
+    let measures: Vec<Measure> = questions.iter().map(|question| question.measure).collect();
+    let resampler = Resampler::new(rows, measures, settings.decision);
+    let accelerations = accelerations(rows, &resampler);
+    let levels = levels(&settings);
+
+    let draw = Poisson::new(statistics.seed, &rows.unit_keys, 1.0);
+    let mut resamples = Resamples::default();
+    let mut wanted = settings.resamples;
+    loop {
+        for chunk in chunks(statistics.resamples..wanted) {
+            resamples.extend(resampler.run(&draw, chunk.start as usize..chunk.end as usize));
+            progress(chunk.end, wanted);
         }
+        statistics.resamples = wanted;
+        statistics.empty_resamples = resamples.empty;
+        let differences: Vec<Vec<f64>> = resamples
+            .values
+            .iter()
+            .map(|values| values.differences())
+            .collect();
+        statistics.obstacle = questions
+            .iter()
+            .zip(&differences)
+            .find_map(|(question, defined)| unstable(question, wanted, defined.len()));
+        if statistics.obstacle.is_some() {
+            return;
+        }
+        let mut near = false;
+        for ((metric, differences), &acceleration) in statistics
+            .metrics
+            .iter_mut()
+            .zip(differences)
+            .zip(&accelerations)
+        {
+            fill(metric, differences, acceleration, alpha);
+            near |= levels
+                .iter()
+                .any(|&level| boundary::is_near(metric, settings.interval, level, wanted));
+        }
+        if !near || wanted >= MOST_RESAMPLES {
+            break;
+        }
+        wanted = wanted.saturating_mul(2).min(MOST_RESAMPLES);
+    }
+    if questions
+        .iter()
+        .any(|question| question.measure == ROC_AUC_ON_ALL_ROWS)
+    {
+        statistics.cross_check = delong(rows, alpha);
+    }
+}
+
+/// The one-sided errors at which a decision must not depend on the resamples: that of the confidence and, for Student's interval, which
+/// may be asked at other errors later, that of the first look at a holdout.
+fn levels(settings: &Settings) -> Vec<f64> {
+    let nominal = settings.one_sided_error();
+    match settings.interval {
+        IntervalKind::NormalT => vec![nominal, Spending::Harmonic.allowed_error(nominal, 1, 0)],
+        IntervalKind::Percentile | IntervalKind::Basic | IntervalKind::BCa => vec![nominal],
+    }
+}
+
+/// The resamples of `range` in pieces that keep every thread busy and end where blocks end.
+fn chunks(range: Range<u32>) -> impl Iterator<Item = Range<u32>> {
+    let step = (2 * LANES * rayon::current_num_threads()) as u32;
+    let mut start = range.start;
+    std::iter::from_fn(move || {
+        (start < range.end).then(|| {
+            let end = (start / step + 1).saturating_mul(step).min(range.end);
+            let chunk = start..end;
+            start = end;
+            chunk
+        })
+    })
+}
+
+fn fill(metric: &mut MetricStatistics, differences: Vec<f64>, acceleration: f64, alpha: f64) {
+    let spread = metric.difference.and_then(|estimate| {
+        Spread::of(
+            estimate,
+            differences,
+            metric.degrees_of_freedom,
+            acceleration,
+        )
     });
-    metric.outcome = question.outcome(interval);
-    metric.intervals = intervals;
+    let Some(spread) = spread else {
+        return;
+    };
+    metric.standard_error = Some(spread.standard_error);
+    metric.intervals = spread.intervals(alpha);
+    if metric.margin.is_some() {
+        let bound = metric.improvement(metric.bound());
+        metric.p_values = spread.p_values(bound, metric.metric.higher_is_better());
+    }
 }
 
 /// A deciding metric that is undefined in more than one of a thousand resamples; an observed one is reported on the others.
 fn unstable(question: &Question, resamples: u32, defined: usize) -> Option<NotComparableReason> {
     let undefined = resamples - defined as u32;
-    (question.decides() && u64::from(undefined) * 1000 > u64::from(resamples)).then(|| {
+    (question.role.decides() && u64::from(undefined) * 1000 > u64::from(resamples)).then(|| {
         NotComparableReason::UnstableResamples {
             metric: question.metric(),
             slice: question.slice.clone(),
@@ -130,18 +145,6 @@ fn unstable(question: &Question, resamples: u32, defined: usize) -> Option<NotCo
             resamples,
         }
     })
-}
-
-/// Deciding metrics whose p-value is nearer to the level than three of its Monte Carlo standard errors.
-fn near_boundary(metrics: &[MetricComparison], alpha: f64, resamples: u32) -> Vec<usize> {
-    let near = |p: f64| (p - alpha).abs() < 3.0 * (p * (1.0 - p) / f64::from(resamples)).sqrt();
-    metrics
-        .iter()
-        .enumerate()
-        .filter(|(_, metric)| matches!(metric.role, Role::Primary | Role::Guardrail))
-        .filter(|(_, metric)| metric.p_value.is_some_and(near))
-        .map(|(index, _)| index)
-        .collect()
 }
 
 /// The acceleration of each measure's difference by leaving out groups of units, as many as [`JACKKNIFE_GROUPS`].
@@ -160,4 +163,22 @@ fn accelerations(rows: &Rows<'_>, resampler: &Resampler) -> Vec<f64> {
         .iter()
         .map(|values| acceleration(&values.differences()))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_cover_a_range_once_and_end_with_it() {
+        for range in [0..2_000, 2_000..4_000, 0..1, 49_999..50_000, 7..7] {
+            let mut next = range.start;
+            for chunk in chunks(range.clone()) {
+                assert_eq!(chunk.start, next);
+                assert!(chunk.end > chunk.start);
+                next = chunk.end;
+            }
+            assert_eq!(next, range.end);
+        }
+    }
 }

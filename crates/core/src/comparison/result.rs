@@ -1,57 +1,130 @@
-//! What a comparison found.
-
-use std::collections::BTreeMap;
+//! What a comparison decided, and why.
 
 use serde::{Deserialize, Serialize};
 
-use super::settings::{IntervalKind, Settings};
+use super::measurement::MeasurementComparison;
+use super::settings::IntervalKind;
+use super::statistics::{Class, Role, Statistics};
 use crate::metrics::{Metric, Value};
 
-/// The whole outcome of one comparison.
+/// What follows from the statistics of one holdout, given the error that is allowed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Comparison {
     /// Whether the challenger may replace the champion.
     pub verdict: Verdict,
-    /// The primary metric first, then guardrails, then observed metrics.
+    /// The one-sided error that was allowed: the largest probability of finding an improvement where none is.
+    pub allowed_error: f64,
+    /// What was decided of each metric, in the order of the statistics.
     pub metrics: Vec<MetricComparison>,
-    /// Every metric of the champion on all rows.
-    pub champion: BTreeMap<Metric, Value>,
-    /// Every metric of the challenger on all rows.
-    pub challenger: BTreeMap<Metric, Value>,
-    /// Number of rows.
-    pub rows: usize,
-    /// Number of clusters, when rows are clustered.
-    pub clusters: Option<usize>,
-    /// Number of positive rows.
-    pub positives: usize,
-    /// Kish's effective number of positive rows, or of clusters with positive rows when that is smaller.
-    pub effective_positives: f64,
-    /// The same of negative rows.
-    pub effective_negatives: f64,
-    /// Number of resamples that were drawn.
-    pub resamples: u32,
-    /// Number of resamples in which a class was empty.
-    pub empty_resamples: u32,
-    /// The improvement of the primary metric that would have been found with 80% probability.
+    /// What was decided of each measurement, in the order they were given.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub measurements: Vec<MeasurementComparison>,
+    /// The true improvement of the primary metric that would have been found with 80% probability, `minImprovement` included; absent
+    /// when the difference does not vary.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub minimum_detectable_effect: Option<f64>,
-    /// Weighted DeLong interval of the difference of ROC AUC, when that metric was compared on all rows.
-    pub cross_check: Option<CrossCheck>,
-    /// What a reader should know before trusting the verdict.
+    /// What a reader should know before trusting the verdict; holds the warnings of the statistics.
     pub warnings: Vec<Warning>,
-    /// The seed all counts follow from.
-    pub seed: u64,
-    /// The settings as used.
-    pub settings: Settings,
+    /// What was measured.
+    pub statistics: Statistics,
+}
+
+impl Comparison {
+    /// The two-sided confidence of the intervals that decided: `1 - 2 allowedError` for Student's, that of the settings for the others.
+    #[must_use]
+    pub fn confidence(&self) -> f64 {
+        let settings = &self.statistics.settings;
+        match settings.deciding_interval() {
+            IntervalKind::NormalT => 1.0 - 2.0 * self.allowed_error,
+            IntervalKind::Percentile | IntervalKind::Basic | IntervalKind::BCa => {
+                settings.confidence
+            }
+        }
+    }
+
+    /// The metric on which the challenger must be better; absent under [`Method::SeparateIntervals`](super::Method).
+    #[must_use]
+    pub fn primary(&self) -> Option<&MetricComparison> {
+        self.metrics
+            .iter()
+            .find(|metric| metric.role == Role::Primary)
+    }
+
+    /// The lower bound of the improvement of the primary metric; the lowest number when it has none, as under separate intervals.
+    #[must_use]
+    pub fn least_improvement(&self) -> f64 {
+        self.primary()
+            .and_then(|primary| {
+                if primary.metric.higher_is_better() {
+                    primary.low
+                } else {
+                    primary.high.map(|high| -high)
+                }
+            })
+            .unwrap_or(f64::NEG_INFINITY)
+    }
+}
+
+/// One metric of both models and what was shown of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MetricComparison {
+    /// The metric.
+    pub metric: Metric,
+    /// The slice; all rows when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slice: Option<String>,
+    /// What the metric is for in this comparison.
+    pub role: Role,
+    /// The champion's value.
+    pub champion: Value,
+    /// The challenger's value.
+    pub challenger: Value,
+    /// Challenger minus champion; negative is an improvement when lower is better.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub difference: Option<f64>,
+    /// Lower end of the deciding interval of the difference; absent when it is not finite.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub low: Option<f64>,
+    /// Upper end of the deciding interval of the difference; absent when it is not finite.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub high: Option<f64>,
+    /// Improvement that must be exceeded (primary) or regression that must be excluded (guardrail); absent when nothing is decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub margin: Option<f64>,
+    /// One-sided p-value against the margin, by the deciding kind of interval.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p_value: Option<f64>,
+    /// Standard deviation of the difference over the resamples.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standard_error: Option<f64>,
+    /// What was shown.
+    pub outcome: MetricOutcome,
+}
+
+/// What was shown of one metric, or of one measurement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MetricOutcome {
+    /// The improvement exceeds the margin.
+    Better,
+    /// A regression beyond the margin is excluded.
+    NotWorse,
+    /// The challenger is worse (primary) or worse than allowed (guardrail, measurement).
+    Worse,
+    /// Neither was shown.
+    Inconclusive,
+    /// There is no value for one of the models.
+    Undefined,
 }
 
 /// Whether the challenger may replace the champion.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind")]
 pub enum Verdict {
-    /// Better on the primary metric and not worse than allowed on every guardrail.
+    /// Better on the primary metric, and not worse than allowed on every guardrail and by every measurement.
     Superior,
-    /// Worse on the primary metric, or surely worse than allowed on a guardrail.
+    /// Worse on the primary metric, or surely worse than allowed on a guardrail or by a measurement.
     Inferior,
     /// Neither was shown.
     Inconclusive,
@@ -60,6 +133,19 @@ pub enum Verdict {
         /// Why.
         reason: NotComparableReason,
     },
+}
+
+impl Verdict {
+    /// The verdict in one word, as in its JSON.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Superior => "Superior",
+            Self::Inferior => "Inferior",
+            Self::Inconclusive => "Inconclusive",
+            Self::NotComparable { .. } => "NotComparable",
+        }
+    }
 }
 
 /// Why a holdout cannot answer the question.
@@ -104,101 +190,13 @@ pub enum NotComparableReason {
         /// Number of resamples.
         resamples: u32,
     },
-}
-
-/// A class of rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Class {
-    /// Label 1.
-    Positive,
-    /// Label 0.
-    Negative,
-}
-
-/// One metric of both models, and their difference.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct MetricComparison {
-    /// The metric.
-    pub metric: Metric,
-    /// The slice; all rows when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub slice: Option<String>,
-    /// What the metric is for in this comparison.
-    pub role: Role,
-    /// The champion's value.
-    pub champion: Value,
-    /// The challenger's value.
-    pub challenger: Value,
-    /// Challenger minus champion; negative is an improvement when lower is better.
-    pub difference: Option<f64>,
-    /// Lower end of the deciding interval of the difference.
-    pub low: Option<f64>,
-    /// Upper end of the deciding interval of the difference.
-    pub high: Option<f64>,
-    /// Improvement that must be exceeded (primary) or regression that must be excluded (guardrail); absent when nothing is decided.
-    pub margin: Option<f64>,
-    /// One-sided p-value against the margin.
-    pub p_value: Option<f64>,
-    /// Standard deviation of the difference over the resamples.
-    pub standard_error: Option<f64>,
-    /// What was shown.
-    pub outcome: Outcome,
-    /// The interval of the difference of every kind.
-    pub intervals: BTreeMap<IntervalKind, Interval>,
-}
-
-/// What a metric is for in a comparison.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Role {
-    /// The challenger must be better.
-    Primary,
-    /// The challenger must not be worse than allowed.
-    Guardrail,
-    /// Reported only.
-    Observed,
-    /// One of the metrics that vote under separate intervals.
-    Vote,
-}
-
-/// What was shown of one metric.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Outcome {
-    /// The improvement exceeds the margin.
-    Better,
-    /// A regression beyond the margin is excluded.
-    NotWorse,
-    /// The challenger is worse (primary) or worse than allowed (guardrail).
-    Worse,
-    /// Neither was shown.
-    Inconclusive,
-    /// The metric has no value for one of the models.
-    Undefined,
-}
-
-/// An interval of a difference, challenger minus champion.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Interval {
-    /// Lower end.
-    pub low: f64,
-    /// Upper end.
-    pub high: f64,
-}
-
-/// The same question answered by another formula, without resampling.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct CrossCheck {
-    /// Difference of ROC AUC, challenger minus champion.
-    pub difference: f64,
-    /// Weighted DeLong standard error; with clusters, of the clusters' sums.
-    pub standard_error: f64,
-    /// Difference in standard errors.
-    pub z: f64,
-    /// Two-sided p-value of no difference.
-    pub p_value: f64,
-    /// Interval of the same confidence.
-    pub interval: Interval,
+    /// A measurement cannot be compared.
+    UndefinedMeasurement {
+        /// Its name.
+        name: String,
+        /// What must hold of it.
+        reason: String,
+    },
 }
 
 /// What a reader should know before trusting the verdict.
@@ -219,6 +217,8 @@ pub enum Warning {
         /// Its ROC AUC.
         roc_auc: f64,
     },
+    /// Both models give every row that carries weight the same score, so that no difference can be found.
+    IdenticalScores,
     /// Another kind of interval would have decided differently.
     IntervalDisagreement {
         /// The metric.
@@ -242,7 +242,7 @@ pub enum Warning {
         /// Bootstrap standard error.
         bootstrap: f64,
     },
-    /// A p-value still lies near its boundary with the largest number of resamples.
+    /// A metric lies so near its boundary that other resamples might have decided otherwise.
     NearBoundary {
         /// The metric.
         metric: Metric,

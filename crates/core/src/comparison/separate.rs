@@ -1,28 +1,30 @@
 //! The replaced system's rule: an interval per model from small samples of its own, overlap, and a vote.
 
+use std::collections::BTreeMap;
+
 use super::counts::Poisson;
 use super::intervals::quantile;
 use super::questions::Question;
 use super::resampler::Resampler;
-use super::result::{Comparison, Interval, Outcome, Warning};
+use super::result::Warning;
 use super::rows::Rows;
-use super::settings::SeparateIntervals;
-use super::verdict;
+use super::settings::{IntervalKind, SeparateIntervals};
+use super::statistics::{Interval, Statistics};
 use crate::random::mix;
 
-/// Fills in outcomes and the verdict of `comparison`. A difference's interval is the gap between the models' intervals:
-/// it lies above 0 exactly when the challenger's interval lies above the champion's.
-pub(super) fn compare(
+/// Fills in the gap between the models' intervals as the interval of the difference: it lies above 0 exactly when the challenger's
+/// interval lies above the champion's.
+pub(super) fn draw(
     rows: &Rows<'_>,
     questions: &[Question],
     separate: &SeparateIntervals,
-    comparison: &mut Comparison,
+    statistics: &mut Statistics,
 ) {
-    let alpha = 0.5 * (1.0 - comparison.settings.confidence);
-    for (index, (question, metric)) in questions.iter().zip(&mut comparison.metrics).enumerate() {
-        let resampler = Resampler::new(rows, vec![question.measure], comparison.settings.decision);
+    let alpha = statistics.settings.one_sided_error();
+    for (index, (question, metric)) in questions.iter().zip(&mut statistics.metrics).enumerate() {
+        let resampler = Resampler::new(rows, vec![question.measure], statistics.settings.decision);
         let samples = |model: u64| {
-            let key = mix(comparison.seed ^ mix(2 * index as u64 + model));
+            let key = mix(statistics.seed ^ mix(2 * index as u64 + model));
             let draw = Poisson::new(key, &rows.unit_keys, separate.fraction);
             resampler
                 .run(&draw, 0..separate.resamples as usize)
@@ -31,20 +33,16 @@ pub(super) fn compare(
         };
         let champion = interval(samples(0).champion, alpha);
         let challenger = interval(samples(1).challenger, alpha);
-        metric.outcome = Outcome::Undefined;
         if let (Some(champion), Some(challenger)) = (champion, challenger) {
             let gap = Interval {
                 low: challenger.low - champion.high,
                 high: challenger.high - champion.low,
             };
-            metric.low = Some(gap.low);
-            metric.high = Some(gap.high);
-            metric.outcome = question.outcome(gap);
+            metric.intervals = BTreeMap::from([(IntervalKind::Percentile, gap)]);
         }
     }
-    comparison.resamples = separate.resamples;
-    comparison.verdict = verdict::of_votes(&comparison.metrics);
-    comparison.warnings.push(Warning::WeakMethod);
+    statistics.resamples = separate.resamples;
+    statistics.warnings.push(Warning::WeakMethod);
 }
 
 /// The interval of the samples in which the metric is defined, when there is any.

@@ -10,7 +10,7 @@ use crate::metrics::{DecisionRule, Metric};
 pub struct Settings {
     /// The rule that turns scores into a verdict.
     pub method: Method,
-    /// Number of resamples to begin with; doubled up to 50,000 while a p-value lies too near its boundary to be trusted.
+    /// Number of resamples to begin with; doubled up to 50,000 while a deciding metric lies too near its boundary to be trusted.
     pub resamples: u32,
     /// Two-sided confidence of the intervals, between 0 and 1; each decision is one-sided at half of the rest.
     pub confidence: f64,
@@ -46,6 +46,23 @@ impl Default for Settings {
             primary: Primary::default(),
             guardrails: Vec::new(),
             observed: Vec::new(),
+        }
+    }
+}
+
+impl Settings {
+    /// The one-sided error that the confidence leaves: what is allowed to a comparison that is the only one on its holdout.
+    #[must_use]
+    pub fn one_sided_error(&self) -> f64 {
+        0.5 * (1.0 - self.confidence)
+    }
+
+    /// The kind of interval that decides.
+    #[must_use]
+    pub fn deciding_interval(&self) -> IntervalKind {
+        match self.method {
+            Method::PairedBootstrap => self.interval,
+            Method::SeparateIntervals(_) => IntervalKind::Percentile,
         }
     }
 }

@@ -1,10 +1,12 @@
 //! What a reader should know before trusting a verdict.
 
-use super::paired::ROC_AUC_ON_ALL_ROWS;
-use super::questions::Question;
-use super::result::{Class, Comparison, Interval, Outcome, Role, Warning};
+use super::boundary;
+use super::result::{MetricComparison, Warning};
 use super::rows::Rows;
+use super::settings::IntervalKind;
+use super::statistics::{Class, Interval, MetricStatistics, Role, Statistics};
 use crate::metrics::{Metric, Value};
+use crate::normal::position_above;
 
 /// Below this effective number of rows of a class, intervals are rough.
 const FEW_ROWS: f64 = 200.0;
@@ -14,14 +16,16 @@ const TOO_GOOD: f64 = 0.995;
 const HEAVY_SHARE: f64 = 0.05;
 /// Relative difference of standard errors that a cross-check should not exceed.
 const CLOSE: f64 = 0.1;
+/// Draws that an error must leave outside before quantiles at this error say anything.
+const FEWEST_OUTSIDE: f64 = 10.0;
 
 /// Warnings that follow from the rows and the metrics on all of them.
-pub(super) fn of_rows(rows: &Rows<'_>, comparison: &Comparison) -> Vec<Warning> {
+pub(super) fn of_rows(rows: &Rows<'_>, statistics: &Statistics) -> Vec<Warning> {
     let mut warnings = Vec::new();
     for class in [Class::Positive, Class::Negative] {
         let number = match class {
-            Class::Positive => comparison.effective_positives,
-            Class::Negative => comparison.effective_negatives,
+            Class::Positive => statistics.effective_positives,
+            Class::Negative => statistics.effective_negatives,
         };
         if number < FEW_ROWS {
             warnings.push(Warning::FewEffectiveRows {
@@ -32,8 +36,8 @@ pub(super) fn of_rows(rows: &Rows<'_>, comparison: &Comparison) -> Vec<Warning> 
         warnings.extend(heaviest(rows, class));
     }
     for (challenger, metrics) in [
-        (false, &comparison.champion),
-        (true, &comparison.challenger),
+        (false, &statistics.champion),
+        (true, &statistics.challenger),
     ] {
         if let Some(&Value::Defined(roc_auc)) = metrics.get(&Metric::RocAuc)
             && roc_auc > TOO_GOOD
@@ -44,7 +48,18 @@ pub(super) fn of_rows(rows: &Rows<'_>, comparison: &Comparison) -> Vec<Warning> 
             });
         }
     }
+    if score_alike(rows) {
+        warnings.push(Warning::IdenticalScores);
+    }
     warnings
+}
+
+/// Whether both models give every row that carries weight the same score.
+fn score_alike(rows: &Rows<'_>) -> bool {
+    let mut weighing = (0..rows.labels.len())
+        .filter(|&row| rows.weights[row] > 0.0)
+        .peekable();
+    weighing.peek().is_some() && weighing.all(|row| rows.champion[row] == rows.challenger[row])
 }
 
 fn heaviest(rows: &Rows<'_>, class: Class) -> Option<Warning> {
@@ -60,52 +75,83 @@ fn heaviest(rows: &Rows<'_>, class: Class) -> Option<Warning> {
     })
 }
 
-/// Warnings that follow from the outcomes.
-pub(super) fn of_outcomes(comparison: &Comparison, questions: &[Question]) -> Vec<Warning> {
-    let mut warnings = Vec::new();
-    for (question, metric) in questions.iter().zip(&comparison.metrics) {
-        if !question.decides() {
-            continue;
-        }
-        let kinds: Vec<_> = metric
-            .intervals
+/// Warnings that follow from the outcomes at a one-sided `error`.
+pub(super) fn of_outcomes(
+    statistics: &Statistics,
+    outcomes: &[MetricComparison],
+    error: f64,
+) -> Vec<Warning> {
+    let deciding = statistics.settings.deciding_interval();
+    let pairs = || {
+        statistics
+            .metrics
             .iter()
-            .filter(|&(_, &interval)| shows(question, interval) != shows_outcome(metric.outcome))
-            .map(|(&kind, _)| kind)
-            .collect();
-        if !kinds.is_empty() {
-            warnings.push(Warning::IntervalDisagreement {
+            .zip(outcomes)
+            .filter(|(metric, _)| metric.role.decides())
+    };
+    let mut warnings: Vec<Warning> = pairs()
+        .filter_map(|(metric, outcome)| {
+            let kinds = disagreeing(metric, outcome, statistics, error);
+            (!kinds.is_empty()).then(|| Warning::IntervalDisagreement {
                 metric: metric.metric,
                 slice: metric.slice.clone(),
                 kinds,
-            });
-        }
-    }
-    warnings.extend(cross_check(comparison, questions));
+            })
+        })
+        .collect();
+    warnings.extend(cross_check(statistics, outcomes, error));
+    warnings.extend(
+        pairs()
+            .filter(|(metric, _)| boundary::is_near(metric, deciding, error, statistics.resamples))
+            .map(|(metric, _)| Warning::NearBoundary {
+                metric: metric.metric,
+                slice: metric.slice.clone(),
+            }),
+    );
     warnings
 }
 
-fn cross_check(comparison: &Comparison, questions: &[Question]) -> Option<Warning> {
-    let delong = comparison.cross_check?;
-    let (question, metric) = questions
+/// The kinds of interval that would have decided otherwise at this error.
+fn disagreeing(
+    metric: &MetricStatistics,
+    outcome: &MetricComparison,
+    statistics: &Statistics,
+    error: f64,
+) -> Vec<IntervalKind> {
+    let deciding = statistics.settings.deciding_interval();
+    let enough_draws = error * f64::from(statistics.resamples) >= FEWEST_OUTSIDE;
+    metric
+        .p_values
         .iter()
-        .zip(&comparison.metrics)
-        .find(|(question, _)| question.measure == ROC_AUC_ON_ALL_ROWS)?;
+        .filter(|&(&kind, _)| kind != deciding)
+        .filter(|&(&kind, _)| enough_draws || kind == IntervalKind::NormalT)
+        .filter(|&(_, &p)| (p <= error) != outcome.outcome.is_shown())
+        .map(|(&kind, _)| kind)
+        .collect()
+}
+
+fn cross_check(
+    statistics: &Statistics,
+    outcomes: &[MetricComparison],
+    error: f64,
+) -> Option<Warning> {
+    let delong = statistics.cross_check?;
+    let (metric, outcome) = statistics
+        .metrics
+        .iter()
+        .zip(outcomes)
+        .find(|(metric, _)| metric.metric == Metric::RocAuc && metric.slice.is_none())?;
     let bootstrap = metric.standard_error?;
     let far =
         (delong.standard_error - bootstrap).abs() > CLOSE * bootstrap.max(delong.standard_error);
-    let decides_otherwise = question.role == Role::Primary
-        && shows(question, delong.interval) != shows_outcome(metric.outcome);
+    let interval = Interval::about(
+        delong.difference,
+        position_above(error) * delong.standard_error,
+    );
+    let decides_otherwise = metric.role == Role::Primary
+        && metric.outcome(interval).is_shown() != outcome.outcome.is_shown();
     (far || decides_otherwise).then_some(Warning::CrossCheckDisagreement {
         delong: delong.standard_error,
         bootstrap,
     })
-}
-
-fn shows(question: &Question, interval: Interval) -> bool {
-    shows_outcome(question.outcome(interval))
-}
-
-fn shows_outcome(outcome: Outcome) -> bool {
-    matches!(outcome, Outcome::Better | Outcome::NotWorse)
 }

@@ -1,10 +1,12 @@
 //! The comparison against published values, its invariances, its verdicts and its sentences.
 
+pub(super) mod errors;
+mod judging;
 mod oracle;
 mod weights;
 
 use super::*;
-use crate::metrics::DecisionRule;
+use crate::metrics::{DecisionRule, Metric};
 use crate::random::Stream;
 
 /// Rows with a latent risk that the champion sees through noise of size `champion_noise` and the challenger of size `challenger_noise`.
@@ -91,6 +93,7 @@ fn the_order_of_rows_does_not_change_a_bit_of_the_intervals() {
     };
     let [first, second] = [&holdout, &turned].map(|holdout| verdict(holdout, &all_metrics()));
     assert_eq!(first.verdict, second.verdict);
+    let [first, second] = [first, second].map(|comparison| comparison.statistics);
     for (first, second) in first.metrics.iter().zip(&second.metrics) {
         assert_eq!(
             first.standard_error, second.standard_error,
@@ -118,11 +121,11 @@ fn a_better_model_is_superior_in_one_direction_and_inferior_in_the_other() {
     };
     let better = verdict(&simulated(5_000, 0.1, [1.5, 0.3], 5), &settings);
     assert_eq!(better.verdict, Verdict::Superior);
-    assert_eq!(better.metrics[0].outcome, Outcome::Better);
-    assert_eq!(better.metrics[1].outcome, Outcome::NotWorse);
+    assert_eq!(better.metrics[0].outcome, MetricOutcome::Better);
+    assert_eq!(better.metrics[1].outcome, MetricOutcome::NotWorse);
     let worse = verdict(&simulated(5_000, 0.1, [0.3, 1.5], 5), &settings);
     assert_eq!(worse.verdict, Verdict::Inferior);
-    assert_eq!(worse.metrics[1].outcome, Outcome::Worse);
+    assert_eq!(worse.metrics[1].outcome, MetricOutcome::Worse);
 }
 
 #[test]
@@ -132,7 +135,7 @@ fn a_model_compared_with_itself_is_inconclusive() {
     let comparison = verdict(&holdout, &Settings::default());
     assert_eq!(comparison.verdict, Verdict::Inconclusive);
     assert_eq!(comparison.metrics[0].difference, Some(0.0));
-    assert_eq!(comparison.resamples, 2000);
+    assert_eq!(comparison.statistics.resamples, 2000);
 }
 
 #[test]
@@ -147,13 +150,17 @@ fn twenty_positives_decide_nothing() {
         needed: 50.0,
     };
     assert_eq!(comparison.verdict, Verdict::NotComparable { reason });
-    assert_eq!(comparison.resamples, 0);
-    assert!(comparison.challenger[&Metric::RocAuc].defined().is_some());
+    assert_eq!(comparison.statistics.resamples, 0);
+    assert!(
+        comparison.statistics.challenger[&Metric::RocAuc]
+            .defined()
+            .is_some()
+    );
 
     holdout.labels.fill(0);
     let none = verdict(&holdout, &Settings::default());
     assert!(matches!(none.verdict, Verdict::NotComparable { .. }));
-    assert_eq!(none.metrics[0].outcome, Outcome::Undefined);
+    assert_eq!(none.metrics[0].outcome, MetricOutcome::Undefined);
 }
 
 #[test]
@@ -203,7 +210,7 @@ fn resamples_double_near_the_boundary_only() {
                 },
             )
         })
-        .map(|comparison| comparison.resamples)
+        .map(|comparison| comparison.statistics.resamples)
         .collect();
     assert!(found.contains(&500), "{found:?}");
     assert!(found.iter().any(|&resamples| resamples > 500), "{found:?}");
@@ -252,6 +259,7 @@ fn separate_intervals_find_only_what_cannot_be_missed() {
         champion: "v1",
         challenger: "v2",
         rows: "rows",
+        look: None,
     };
     let expected = "v2 is better than v1 on 3 and worse on 0 of 3 metrics, by separate intervals on 20,000 rows.";
     assert_eq!(sentence(&large, &naming), expected);

@@ -3,10 +3,12 @@
 use std::path::Path;
 
 use super::super::counts::Stored;
+use super::super::effective::Effective;
 use super::super::intervals::Spread;
 use super::super::resampler::{Measure, Resampler};
+use super::super::rows::Rows;
 use super::super::*;
-use crate::metrics::DecisionRule;
+use crate::metrics::{DecisionRule, Metric};
 
 struct Oracle {
     holdout: Holdout,
@@ -113,10 +115,15 @@ fn given_counts_yield_the_metrics_and_intervals_of_scikit_learn_and_scipy() {
         }
         let expected = &oracle.expected["intervals_95"][name];
         let estimate = expected["difference"].as_f64().unwrap();
-        let spread = Spread::of(estimate, values.differences()).unwrap();
+        let spread = Spread::of(estimate, values.differences(), freedom, 0.0).unwrap();
         close(spread.standard_error, &expected["se_boot"], name);
-        close(spread.p_above(0.0), &expected["p_one_sided_better"], name);
-        let intervals = spread.intervals(0.025, freedom, 0.0);
+        let p_values = spread.p_values(0.0, true);
+        close(
+            p_values[&IntervalKind::Percentile],
+            &expected["p_one_sided_better"],
+            name,
+        );
+        let intervals = spread.intervals(0.025);
         for (kind, field) in [
             (IntervalKind::NormalT, "normal_t"),
             (IntervalKind::Percentile, "percentile"),

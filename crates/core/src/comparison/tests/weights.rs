@@ -17,7 +17,7 @@ fn clusters_of_repeated_rows_widen_the_interval() {
         let comparison = verdict(holdout, &Settings::default());
         (
             comparison.metrics[0].standard_error.unwrap(),
-            comparison.cross_check.unwrap().standard_error,
+            comparison.statistics.cross_check.unwrap().standard_error,
         )
     };
     let of_base = error(&base);
@@ -64,14 +64,17 @@ fn frequencies_are_rows_and_class_weights_leave_the_ranking_alone() {
         verdict(&doubled, &all_metrics()),
         weighted(vec![2.0; 1_500], WeightRole::Frequency),
     );
-    assert!((rows.effective_positives - counted.effective_positives).abs() < 1e-9);
+    assert!(
+        (rows.statistics.effective_positives - counted.statistics.effective_positives).abs() < 1e-9
+    );
     for (rows, counted) in rows.metrics.iter().zip(&counted.metrics) {
         let ratio = counted.standard_error.unwrap() / rows.standard_error.unwrap();
         assert!((ratio - 1.0).abs() < 0.15, "{}: {ratio}", rows.metric);
         let [rows, counted] = [rows, counted].map(|metric| metric.champion.defined().unwrap());
         assert!((rows - counted).abs() < 1e-9);
     }
-    let delong = |comparison: &Comparison| comparison.cross_check.unwrap().standard_error;
+    let delong =
+        |comparison: &Comparison| comparison.statistics.cross_check.unwrap().standard_error;
     assert!((delong(&rows) / delong(&counted) - 1.0).abs() < 1e-9);
 
     let by_class: Vec<f64> = base
@@ -89,8 +92,8 @@ fn frequencies_are_rows_and_class_weights_leave_the_ranking_alone() {
             < 1e-7
     );
     assert_ne!(
-        classes.challenger[&Metric::Accuracy],
-        plain.challenger[&Metric::Accuracy]
+        classes.statistics.challenger[&Metric::Accuracy],
+        plain.statistics.challenger[&Metric::Accuracy]
     );
 }
 
@@ -105,7 +108,9 @@ fn balanced_accuracy_is_the_mean_of_both_recalls() {
         },
     );
     let plain = verdict(&holdout, &all_metrics());
-    let recall = plain.challenger[&Metric::Recall].defined().unwrap();
+    let recall = plain.statistics.challenger[&Metric::Recall]
+        .defined()
+        .unwrap();
     let confusion = crate::metrics::confusion(
         &crate::metrics::Predictions {
             labels: &holdout.labels,
@@ -117,9 +122,11 @@ fn balanced_accuracy_is_the_mean_of_both_recalls() {
     .unwrap();
     let specificity =
         confusion.true_negative / (confusion.true_negative + confusion.false_positive);
-    let found = balanced.challenger[&Metric::Accuracy].defined().unwrap();
+    let found = balanced.statistics.challenger[&Metric::Accuracy]
+        .defined()
+        .unwrap();
     assert!((found - 0.5 * (recall + specificity)).abs() < 1e-9);
-    for (metric, plain) in balanced.metrics.iter().zip(&plain.metrics) {
+    for (metric, plain) in balanced.statistics.metrics.iter().zip(&plain.metrics) {
         let spread = metric.standard_error.unwrap();
         let middle = &metric.intervals[&IntervalKind::Percentile];
         let difference = metric.difference.unwrap();

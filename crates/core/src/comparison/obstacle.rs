@@ -1,52 +1,18 @@
-//! From outcomes to a verdict, and why there may be none.
+//! Why a holdout may not be able to answer.
 
 use super::effective::Effective;
 use super::questions::Question;
-use super::result::{Class, MetricComparison, NotComparableReason, Outcome, Role, Verdict};
+use super::result::NotComparableReason;
 use super::rows::Rows;
 use super::settings::Settings;
+use super::statistics::{Class, MetricStatistics};
 use crate::metrics::Value;
 
-/// Better on the primary metric and not worse than allowed on every guardrail (an intersection-union test: each at its own level).
-pub(super) fn of_outcomes(metrics: &[MetricComparison]) -> Verdict {
-    let with = |role: Role, outcome: Outcome| {
-        metrics
-            .iter()
-            .any(|metric| metric.role == role && metric.outcome == outcome)
-    };
-    let guarded = metrics
-        .iter()
-        .filter(|metric| metric.role == Role::Guardrail)
-        .all(|metric| metric.outcome == Outcome::NotWorse);
-    if with(Role::Primary, Outcome::Worse) || with(Role::Guardrail, Outcome::Worse) {
-        Verdict::Inferior
-    } else if with(Role::Primary, Outcome::Better) && guarded {
-        Verdict::Superior
-    } else {
-        Verdict::Inconclusive
-    }
-}
-
-/// More metrics better than worse, or the reverse.
-pub(super) fn of_votes(metrics: &[MetricComparison]) -> Verdict {
-    let count = |outcome: Outcome| {
-        metrics
-            .iter()
-            .filter(|metric| metric.outcome == outcome)
-            .count()
-    };
-    match count(Outcome::Better).cmp(&count(Outcome::Worse)) {
-        std::cmp::Ordering::Greater => Verdict::Superior,
-        std::cmp::Ordering::Less => Verdict::Inferior,
-        std::cmp::Ordering::Equal => Verdict::Inconclusive,
-    }
-}
-
 /// Why the rows cannot answer, before anything is drawn.
-pub(super) fn obstacle(
+pub(super) fn of(
     rows: &Rows<'_>,
     questions: &[Question],
-    metrics: &[MetricComparison],
+    metrics: &[MetricStatistics],
     settings: &Settings,
 ) -> Option<NotComparableReason> {
     let too_few = |slice: Option<usize>, name: &Option<String>| {
@@ -63,7 +29,7 @@ pub(super) fn obstacle(
     };
     let sliced = questions
         .iter()
-        .filter(|question| question.decides() && question.measure.slice.is_some());
+        .filter(|question| question.role.decides() && question.measure.slice.is_some());
     let too_few_clusters = rows
         .clusters
         .filter(|&clusters| clusters < settings.minimum_clusters)
@@ -82,12 +48,12 @@ pub(super) fn obstacle(
             questions
                 .iter()
                 .zip(metrics)
-                .filter(|(question, _)| question.decides())
+                .filter(|(question, _)| question.role.decides())
                 .find_map(|(_, metric)| undefined(metric))
         })
 }
 
-fn undefined(metric: &MetricComparison) -> Option<NotComparableReason> {
+fn undefined(metric: &MetricStatistics) -> Option<NotComparableReason> {
     [
         ("champion", metric.champion),
         ("challenger", metric.challenger),

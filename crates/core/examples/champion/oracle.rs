@@ -1,0 +1,292 @@
+//! What must never happen, restated without the code that decides: each plan that moves the alias is held against what people did.
+
+use super::wishes::Files;
+use super::world::{CHALLENGER, CHAMPION, ONE_STEP, TOTAL_ERROR, World};
+use podium_core::champion::{
+    Action, Cause, EpochOutcome, Exclusivity, FirstChampion, InFlight, Mode, OnExternalChange,
+    Phase, Plan,
+};
+use podium_core::time::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What happened, as an auditor remembers it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Audit {
+    /// Versions that people moved away from or rejected, with the files that lay there.
+    pub refused: BTreeSet<(String, Files)>,
+    /// Versions that were refused when `spec.reconsider` named them.
+    pub reconsidered: BTreeSet<(String, Files)>,
+    /// On which files a version last won.
+    pub won_on: BTreeMap<String, Files>,
+    /// Where the alias was moved in each epoch.
+    pub moved: BTreeMap<u64, String>,
+    /// When a move by somebody else was undone.
+    pub reverts: Vec<u32>,
+    /// Whether there ever was a champion.
+    pub had_champion: bool,
+    /// The error that each verdict was allowed, as bits: by whether the holdout is a new one, look and comparison.
+    pub spent: BTreeMap<(bool, u64, String), u64>,
+    /// What went wrong.
+    pub violation: Option<&'static str>,
+}
+
+impl Audit {
+    fn fail(&mut self, what: &'static str) {
+        self.violation.get_or_insert(what);
+    }
+
+    fn is_refused(&self, version: &str, files: Files) -> bool {
+        self.refused
+            .iter()
+            .filter(|(v, f)| v == version && f.shares_most_rows(files))
+            .any(|key| !self.reconsidered.contains(key))
+    }
+
+    /// Somebody moves the alias away from where it points. Nobody can know of a champion that came and went unseen.
+    pub fn somebody_moves(&mut self, world: &World) {
+        let recorded = world.memory.champion.as_ref().map(|c| c.version.as_str());
+        let asked = world.memory.in_flight.as_ref().filter(|f| f.attempts > 0);
+        let seen = [recorded, asked.map(|f| f.to.as_str())];
+        if seen.contains(&world.alias(CHAMPION)) {
+            self.moved_away(world);
+        }
+    }
+
+    /// A version is refused on the files that it had won on, or on all of them where none are known.
+    fn moved_away(&mut self, world: &World) {
+        let Some(from) = world.alias(CHAMPION) else {
+            return;
+        };
+        let known = self.won_on.get(from).copied();
+        for files in Files::ALL {
+            if known.is_none_or(|known| known == files) {
+                let refused = (from.to_string(), files);
+                self.reconsidered.remove(&refused);
+                self.refused.insert(refused);
+            }
+        }
+    }
+
+    /// The process stores a plan and begins to carry it out.
+    pub fn planned(&mut self, before: &World, plan: &Plan) {
+        self.had_champion |= plan.memory.champion.is_some();
+        for action in &plan.actions {
+            match action {
+                Action::MoveAlias {
+                    in_flight: true, ..
+                } => {
+                    if let Some(in_flight) = &plan.memory.in_flight {
+                        self.moves(before, in_flight);
+                    }
+                }
+                Action::MoveAlias { alias, .. } if alias == CHAMPION => {
+                    self.fail("the champion alias moves without a decision");
+                }
+                Action::Judge {
+                    look: Some(look),
+                    evaluation,
+                } => {
+                    let new = before.files == Files::NewHoldout;
+                    let verdict = (new, look.number, evaluation.clone());
+                    self.spends(verdict, look.allowed_error);
+                }
+                _ => {}
+            }
+        }
+        self.says(plan);
+    }
+
+    fn spends(&mut self, verdict: (bool, u64, String), error: f64) {
+        let new = verdict.0;
+        self.spent.insert(verdict, error.to_bits());
+        let of_holdout = self.spent.iter().filter(|((of, ..), _)| *of == new);
+        let sum: f64 = of_holdout.map(|(_, bits)| f64::from_bits(*bits)).sum();
+        if sum > TOTAL_ERROR {
+            self.fail("looks at one holdout use more than the error of all looks together");
+        }
+    }
+
+    fn says(&mut self, plan: &Plan) {
+        let Some(conclusion) = &plan.conclusion else {
+            return;
+        };
+        let champion = plan.memory.champion.as_ref().map(|c| c.version.as_str());
+        let verified =
+            champion == Some(conclusion.challenger.as_str()) && plan.memory.in_flight.is_none();
+        if conclusion.sentence.contains("Promoted.") && !verified {
+            self.fail("`Promoted.` is said before the deed");
+        }
+    }
+
+    /// The registry is asked to move the alias.
+    fn moves(&mut self, world: &World, move_: &InFlight) {
+        self.always(world, move_);
+        // Asking once more in the same epoch is the same move: its answer was lost.
+        let first = self.moved.insert(move_.epoch, move_.to.clone());
+        match first {
+            Some(to) if to != move_.to => self.fail("two moves in one epoch"),
+            Some(_) => return,
+            None => {}
+        }
+        match move_.cause {
+            Cause::Promotion => self.promotion(world, move_),
+            Cause::First => self.first(world, move_),
+            Cause::Pin => {
+                if world.wishes.pin.as_deref() != Some(&move_.to) {
+                    self.fail("a version is pinned that nobody pins");
+                }
+                self.moved_away(world);
+            }
+            Cause::Revert => self.revert(world),
+        }
+    }
+
+    fn always(&mut self, world: &World, move_: &InFlight) {
+        if !world.leads {
+            self.fail("a process that does not lead moves the alias");
+        }
+        if world.alias(CHAMPION) != move_.from.as_deref() {
+            self.fail("the alias is not where it was read");
+        }
+        if !world.registry.versions.contains_key(&move_.to) {
+            self.fail("the alias moves to a version that does not exist");
+        }
+        if world.older {
+            self.fail("the younger of two policies moves the alias");
+        }
+        if world.wishes.mode == Mode::DryRun {
+            self.fail("a dry run moves the alias");
+        }
+        if world.wishes.suspend && move_.cause != Cause::Pin {
+            self.fail("a suspended policy moves the alias");
+        }
+        if world.wishes.pin.is_some() && move_.cause != Cause::Pin {
+            self.fail("something moves the alias although a version is pinned");
+        }
+        let claim = world
+            .ledger()
+            .epochs
+            .get(&move_.epoch)
+            .map(|e| e.claim.decision.clone());
+        let claims = world.wishes.exclusivity == Exclusivity::Ledger;
+        if claims && claim.as_ref() != Some(&move_.decision) {
+            self.fail("the alias moves without a claim of its epoch");
+        }
+    }
+
+    fn challenger(&mut self, world: &World, move_: &InFlight) {
+        if world.alias(CHALLENGER) != Some(&move_.to) {
+            self.fail("a challenger that was withdrawn becomes champion");
+        }
+        if !world.window {
+            self.fail("the champion changes outside of a window");
+        }
+        let held = world.wishes.external == OnExternalChange::Hold
+            && world.memory.external.as_ref().is_some_and(|e| e.epoch > 1);
+        if held {
+            self.fail("the champion changes while a hold is open");
+        }
+    }
+
+    fn consent(&mut self, world: &World, move_: &InFlight, needed: bool) {
+        let digest = move_
+            .evidence
+            .as_ref()
+            .map_or("none", |e| e.digest.as_str());
+        let about = world
+            .approvals
+            .iter()
+            .filter(|a| a.decision == move_.decision && a.evidence == digest);
+        let fresh = |at: Timestamp| world.now() < at.plus_seconds(ONE_STEP);
+        let people: BTreeSet<String> = about
+            .clone()
+            .filter(|a| a.approves && fresh(a.at))
+            .map(|a| a.approver.to_lowercase())
+            .collect();
+        if needed && people.len() < world.wishes.required as usize {
+            self.fail("the champion changes without enough people's consent");
+        }
+        if about.clone().any(|a| !a.approves) {
+            self.fail("a rejected decision is carried out");
+        }
+    }
+
+    fn promotion(&mut self, world: &World, move_: &InFlight) {
+        self.challenger(world, move_);
+        self.consent(world, move_, world.wishes.mode == Mode::Approval);
+        let from = move_.from.clone().unwrap_or_default();
+        let digest = move_.evidence.as_ref().map(|e| e.digest.clone());
+        if digest != Some(world.digest(&from, &move_.to)) || move_.to <= from {
+            self.fail("a version is promoted on evidence that is not what was judged");
+        }
+        self.won_on.insert(move_.to.clone(), world.files);
+        let verdict = world.verdicts.get(&(from, move_.to.clone(), world.files));
+        let paid = verdict.is_some_and(|(number, _)| world.ledger().looks.contains_key(number));
+        if !paid {
+            self.fail("a verdict is carried out that no look was paid for");
+        }
+        if self.is_refused(&move_.to, world.files) {
+            self.fail("a refused version is promoted on the same evidence");
+        }
+        let since = world.memory.champion.as_ref().map(|c| c.since);
+        let cooling = since.is_some_and(|since| world.now() < since.plus_seconds(ONE_STEP));
+        if world.wishes.cooldown && cooling {
+            self.fail("the champion changes during its cooldown");
+        }
+    }
+
+    fn first(&mut self, world: &World, move_: &InFlight) {
+        self.challenger(world, move_);
+        let needed =
+            world.wishes.mode == Mode::Approval || world.wishes.first == FirstChampion::Approval;
+        self.consent(world, move_, needed);
+        if self.had_champion || world.wishes.first == FirstChampion::Never {
+            self.fail("a first champion is made although there was one");
+        }
+        if Files::ALL
+            .into_iter()
+            .any(|files| self.is_refused(&move_.to, files))
+        {
+            self.fail("a refused version becomes the first champion");
+        }
+    }
+
+    fn revert(&mut self, world: &World) {
+        if world.wishes.external != OnExternalChange::Revert {
+            self.fail("a move is undone that the policy adopts");
+        }
+        // Two steps of time are more than an hour.
+        if self.reverts.iter().any(|before| world.time < before + 2) {
+            self.fail("moves by somebody else are undone twice within an hour");
+        }
+        self.reverts.push(world.time);
+        self.moved_away(world);
+    }
+
+    /// The world is held still and planning has come to rest.
+    pub fn at_rest(&mut self, world: &World, plan: &Plan) {
+        let wishes = &world.wishes;
+        let may_pin = wishes.mode != Mode::DryRun && !world.older && world.leads;
+        if let Some(pin) = wishes.pin.as_ref().filter(|_| may_pin)
+            && world.registry.versions.contains_key(pin)
+            && world.alias(CHAMPION) != Some(pin)
+        {
+            self.fail("a pin does not win");
+        }
+        if plan.phase == Phase::AwaitingApproval && plan.pending.is_none() {
+            self.fail("something waits for consent, and there is no decision to consent to");
+        }
+        let follows = wishes.mode != Mode::DryRun && !wishes.suspend && world.leads && !world.older;
+        let names_champion = world.alias(CHAMPION).is_some()
+            && world.alias(super::world::PREVIOUS) == world.alias(CHAMPION);
+        if follows && names_champion {
+            self.fail("the alias of the previous champion names the champion");
+        }
+        let last = plan.memory.history.first();
+        let champion = plan.memory.champion.as_ref().map(|c| c.version.as_str());
+        let promoted = last.filter(|h| h.outcome == EpochOutcome::Promoted);
+        if promoted.is_some_and(|h| h.to.as_deref() != champion) {
+            self.fail("the history says otherwise than the status");
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Where the exploration begins.
+
+use super::model::{Bounds, Scenario};
+use super::people::Event;
+use super::wishes::{Files, Wishes};
+use super::world::{Lens, World};
+use podium_core::champion::{Exclusivity, FirstChampion, Mode, OnExternalChange};
+
+/// All scenarios, with no fault seeded.
+pub fn all(bounds: Bounds) -> Vec<Scenario> {
+    let scenario = |name, world, events| Scenario {
+        name,
+        world,
+        events,
+        bounds,
+        lens: Lens::CLEAR,
+        rests: true,
+    };
+    let with = |change: fn(&mut Wishes), champion| {
+        let mut wishes = Wishes::automatic();
+        change(&mut wishes);
+        World::new(wishes, &["1", "2", "3"], champion, Some("2"))
+    };
+    vec![
+        scenario("automatic", with(|_| {}, Some("1")), everything()),
+        scenario(
+            "approval",
+            with(|w| w.mode = Mode::Approval, Some("1")),
+            consent(),
+        ),
+        scenario(
+            "two approvers",
+            with(
+                |w| {
+                    w.mode = Mode::Approval;
+                    w.required = 2;
+                },
+                Some("1"),
+            ),
+            consent(),
+        ),
+        scenario(
+            "first by consent",
+            with(|w| w.first = FirstChampion::Approval, None),
+            consent(),
+        ),
+        scenario("first", with(|_| {}, None), everything()),
+        scenario(
+            "hold",
+            with(|w| w.external = OnExternalChange::Hold, Some("1")),
+            everything(),
+        ),
+        scenario(
+            "revert",
+            with(|w| w.external = OnExternalChange::Revert, Some("1")),
+            everything(),
+        ),
+        scenario(
+            "cooldown",
+            with(|w| w.cooldown = true, Some("1")),
+            everything(),
+        ),
+        scenario(
+            "guarded",
+            with(|w| w.exclusivity = Exclusivity::Guarded, Some("1")),
+            everything(),
+        ),
+        scenario(
+            "dry run",
+            with(|w| w.mode = Mode::DryRun, Some("1")),
+            everything(),
+        ),
+    ]
+}
+
+fn everything() -> Vec<Event> {
+    let mut events = vec![
+        Event::MoveChampion(Some("1")),
+        Event::MoveChampion(Some("3")),
+        Event::MoveChampion(None),
+        Event::MoveChallenger(Some("3")),
+        Event::MoveChallenger(None),
+        Event::Reject,
+        Event::Pin(Some("1")),
+        Event::Pin(Some("3")),
+        Event::Pin(None),
+        Event::Suspend(true),
+        Event::Suspend(false),
+        Event::Mode(Mode::DryRun),
+        Event::Mode(Mode::Approval),
+        Event::External(OnExternalChange::Adopt),
+        Event::Reconsider("2"),
+        Event::Delete("2"),
+        Event::Replace(Files::OneRowChanged),
+        Event::Replace(Files::NewHoldout),
+        Event::ForgeVerdict,
+        Event::Window(false),
+        Event::Lead(false),
+        Event::OlderPolicy,
+    ];
+    events.push(Event::Time);
+    events
+}
+
+fn consent() -> Vec<Event> {
+    let mut events = vec![
+        Event::Approve("alice"),
+        Event::Approve("Alice"),
+        Event::Approve("bob"),
+        Event::Mode(Mode::Automatic),
+    ];
+    events.extend(everything());
+    events
+}

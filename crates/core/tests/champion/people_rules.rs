@@ -1,0 +1,183 @@
+//! More stories: first champions, consent, pins, moves by others, registries that were set back.
+
+use super::rules::{approve, outcomes, rest, settle, world};
+use super::world::{CHALLENGER, CHAMPION, PREVIOUS, World};
+use podium_core::champion::{FirstChampion, Mode, OnExternalChange, Phase, Reason};
+
+#[test]
+fn k6_a_champion_that_vanished_is_no_first_champion() {
+    let mut world = world(|_| {}, Some("1"));
+    rest(&mut world);
+    world.point(CHAMPION, None);
+    world.point(CHALLENGER, Some("3"));
+    for _ in 0..2 {
+        let last = settle(&mut world);
+        assert_eq!(
+            (world.alias(CHAMPION), last.reason),
+            (None, Reason::ChampionRemoved)
+        );
+        world.memory = Default::default();
+    }
+}
+
+#[test]
+fn k7_two_approvals_are_two_people() {
+    let mut world = world(
+        |w| {
+            w.mode = Mode::Approval;
+            w.required = 2;
+        },
+        Some("1"),
+    );
+    rest(&mut world);
+    approve(&mut world, "alice", true);
+    approve(&mut world, " Alice", true);
+    let last = settle(&mut world);
+    assert_eq!(last.pending.unwrap().approvals, 1);
+    approve(&mut world, "bob", true);
+    rest(&mut world);
+    assert_eq!(world.alias(CHAMPION), Some("2"));
+}
+
+#[test]
+fn k8_a_pin_wins() {
+    type Change = fn(&mut World);
+    let changes: [(&str, Change); 6] = [
+        ("suspended", |w| w.wishes.suspend = true),
+        ("held", |w| {
+            w.wishes.external = OnExternalChange::Hold;
+            w.point(CHAMPION, Some("2"));
+        }),
+        ("dangling", |w| drop(w.registry.versions.remove("1"))),
+        ("removed", |w| w.point(CHAMPION, None)),
+        ("outside of a window", |w| w.window = false),
+        ("refused", |w| {
+            w.point(CHAMPION, Some("3"));
+            rest(w);
+            w.point(CHAMPION, Some("1"));
+        }),
+    ];
+    for (name, change) in changes {
+        let mut world = world(|w| w.cooldown = true, Some("1"));
+        rest(&mut world);
+        change(&mut world);
+        rest(&mut world);
+        world.wishes.pin = Some("3".to_string());
+        assert_eq!(settle(&mut world).reason, Reason::Pinned, "{name}");
+        assert_eq!(world.alias(CHAMPION), Some("3"), "{name}");
+    }
+    for (reason, change) in [
+        (Reason::DryRun, (|w| w.wishes.mode = Mode::DryRun) as Change),
+        (Reason::VersionNotFound, |w| {
+            drop(w.registry.versions.remove("3"))
+        }),
+        (Reason::AliasOwnedByOther, |w| w.older = true),
+    ] {
+        let mut world = world(|w| w.pin = Some("3".to_string()), Some("1"));
+        change(&mut world);
+        assert_eq!(settle(&mut world).reason, reason);
+        assert_eq!(world.alias(CHAMPION), Some("1"), "{reason:?}");
+    }
+}
+
+#[test]
+fn k9_a_first_champion_can_be_approved() {
+    let mut world = world(|w| w.first = FirstChampion::Approval, None);
+    let last = settle(&mut world);
+    let pending = last.pending.unwrap();
+    assert_eq!(
+        (last.phase, pending.wanted.to.as_str()),
+        (Phase::AwaitingApproval, "2")
+    );
+    approve(&mut world, "alice", true);
+    rest(&mut world);
+    assert_eq!(world.alias(CHAMPION), Some("2"));
+}
+
+#[test]
+fn k10_a_move_is_undone_once_and_then_held_for_an_hour() {
+    let mut world = world(|w| w.external = OnExternalChange::Revert, Some("1"));
+    rest(&mut world);
+    world.point(CHAMPION, Some("3"));
+    rest(&mut world);
+    assert_eq!(world.alias(CHAMPION), Some("2"), "undone");
+    world.point(CHAMPION, Some("3"));
+    let last = settle(&mut world);
+    assert_eq!(world.alias(CHAMPION), Some("3"), "a second time it stays");
+    assert!(last.look_again_at.is_some());
+    world.time += 2;
+    rest(&mut world);
+    assert_eq!(
+        world.alias(CHAMPION),
+        Some("3"),
+        "also when the hour is over"
+    );
+    world.point(CHAMPION, Some("1"));
+    rest(&mut world);
+    assert_eq!(
+        world.alias(CHAMPION),
+        Some("3"),
+        "another move is undone again"
+    );
+}
+
+#[test]
+fn k10_nothing_spins_when_the_version_to_go_back_to_is_gone() {
+    let mut world = world(|w| w.external = OnExternalChange::Revert, Some("1"));
+    rest(&mut world);
+    world.registry.versions.remove("2");
+    world.point(CHAMPION, Some("1"));
+    let last = settle(&mut world);
+    assert_eq!(
+        (world.alias(CHAMPION), last.reason),
+        (Some("1"), Reason::VersionNotFound)
+    );
+}
+
+#[test]
+fn a_hold_is_lifted_by_the_epoch_that_left_it() {
+    let mut world = world(|w| w.external = OnExternalChange::Hold, Some("1"));
+    rest(&mut world);
+    world.point(CHAMPION, Some("1"));
+    world.point(CHALLENGER, Some("3"));
+    let last = settle(&mut world);
+    assert_eq!(last.reason, Reason::ExternalChangeHeld);
+    assert!(
+        last.message.contains("set `spec.acknowledgedEpoch` to 3"),
+        "{}",
+        last.message
+    );
+}
+
+#[test]
+fn k12_after_a_rollback_the_previous_alias_does_not_name_the_champion() {
+    let mut world = world(|_| {}, Some("1"));
+    rest(&mut world);
+    world.point(CHAMPION, Some("1"));
+    rest(&mut world);
+    assert_eq!(world.alias(PREVIOUS), None);
+}
+
+#[test]
+fn a_registry_that_was_set_back_holds() {
+    let mut world = world(|_| {}, Some("1"));
+    rest(&mut world);
+    world.registers.retain(|key, _| !key.contains("00000002"));
+    let last = settle(&mut world);
+    assert_eq!(
+        (last.reason, last.phase),
+        (Reason::RegistrySetBack, Phase::Blocked)
+    );
+}
+
+#[test]
+fn a_policy_that_was_applied_again_judges_nothing_twice() {
+    let mut world = world(|_| {}, Some("1"));
+    rest(&mut world);
+    let (registers, history) = (world.registers.clone(), outcomes(&world));
+    world.memory = Default::default();
+    rest(&mut world);
+    assert_eq!(world.registers, registers);
+    assert_eq!(outcomes(&world), history);
+    assert_eq!(world.alias(CHAMPION), Some("2"));
+}

@@ -1,0 +1,87 @@
+//! Write-once registers as files: the key is the path, the text the content.
+
+use super::registry::{cannot, entries, path_segment};
+use crate::ports::{PortError, RegisterWrite};
+use podium_core::champion::ledger::{REGISTER_BYTES, Register};
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// All registers under `root`, by key; none where there is no such directory.
+pub(super) fn read(root: &Path) -> Result<BTreeMap<String, String>, PortError> {
+    let mut registers = BTreeMap::new();
+    read_below(root, "", &mut registers)?;
+    Ok(registers)
+}
+
+fn read_below(
+    directory: &Path,
+    prefix: &str,
+    registers: &mut BTreeMap<String, String>,
+) -> Result<(), PortError> {
+    for name in entries(directory)? {
+        let path = directory.join(&name);
+        let key = if prefix.is_empty() {
+            name
+        } else {
+            format!("{prefix}/{name}")
+        };
+        if path.is_dir() {
+            read_below(&path, &key, registers)?;
+        } else {
+            let text = fs::read_to_string(&path).map_err(|e| cannot("read", &path, &e))?;
+            registers.insert(key, text.trim_end().to_string());
+        }
+    }
+    Ok(())
+}
+
+/// Writes a register unless it exists. It appears whole or not at all: the text is written beside it and then linked to its name, which
+/// fails where that name is taken.
+pub(super) fn write(root: &Path, register: &Register) -> Result<RegisterWrite, PortError> {
+    if register.text.len() >= REGISTER_BYTES || register.text.contains('\n') {
+        return Err(PortError::Permanent(format!(
+            "the ledger entry `{}` must be one line of less than {REGISTER_BYTES} bytes, so names of versions must be shorter",
+            register.key
+        )));
+    }
+    let path = path_of(root, &register.key)?;
+    let parent = path.parent().unwrap_or(root).to_path_buf();
+    fs::create_dir_all(&parent).map_err(|e| cannot("write", &parent, &e))?;
+    let unfinished = parent.join(format!(".{}", uuid::Uuid::new_v4()));
+    let written = write_whole(&unfinished, &register.text)
+        .and_then(|()| fs::hard_link(&unfinished, &path))
+        .and_then(|()| File::open(&parent)?.sync_all());
+    let removed = fs::remove_file(&unfinished);
+    match written {
+        Ok(()) => removed
+            .map(|()| RegisterWrite::Holds)
+            .map_err(|e| cannot("remove", &unfinished, &e)),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let found = fs::read_to_string(&path).map_err(|e| cannot("read", &path, &e))?;
+            let same = found.trim_end() == register.text;
+            Ok(if same {
+                RegisterWrite::Holds
+            } else {
+                RegisterWrite::Taken
+            })
+        }
+        Err(error) => Err(cannot("write", &path, &error)),
+    }
+}
+
+fn path_of(root: &Path, key: &str) -> Result<PathBuf, PortError> {
+    let mut path = root.to_path_buf();
+    for part in key.split('/') {
+        path.push(path_segment("a ledger entry", part)?);
+    }
+    Ok(path)
+}
+
+fn write_whole(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = File::create_new(path)?;
+    file.write_all(text.as_bytes())?;
+    file.write_all(b"\n")?;
+    file.sync_all()
+}

@@ -1,0 +1,153 @@
+//! `podium approve` and `podium reject`: they write the manifest that a person would write.
+
+use super::Failure;
+use super::champion::{Place, policy_in};
+use crate::atomic_file;
+use crate::engine::object_name;
+use clap::Args;
+use podium_api::approval::{ApprovalSpec, ApprovalVerdict};
+use podium_api::champion_policy::PendingDecisionStatus;
+use podium_api::schema::LocalReference;
+use podium_api::{Approval, ChampionPolicy};
+use podium_core::champion::ledger::bounded;
+use podium_core::champion::words;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Consent to the decision that a policy waits with.
+///
+/// Writes an Approval as a manifest into the directory; the next `podium run` takes it in.
+///
+/// Example:
+///   podium approve fraud --as alice -d examples/fraud
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(super) struct Approve {
+    #[command(flatten)]
+    consent: Consent,
+}
+
+/// Reject the decision that a policy waits with.
+///
+/// Writes an Approval with the verdict `Reject` as a manifest into the directory; the next `podium run` takes it in. A rejection does
+/// not expire: the version is not proposed again on the same holdout unless `spec.reconsider` names it.
+///
+/// Example:
+///   podium reject fraud --as bob --comment "the night shift sees more alerts" -d examples/fraud
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(super) struct Reject {
+    #[command(flatten)]
+    consent: Consent,
+}
+
+#[derive(Debug, Args)]
+struct Consent {
+    #[command(flatten)]
+    place: Place,
+    /// Who consents.
+    #[arg(long = "as", value_name = "NAME")]
+    approver: String,
+    /// Why.
+    #[arg(long)]
+    comment: Option<String>,
+}
+
+pub(super) fn approve(arguments: &Approve) -> Result<ExitCode, Failure> {
+    consent(&arguments.consent, ApprovalVerdict::Approve)
+}
+
+pub(super) fn reject(arguments: &Reject) -> Result<ExitCode, Failure> {
+    consent(&arguments.consent, ApprovalVerdict::Reject)
+}
+
+fn consent(arguments: &Consent, verdict: ApprovalVerdict) -> Result<ExitCode, Failure> {
+    let approver = arguments.approver.trim();
+    if approver.is_empty() {
+        return Err("--as must name who consents".into());
+    }
+    let policy = policy_in(&arguments.place)?;
+    let pending = policy
+        .status
+        .as_ref()
+        .and_then(|s| s.pending_decision.as_ref());
+    let Some(pending) = pending else {
+        return Err(format!(
+            "the ChampionPolicy `{}` has no decision that waits for consent; see `podium get championpolicies -d {}`",
+            arguments.place.policy,
+            arguments.place.directory.display()
+        )
+        .into());
+    };
+    let approval = approval_of(arguments, approver, verdict, pending);
+    let path = write(arguments, &approval)?;
+    println!("wrote {}", path.display());
+    println!("{}", outcome(&policy, approver, verdict, pending));
+    println!(
+        "`podium run {}` takes it in.",
+        arguments.place.directory.display()
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+fn approval_of(
+    arguments: &Consent,
+    approver: &str,
+    verdict: ApprovalVerdict,
+    pending: &PendingDecisionStatus,
+) -> Approval {
+    let spec = ApprovalSpec {
+        policy_ref: LocalReference {
+            name: arguments.place.policy.clone(),
+        },
+        decision_id: pending.id.clone(),
+        evidence_digest: pending.evidence_digest.clone(),
+        verdict,
+        approver: approver.to_string(),
+        comment: arguments.comment.clone(),
+    };
+    let name = format!("{}-{}-{approver}", arguments.place.policy, pending.id);
+    let name = bounded(&object_name(&name), 200);
+    Approval::new(name.trim_matches(['-', '.']), spec)
+}
+
+/// Writes the manifest; one that is there already was written by this person for this decision, and stays.
+fn write(arguments: &Consent, approval: &Approval) -> Result<PathBuf, Failure> {
+    let name = approval.metadata.name.clone().unwrap_or_default();
+    let path = arguments
+        .place
+        .directory
+        .join(format!("approval-{name}.yaml"));
+    if path.exists() {
+        return Err(format!(
+            "{} is there already; remove it to decide again",
+            path.display()
+        )
+        .into());
+    }
+    atomic_file::write(&path, serde_saphyr::to_string(approval)?.as_bytes())?;
+    Ok(path)
+}
+
+fn outcome(
+    policy: &ChampionPolicy,
+    approver: &str,
+    verdict: ApprovalVerdict,
+    pending: &PendingDecisionStatus,
+) -> String {
+    let to = words::version(&pending.to);
+    let place = match &pending.from {
+        Some(from) => format!("in place of {}", words::version(from)),
+        None => "as the first champion".to_string(),
+    };
+    let model = &policy.spec.model;
+    match verdict {
+        ApprovalVerdict::Approve => format!(
+            "{approver} approves that {to} becomes champion of {model} {place}: {} of {} approvals so far were counted before.",
+            pending.approvals, pending.required
+        ),
+        ApprovalVerdict::Reject => {
+            format!("{approver} rejects that {to} becomes champion of {model} {place}.")
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! `podium evaluate --from`: whether a stored comparison comes out the same from the files that it names.
+
+use super::with_a_bar;
+use crate::cli::{Failure, intervals};
+use crate::engine::evaluation::{comparison_of, sentence_of};
+use crate::local::evaluator::{measure, request_of};
+use podium_api::Evaluation;
+use podium_api::evaluation::{EvaluationStatus, EvidenceStatus, FileStatus};
+use podium_core::comparison::{Statistics, Verdict};
+use std::path::Path;
+
+/// Recomputes an Evaluation; its verdict.
+///
+/// # Errors
+/// The first thing that differs, or files that cannot be read.
+pub(super) fn recompute(file: &Path, directory: &Path) -> Result<Verdict, Failure> {
+    let text = std::fs::read_to_string(file)
+        .map_err(|e| format!("cannot read {}: {e}", file.display()))?;
+    let evaluation: Evaluation = crate::yaml::document(&text)
+        .map_err(|e| format!("{} must hold an Evaluation: {e}", file.display()))?;
+    let stored = evaluation.status.clone().unwrap_or_default();
+    let request = request_of(directory, &evaluation.spec)?;
+    let found = with_a_bar(|show| measure(&request, &evaluation.spec, show))?;
+    let recorded = stored
+        .evidence
+        .as_ref()
+        .ok_or("it was not compared yet: `status.evidence` is missing")?;
+    same_evidence(recorded, &found.evidence)?;
+    same_statistics(&stored, &found.statistics)?;
+    let error = stored.look.as_ref().map(|look| look.allowed_error);
+    let comparison = comparison_of(&evaluation.spec, &found.statistics, error);
+    if let Some(verdict) = &stored.verdict {
+        same("status.verdict", verdict, comparison.verdict.name())?;
+        let ordinal = stored
+            .look
+            .as_ref()
+            .and_then(|look| u32::try_from(look.ordinal).ok());
+        let sentence = sentence_of(&evaluation.spec, &comparison, ordinal);
+        let recorded = stored.sentence.clone().unwrap_or_default();
+        same("status.sentence", &recorded, &sentence)?;
+    }
+    print!("{}", intervals::draw(&comparison));
+    println!("{}", stored.sentence.unwrap_or_default());
+    println!("the same, bit for bit: evidence, seed, statistics and verdict");
+    Ok(comparison.verdict)
+}
+
+fn same_evidence(recorded: &EvidenceStatus, found: &EvidenceStatus) -> Result<(), Failure> {
+    same_file("champion", &recorded.champion, &found.champion)?;
+    same_file("challenger", &recorded.challenger, &found.challenger)?;
+    match (&recorded.holdout, &found.holdout) {
+        (Some(recorded), Some(found)) => same_file("holdout", recorded, found)?,
+        (recorded, found) => same(
+            "status.evidence.holdout",
+            &recorded.is_some().to_string(),
+            &found.is_some().to_string(),
+        )?,
+    }
+    same(
+        "status.evidence.fingerprint",
+        &recorded.fingerprint,
+        &found.fingerprint,
+    )?;
+    same("status.evidence.sketch", &recorded.sketch, &found.sketch)
+}
+
+fn same_file(name: &str, recorded: &FileStatus, found: &FileStatus) -> Result<(), Failure> {
+    let path = format!("status.evidence.{name}");
+    same(&format!("{path}.uri"), &recorded.uri, &found.uri)?;
+    same(&format!("{path}.sha256"), &recorded.sha256, &found.sha256)?;
+    same(
+        &format!("{path}.size"),
+        &recorded.size.to_string(),
+        &found.size.to_string(),
+    )?;
+    same(
+        &format!("{path}.rows"),
+        &recorded.rows.to_string(),
+        &found.rows.to_string(),
+    )
+}
+
+fn same_statistics(stored: &EvaluationStatus, found: &Statistics) -> Result<(), Failure> {
+    let seed = stored.seed.map(|seed| seed.to_string()).unwrap_or_default();
+    same("status.seed", &seed, &found.seed.to_string())?;
+    let recorded = stored.statistics.clone().unwrap_or_default();
+    let found = serde_json::to_value(found)?;
+    match first_difference("status.statistics", &recorded, &found) {
+        None => Ok(()),
+        Some(difference) => Err(difference.into()),
+    }
+}
+
+/// The first field that differs, in words.
+fn first_difference(
+    path: &str,
+    recorded: &serde_json::Value,
+    found: &serde_json::Value,
+) -> Option<String> {
+    use serde_json::Value::{Array, Object};
+    match (recorded, found) {
+        (Object(left), Object(right)) => {
+            let keys: std::collections::BTreeSet<&String> =
+                left.keys().chain(right.keys()).collect();
+            keys.into_iter().find_map(|key| {
+                let of = |map: &serde_json::Map<_, _>| map.get(key).cloned().unwrap_or_default();
+                first_difference(&format!("{path}.{key}"), &of(left), &of(right))
+            })
+        }
+        (Array(left), Array(right)) if left.len() == right.len() => left
+            .iter()
+            .zip(right)
+            .enumerate()
+            .find_map(|(index, (left, right))| {
+                first_difference(&format!("{path}[{index}]"), left, right)
+            }),
+        (left, right) if left == right => None,
+        (left, right) => Some(differs(path, &left.to_string(), &right.to_string())),
+    }
+}
+
+fn same(path: &str, recorded: &str, found: &str) -> Result<(), Failure> {
+    if recorded == found {
+        Ok(())
+    } else {
+        Err(differs(path, recorded, found).into())
+    }
+}
+
+fn differs(path: &str, recorded: &str, found: &str) -> String {
+    format!("{path} differs: recorded is {recorded}, recomputed is {found}")
+}

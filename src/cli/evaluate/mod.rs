@@ -1,0 +1,99 @@
+//! `podium evaluate`.
+
+mod arguments;
+mod from;
+mod numbers;
+mod parts;
+#[cfg(test)]
+mod tests;
+
+pub(super) use arguments::Arguments;
+
+use super::{Failure, HELD, intervals, progress, summary};
+use crate::workload::evaluate::{self, Evaluated, Evidence};
+use arguments::Output;
+use podium_core::comparison::{Comparison, Naming, Verdict, sentence};
+use serde::Serialize;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+/// Resampling that takes no longer than this shows no bar.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// What `-o json` prints.
+#[derive(Serialize)]
+struct Report<'a> {
+    /// The verdict in one word.
+    verdict: &'static str,
+    sentence: &'a str,
+    evidence: &'a Evidence,
+    comparison: &'a Comparison,
+}
+
+pub(super) fn evaluate(arguments: Arguments) -> Result<ExitCode, Failure> {
+    let output = arguments.output;
+    if let Some(file) = &arguments.from {
+        let verdict = from::recompute(file, &arguments.directory)?;
+        return Ok(exit_code(&verdict, arguments.require_superior));
+    }
+    let allowed_error = arguments.allowed_error;
+    let require_superior = arguments.require_superior;
+    let rows_noun = arguments.rows_noun.clone();
+    let request = arguments.request()?;
+    let Evaluated {
+        evidence,
+        comparison,
+    } = with_a_bar(|show| evaluate::evaluate(&request, allowed_error, show))?;
+    let naming = Naming {
+        champion: "the champion",
+        challenger: "The challenger",
+        rows: &rows_noun,
+        look: None,
+    };
+    let sentence = sentence(&comparison, &naming);
+    match output {
+        Output::Json => {
+            let report = Report {
+                verdict: comparison.verdict.name(),
+                sentence: &sentence,
+                evidence: &evidence,
+                comparison: &comparison,
+            };
+            println!("{}", serde_json::to_string_pretty(&report)?);
+        }
+        Output::Text => {
+            print!("{}", summary::metrics(&comparison));
+            print!("{}", intervals::draw(&comparison));
+            for warning in &comparison.warnings {
+                println!("warning: {}", summary::warning(warning));
+            }
+            println!("{sentence}");
+        }
+    }
+    Ok(exit_code(&comparison.verdict, require_superior))
+}
+
+fn exit_code(verdict: &Verdict, require_superior: bool) -> ExitCode {
+    if require_superior && *verdict != Verdict::Superior {
+        ExitCode::from(HELD)
+    } else {
+        ExitCode::SUCCESS
+    }
+}
+
+/// Shows how many resamples are drawn when they take long and standard error is a terminal.
+fn with_a_bar<T>(work: impl FnOnce(&mut dyn FnMut(u32, u32)) -> T) -> T {
+    let bar = progress::bar("resamples");
+    let mut began: Option<Instant> = None;
+    let done = work(&mut |drawn, wanted| {
+        // The first call comes when the first resamples are drawn, long after the files began to be read.
+        if began.get_or_insert_with(Instant::now).elapsed() >= PATIENCE {
+            bar.update(|state| {
+                state.set_len(u64::from(wanted));
+                state.set_pos(u64::from(drawn));
+            });
+        }
+    });
+    bar.finish_and_clear();
+    done
+}

@@ -1,0 +1,165 @@
+//! Carries out the actions of a plan, in their order.
+
+use super::Engine;
+use super::observe::Observed;
+use crate::engine::evaluation::judged_status;
+use crate::ports::{AliasUpdate, Cluster, ModelRegistry as _, PortError, Ports, RegisterWrite};
+use kube::ResourceExt;
+use podium_api::ChampionPolicy;
+use podium_api::convert::{PolicySettings, name_of};
+use podium_core::champion::{Action, InFlight, LookTaken, MovePhase, Plan};
+use std::collections::BTreeMap;
+
+impl<P: Ports> Engine<P> {
+    pub(super) async fn carry_out_plan(
+        &self,
+        object: &ChampionPolicy,
+        settings: &PolicySettings,
+        registry: &P::Registry,
+        observed: &Observed,
+        plan: &Plan,
+    ) -> Result<(), PortError> {
+        let model = &settings.policy.model;
+        for action in &plan.actions {
+            match action {
+                Action::Score {
+                    version,
+                    challenger,
+                    source,
+                    inputs: _, // remembered by the plan
+                } => {
+                    let champion = observed.champion(settings);
+                    let pair = [champion.unwrap_or_default(), challenger.as_str()];
+                    self.score(object, settings, version, &pair, source).await?;
+                }
+                Action::Evaluate {
+                    champion,
+                    challenger,
+                } => {
+                    let pair = [champion.as_str(), challenger.as_str()];
+                    self.ask(object, settings, observed, pair).await?;
+                }
+                Action::Judge { evaluation, look } => {
+                    self.judge(observed, evaluation, look.as_ref()).await?;
+                }
+                Action::Write(register) => {
+                    // Another text is somebody else's: what follows was planned without it.
+                    if registry.write_register(model, register).await? == RegisterWrite::Taken {
+                        return Ok(());
+                    }
+                }
+                Action::MoveAlias {
+                    alias,
+                    from,
+                    to,
+                    in_flight,
+                } => {
+                    let moved = registry
+                        .move_alias(model, alias, from.as_deref(), to.as_deref())
+                        .await?;
+                    if *in_flight && moved == AliasUpdate::Done {
+                        self.record_applied(object).await?;
+                    }
+                }
+                Action::TagVersion { version, change } => {
+                    registry.tag(model, version, tags_of(change)).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn ask(
+        &self,
+        object: &ChampionPolicy,
+        settings: &PolicySettings,
+        observed: &Observed,
+        pair: [&str; 2],
+    ) -> Result<(), PortError> {
+        let mut measurements = Vec::new();
+        for version in pair {
+            let scored = self
+                .scored(
+                    object,
+                    settings,
+                    &podium_api::convert::memory_of(object.status.as_ref()),
+                    version,
+                    &pair,
+                    observed.registry.as_ref(),
+                )
+                .await?;
+            measurements.push(scored.measurements);
+        }
+        let question = self
+            .question(
+                object,
+                settings,
+                observed.registry.as_ref(),
+                pair,
+                &measurements,
+            )
+            .await?;
+        self.ports.cluster().create(&question.object).await?;
+        Ok(())
+    }
+
+    /// Stores the verdict of a comparison that waits for it.
+    async fn judge(
+        &self,
+        observed: &Observed,
+        name: &str,
+        look: Option<&LookTaken>,
+    ) -> Result<(), PortError> {
+        let loaded = observed
+            .evaluations
+            .iter()
+            .find(|e| e.object.name_any() == name);
+        let Some(mut evaluation) = loaded.map(|loaded| loaded.object.clone()) else {
+            return Ok(());
+        };
+        evaluation.status = Some(judged_status(&evaluation, look, self.now())?);
+        self.ports.cluster().write_status(&evaluation).await
+    }
+
+    /// The registry confirmed the move: from now on an alias that is elsewhere was moved by somebody else.
+    async fn record_applied(&self, object: &ChampionPolicy) -> Result<(), PortError> {
+        let name = object.name_any();
+        let Some(mut stored) = self.ports.cluster().get::<ChampionPolicy>(&name).await? else {
+            return Ok(());
+        };
+        let in_flight = stored
+            .status
+            .as_mut()
+            .and_then(|status| status.in_flight.as_mut());
+        if let Some(in_flight) = in_flight {
+            in_flight.phase = name_of(MovePhase::Applied);
+        }
+        self.ports.cluster().write_status(&stored).await
+    }
+}
+
+impl Observed {
+    fn champion(&self, settings: &PolicySettings) -> Option<&str> {
+        let aliases = &self.registry.as_ref()?.aliases;
+        aliases
+            .get(&settings.policy.aliases.champion)
+            .map(String::as_str)
+    }
+}
+
+fn tags_of(change: &InFlight) -> BTreeMap<String, String> {
+    let evidence = change
+        .evidence
+        .as_ref()
+        .map(|evidence| evidence.digest.clone());
+    [
+        ("decision", change.decision.clone()),
+        (
+            "evidence",
+            evidence.unwrap_or_else(|| name_of(change.cause)),
+        ),
+        ("compared-with", change.from.clone().unwrap_or_default()),
+    ]
+    .map(|(key, value)| (format!("podium.dev/{key}"), value))
+    .into()
+}

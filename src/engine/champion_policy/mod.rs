@@ -1,0 +1,110 @@
+//! A policy: the registry, its ledger and the evidence are looked at, the next step is planned, carried out and reported.
+
+mod carry_out;
+mod comparisons;
+mod observe;
+mod scoring;
+mod status;
+
+pub use comparisons::object_name;
+
+use super::{Engine, Left, in_words};
+use crate::ports::{Cluster, PortError, Ports};
+use comparisons::views;
+use podium_api::ChampionPolicy;
+use podium_api::convert::{PolicySettings, memory_of, policy as settings_of, window_at};
+use podium_core::champion::{ChampionInput, plan};
+use podium_core::time::Timestamp;
+use status::StatusInput;
+
+impl<P: Ports> Engine<P> {
+    /// Takes a policy one step further. Whatever keeps it from that is said in its status, and touches no other object.
+    ///
+    /// # Errors
+    /// The status cannot be read or written.
+    pub async fn reconcile_champion_policy(&self, name: &str) -> Result<Left, PortError> {
+        let Some(object) = self.ports.cluster().get::<ChampionPolicy>(name).await? else {
+            return Ok(Left::default());
+        };
+        let now = self.now();
+        let settings = match settings_of(&object.spec, self.ports.world()) {
+            Ok(settings) => settings,
+            Err(problems) => {
+                let invalid = StatusInput::failed("InvalidSpec", in_words(&problems));
+                self.report_policy(&object, &invalid, now).await?;
+                return Ok(Left::default());
+            }
+        };
+        match self
+            .plan_and_carry_out_policy(&object, &settings, now)
+            .await
+        {
+            Ok(left) => Ok(left),
+            Err(error) => {
+                // The status may have been written before the failure, so it is read again.
+                let object = self.ports.cluster().get::<ChampionPolicy>(name).await?;
+                if let Some(object) = object {
+                    let failed = StatusInput::failed(reason_of(&error), error.to_string());
+                    self.report_policy(&object, &failed, now).await?;
+                }
+                Ok(Left::default())
+            }
+        }
+    }
+
+    async fn plan_and_carry_out_policy(
+        &self,
+        object: &ChampionPolicy,
+        settings: &PolicySettings,
+        now: Timestamp,
+    ) -> Result<Left, PortError> {
+        let registry = self.registry_of(object).await?;
+        let memory = memory_of(object.status.as_ref());
+        let observed = self
+            .observe_policy(object, settings, &registry, &memory)
+            .await?;
+        let evaluations = views(&observed.evaluations, settings);
+        let input = ChampionInput {
+            policy: &settings.policy,
+            identity: &observed.identity,
+            // Whoever may not write is stopped at every single write.
+            leads: true,
+            registry: observed.registry.as_ref(),
+            ledger: observed.ledger.as_ref().map_err(String::as_str),
+            memory: &memory,
+            registered: &observed.registered,
+            predictions: &observed.predictions,
+            evaluations: &evaluations,
+            approvals: &observed.approvals,
+            window: window_at(&settings.windows, now),
+        };
+        let plan = plan(&input, now);
+        let shown = StatusInput::planned(&input, &plan, object);
+        self.report_policy(object, &shown, now).await?;
+        self.carry_out_plan(object, settings, &registry, &observed, &plan)
+            .await?;
+        Ok(Left {
+            acted: plan.again,
+            waiting: observed.scoring,
+            look_again_at: plan.look_again_at,
+        })
+    }
+
+    async fn report_policy(
+        &self,
+        object: &ChampionPolicy,
+        input: &StatusInput,
+        now: Timestamp,
+    ) -> Result<(), PortError> {
+        let mut updated = object.clone();
+        updated.status = Some(input.status_of(object, now));
+        self.ports.cluster().write_status(&updated).await
+    }
+}
+
+fn reason_of(error: &PortError) -> &'static str {
+    match error {
+        PortError::Transient(_) => "Unavailable",
+        PortError::Permanent(_) => "CannotCarryOut",
+    }
+}

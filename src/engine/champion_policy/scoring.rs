@@ -1,0 +1,297 @@
+//! The scorer: it makes the predictions of a version, again when its inputs changed, and once more per run after it failed.
+
+use crate::engine::{Engine, without_block};
+use crate::ports::{ObjectStore, PortError, Ports, RunId, RunRequest, Started, TrialRunner};
+use crate::trials::expansion::expand;
+use k8s_openapi::api::core::v1::PodTemplateSpec;
+use kube::{Resource, ResourceExt};
+use podium_api::ChampionPolicy;
+use podium_api::champion_policy::{EvidenceSpec, ScorerSpec};
+use podium_api::convert::{PolicySettings, job_spec};
+use podium_core::champion::cause::digest;
+use podium_core::champion::ledger::bounded;
+use podium_core::champion::{Memory, Predictions, RegistryView, words};
+use podium_core::tuning::trial::{EndedRun, Exit, Run};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+/// Characters of a run's name: it is the name of an object or a directory, and a digest makes it unique.
+const RUN_NAME: usize = 50;
+
+/// What is known of the predictions of a version.
+pub(super) struct Scored {
+    pub(super) predictions: Predictions,
+    /// Numbers that its scorer left.
+    pub(super) measurements: BTreeMap<String, f64>,
+}
+
+impl Scored {
+    fn plain(predictions: Predictions) -> Self {
+        Self {
+            predictions,
+            measurements: BTreeMap::new(),
+        }
+    }
+}
+
+/// A scorer that is to run for a version.
+pub(super) struct ScorerRun {
+    name: String,
+    job: Map<String, Value>,
+    template: PodTemplateSpec,
+    variables: BTreeMap<String, String>,
+    deadline_seconds: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct Message {
+    #[serde(default)]
+    measurements: BTreeMap<String, f64>,
+}
+
+impl<P: Ports> Engine<P> {
+    /// Whether the predictions of a version are there, for the comparison of `pair`.
+    pub(super) async fn scored(
+        &self,
+        object: &ChampionPolicy,
+        settings: &PolicySettings,
+        memory: &Memory,
+        version: &str,
+        pair: &[&str; 2],
+        registry: Option<&RegistryView>,
+    ) -> Result<Scored, PortError> {
+        let evidence = &object.spec.evidence;
+        let uri = predictions_uri(evidence, version);
+        let found = self.ports.store().digest(&uri).await?.is_some();
+        let Some(scorer) = &evidence.scorer else {
+            return Ok(self.without_scorer(settings, version, &uri, found));
+        };
+        let source = registry.and_then(|view| view.versions.get(version));
+        let source = source
+            .map(|version| version.source.as_str())
+            .unwrap_or_default();
+        let measures = !settings.measurements.is_empty();
+        let beside = if measures { pair.as_slice() } else { &[] };
+        let (run, inputs) = self
+            .scorer_run(object, scorer, version, source, beside)
+            .await?;
+        let (_, state) = self.last_attempt(object, &run).await?;
+        let known = memory.scored.get(version);
+        // Predictions of which nothing was recorded were made by hand, and are taken as they are.
+        let up_to_date = known.is_none_or(|known| *known == inputs);
+        match state {
+            Run::Absent if found && up_to_date && !measures => {
+                Ok(Scored::plain(Predictions::Present))
+            }
+            Run::Absent => Ok(Scored::plain(Predictions::Missing { inputs })),
+            Run::Queued { .. } | Run::Running { .. } => Ok(Scored::plain(Predictions::InProgress)),
+            // What lies there now was made from other inputs since.
+            Run::Ended(_) if !up_to_date => Ok(Scored::plain(Predictions::Missing { inputs })),
+            Run::Ended(ended) => {
+                Ok(self.after_scoring(settings, version, &uri, found, &ended, inputs))
+            }
+        }
+    }
+
+    fn without_scorer(
+        &self,
+        settings: &PolicySettings,
+        version: &str,
+        uri: &str,
+        found: bool,
+    ) -> Scored {
+        let name = words::version(version);
+        if let Some(measurement) = settings.measurements.keys().next() {
+            return Scored::plain(Predictions::Unavailable(format!(
+                "a guardrail names the measurement `{measurement}`, and there is no `evidence.scorer` to take it"
+            )));
+        }
+        if found {
+            return Scored::plain(Predictions::Present);
+        }
+        Scored::plain(Predictions::Unavailable(format!(
+            "there are no predictions of {name} at {uri}, and no `evidence.scorer` to make them"
+        )))
+    }
+
+    fn after_scoring(
+        &self,
+        settings: &PolicySettings,
+        version: &str,
+        uri: &str,
+        found: bool,
+        ended: &EndedRun,
+        inputs: String,
+    ) -> Scored {
+        let failure = match (&ended.exit, found) {
+            (Exit::Code(0), true) => match measurements_of(settings, ended) {
+                Ok(measurements) => {
+                    return Scored {
+                        predictions: Predictions::Present,
+                        measurements,
+                    };
+                }
+                Err(why) => why,
+            },
+            (Exit::Code(0), false) => format!("left no predictions at {uri}"),
+            (exit, _) => format!("failed: {exit}; its last lines: {}", ended.log_tail.trim()),
+        };
+        // A failure of an earlier run of Podium is tried once more: its cause may be gone.
+        if ended.ended < self.started {
+            return Scored::plain(Predictions::Missing { inputs });
+        }
+        let name = words::version(version);
+        Scored::plain(Predictions::Unavailable(format!(
+            "the scorer of {name} {failure}"
+        )))
+    }
+
+    /// The run that scores a version, and the digest of its inputs. `beside` names the pair in whose round it is measured.
+    async fn scorer_run(
+        &self,
+        object: &ChampionPolicy,
+        scorer: &ScorerSpec,
+        version: &str,
+        source: &str,
+        beside: &[&str],
+    ) -> Result<(ScorerRun, String), PortError> {
+        let ScorerSpec {
+            job,
+            active_deadline_seconds,
+        } = scorer;
+        let template = serde_json::from_value(Value::Object(job.template.0.clone()));
+        let template = template
+            .map_err(|e| PortError::Permanent(format!("spec.evidence.scorer.job.template: {e}")))?;
+        let output = predictions_uri(&object.spec.evidence, version);
+        let mut run = ScorerRun {
+            name: String::new(),
+            job: job_spec(job),
+            template,
+            variables: BTreeMap::from([
+                ("MODEL_URI".to_string(), source.to_string()),
+                ("MODEL_VERSION".to_string(), version.to_string()),
+                ("OUTPUT_URI".to_string(), output),
+            ]),
+            deadline_seconds: active_deadline_seconds.and_then(|s| u64::try_from(s).ok()),
+        };
+        let inputs = self
+            .ports
+            .runner()
+            .inputs(&self.request(object, &run, 1))
+            .await?;
+        let mut key = vec![object.name_any(), version.to_string(), inputs.clone()];
+        key.extend(beside.iter().map(ToString::to_string));
+        let key: Vec<&str> = key.iter().map(String::as_str).collect();
+        let plain =
+            super::comparisons::object_name(&format!("{}-score-{version}", object.name_any()));
+        run.name = format!("{}-{}", bounded(&plain, RUN_NAME - 21), digest(&key));
+        Ok((run, inputs))
+    }
+
+    fn request<'a>(
+        &self,
+        object: &ChampionPolicy,
+        run: &'a ScorerRun,
+        attempt: u32,
+    ) -> RunRequest<'a> {
+        RunRequest {
+            name: run.name.clone(),
+            attempt,
+            job: &run.job,
+            template: &run.template,
+            container: None,
+            variables: run.variables.clone(),
+            deadline_seconds: run.deadline_seconds,
+            owner: object.controller_owner_ref(&()).map(without_block),
+            labels: BTreeMap::new(),
+        }
+    }
+
+    /// The attempt that counts, and its run: attempts that were lost with the machine do not count.
+    async fn last_attempt(
+        &self,
+        object: &ChampionPolicy,
+        run: &ScorerRun,
+    ) -> Result<(u32, Run), PortError> {
+        let mut last = (1, Run::Absent);
+        for attempt in 1.. {
+            let found = self.ports.runner().observe(RunId {
+                name: &run.name,
+                attempt,
+                owner: object.metadata.uid.as_deref(),
+            });
+            match found.await? {
+                Run::Absent => break,
+                Run::Ended(ended) if matches!(ended.exit, Exit::Infrastructure(_)) => {
+                    last = (attempt + 1, Run::Absent);
+                }
+                Run::Ended(ended) => last = (attempt + 1, Run::Ended(ended)),
+                going_on => return Ok((attempt, going_on)),
+            }
+        }
+        Ok(last)
+    }
+
+    /// Starts the scorer of a version for the comparison of `pair`.
+    pub(super) async fn score(
+        &self,
+        object: &ChampionPolicy,
+        settings: &PolicySettings,
+        version: &str,
+        pair: &[&str; 2],
+        source: &str,
+    ) -> Result<(), PortError> {
+        let Some(scorer) = &object.spec.evidence.scorer else {
+            return Ok(());
+        };
+        let measures = !settings.measurements.is_empty();
+        let beside = if measures { pair.as_slice() } else { &[] };
+        let (run, _) = self
+            .scorer_run(object, scorer, version, source, beside)
+            .await?;
+        let (attempt, _) = self.last_attempt(object, &run).await?;
+        let request = self.request(object, &run, attempt);
+        if let Some(why) = self.ports.runner().refusal(&request).await? {
+            return Err(PortError::Permanent(format!(
+                "spec.evidence.scorer.job: {why}"
+            )));
+        }
+        match self.ports.runner().start(&request).await? {
+            Started::Now | Started::Already => Ok(()),
+            Started::Refused(why) => Err(PortError::Transient(why)),
+        }
+    }
+}
+
+/// The numbers of a scorer's termination message; those that guardrails name must be there.
+fn measurements_of(
+    settings: &PolicySettings,
+    ended: &EndedRun,
+) -> Result<BTreeMap<String, f64>, String> {
+    if settings.measurements.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let message = ended.termination_message.as_deref().unwrap_or_default();
+    let found: Message = serde_json::from_str(message).map_err(|error| {
+        format!(
+            "must leave {{\"measurements\": {{\"NAME\": NUMBER}}}} in its termination message, since a guardrail names one: {error}"
+        )
+    })?;
+    let lacking = settings
+        .measurements
+        .keys()
+        .find(|name| !found.measurements.contains_key(*name));
+    match lacking {
+        None => Ok(found.measurements),
+        Some(name) => Err(format!(
+            "left no measurement `{name}` in its termination message, which a guardrail names"
+        )),
+    }
+}
+
+/// Where the predictions of a version lie.
+pub(super) fn predictions_uri(evidence: &EvidenceSpec, version: &str) -> String {
+    let variables = BTreeMap::from([("version".to_string(), version.to_string())]);
+    expand(&evidence.predictions.uri, &variables)
+}

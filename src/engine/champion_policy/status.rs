@@ -1,0 +1,164 @@
+//! What stands in the status of a policy.
+
+use podium_api::ChampionPolicy;
+use podium_api::champion_policy::{ChampionPolicyStatus, HoldoutStatus, LastEvaluation};
+use podium_api::convert::{name_of, policy_status, with_conditions};
+use podium_core::champion::conditions::conditions;
+use podium_core::champion::{ChampionInput, Conclusion, EvaluationState, Plan, challengers};
+use podium_core::time::Timestamp;
+use podium_core::tuning::conditions::{Condition, Status};
+
+/// Holdouts that are shown.
+const HOLDOUTS_SHOWN: usize = 20;
+
+/// What is to be shown of a policy.
+pub(super) enum StatusInput {
+    /// It could not be planned, or its plan could not be carried out.
+    Failed(Vec<Condition>),
+    /// It was planned.
+    Planned(Box<PolicyView>),
+}
+
+pub(super) struct PolicyView {
+    plan: Plan,
+    conditions: Vec<Condition>,
+    challenger: Option<String>,
+    holdouts: Vec<HoldoutStatus>,
+    owner: Option<String>,
+}
+
+impl StatusInput {
+    pub(super) fn failed(reason: &str, message: String) -> Self {
+        let condition = |kind, status| Condition {
+            kind,
+            status,
+            reason: reason.to_string(),
+            message: message.clone(),
+        };
+        Self::Failed(vec![
+            condition("Ready", Status::False),
+            condition("Stalled", Status::True),
+        ])
+    }
+
+    pub(super) fn planned(input: &ChampionInput<'_>, plan: &Plan, object: &ChampionPolicy) -> Self {
+        let proposed = plan
+            .pending
+            .as_ref()
+            .map(|pending| pending.wanted.to.clone());
+        let newest = challengers(input).pop();
+        let owner = input.ledger.ok().and_then(|ledger| ledger.owner());
+        Self::Planned(Box::new(PolicyView {
+            plan: plan.clone(),
+            conditions: conditions(plan, input.policy, input.registry),
+            challenger: proposed
+                .or_else(|| plan.memory.in_flight.as_ref().map(|f| f.to.clone()))
+                .or(newest)
+                .or_else(|| {
+                    let aliases = &input.registry?.aliases;
+                    aliases.get(&input.policy.aliases.challenger).cloned()
+                }),
+            holdouts: holdouts(input, object),
+            owner: owner.map(|owner| owner.policy.clone()),
+        }))
+    }
+
+    /// The status after a plan; what it does not say stays as it was.
+    pub(super) fn status_of(
+        &self,
+        object: &ChampionPolicy,
+        now: Timestamp,
+    ) -> ChampionPolicyStatus {
+        let before = object.status.clone().unwrap_or_default();
+        let generation = object.metadata.generation;
+        match self {
+            Self::Failed(conditions) => ChampionPolicyStatus {
+                observed_generation: generation,
+                phase: Some("Blocked".to_string()),
+                conditions: with_conditions(&before.conditions, conditions, generation, now),
+                ..before
+            },
+            Self::Planned(view) => ChampionPolicyStatus {
+                observed_generation: generation,
+                phase: Some(name_of(view.plan.phase)),
+                conditions: with_conditions(&before.conditions, &view.conditions, generation, now),
+                challenger: view.challenger.clone(),
+                holdouts: merged(view.holdouts.clone(), &before.holdouts),
+                owner: view.owner.clone(),
+                last_evaluation: last_evaluation(&before, view.plan.conclusion.as_ref()),
+                ..policy_status(&view.plan.memory, view.plan.pending.as_ref())
+            },
+        }
+    }
+}
+
+/// How often the holdouts of the comparisons at hand have been looked at.
+fn holdouts(input: &ChampionInput<'_>, object: &ChampionPolicy) -> Vec<HoldoutStatus> {
+    let Ok(ledger) = input.ledger else {
+        return Vec::new();
+    };
+    let name = object
+        .spec
+        .evidence
+        .holdout
+        .as_ref()
+        .map(|holdout| holdout.name.clone());
+    let mut holdouts: Vec<HoldoutStatus> = Vec::new();
+    for evaluation in input.evaluations {
+        let EvaluationState::Compared(compared) = &evaluation.state else {
+            continue;
+        };
+        if holdouts
+            .iter()
+            .any(|holdout| holdout.fingerprint == compared.holdout)
+        {
+            continue;
+        }
+        let looks = ledger.ordinal(u64::MAX, &compared.holdout, &compared.sketch) - 1;
+        holdouts.push(HoldoutStatus {
+            name: name.clone(),
+            fingerprint: compared.holdout.clone(),
+            looks: i32::try_from(looks).unwrap_or(i32::MAX),
+            spent: (1..=looks)
+                .map(|look| input.policy.reuse.error_at(look))
+                .sum(),
+        });
+    }
+    holdouts
+}
+
+fn merged(mut newest: Vec<HoldoutStatus>, before: &[HoldoutStatus]) -> Vec<HoldoutStatus> {
+    let known: Vec<String> = newest
+        .iter()
+        .map(|holdout| holdout.fingerprint.clone())
+        .collect();
+    let older = before
+        .iter()
+        .filter(|holdout| !known.contains(&holdout.fingerprint));
+    newest.extend(older.cloned());
+    newest.truncate(HOLDOUTS_SHOWN);
+    newest
+}
+
+fn last_evaluation(
+    before: &ChampionPolicyStatus,
+    conclusion: Option<&Conclusion>,
+) -> Option<LastEvaluation> {
+    let Some(conclusion) = conclusion else {
+        return before.last_evaluation.clone();
+    };
+    let last = before.last_evaluation.as_ref();
+    let name = conclusion
+        .evaluation
+        .clone()
+        .or_else(|| Some(last?.name.clone()))?;
+    let verdict = conclusion
+        .verdict
+        .map(str::to_string)
+        .or_else(|| Some(last?.verdict.clone()))?;
+    Some(LastEvaluation {
+        name,
+        verdict,
+        sentence: conclusion.sentence.chars().take(4096).collect(),
+    })
+}
