@@ -17,7 +17,7 @@ use kube::ResourceExt;
 use podium_api::TuningJob;
 use podium_core::problem::SpecProblem;
 use podium_core::time::Timestamp;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 
 /// How eagerly an engine writes.
@@ -53,6 +53,8 @@ pub struct Engine<P> {
     conduct: Conduct,
     /// When this engine was made: a failure before is one of an earlier run.
     started: Timestamp,
+    /// Versions whose predictions this engine had made, by policy: nothing is scored twice for one cause that cannot be mended so.
+    scored: Mutex<HashSet<String>>,
     // By name of the search. Lost with the process, which costs one early write.
     reports: Mutex<HashMap<String, Reported>>,
 }
@@ -97,6 +99,7 @@ impl<P: Ports> Engine<P> {
     pub fn new(ports: P, conduct: Conduct) -> Self {
         Self {
             started: ports.clock().now(),
+            scored: Mutex::default(),
             ports,
             conduct,
             reports: Mutex::default(),

@@ -76,6 +76,32 @@ fn a_scorer_runs_again_when_its_inputs_changed_and_once_after_a_failure() {
     );
 }
 
+/// The template names no holdout, so nothing tells from outside that the old predictions are of other rows.
+#[test]
+fn predictions_that_cannot_be_compared_are_made_again_once() {
+    let project = scored("");
+    let script = project.path().join("score.sh");
+    let by_week = fs::read_to_string(&script)
+        .unwrap()
+        .replace("pred/v", "$(cat week)/v");
+    fs::write(&script, by_week).unwrap();
+    project.write("week", "pred");
+    run(&project);
+    assert_eq!(alias(&project, "champion"), "2");
+    for (version, signal, step) in [("2", 0.3, 53), ("3", 0.6, 71)] {
+        project.write(
+            &format!("next/v{version}.csv"),
+            &predictions(5000, 900, signal, step),
+        );
+    }
+    project.write("week", "next");
+    project.write("latency-3", "10");
+    point(&project, "challenger", "3");
+    run(&project);
+    assert_eq!(alias(&project, "champion"), "3");
+    assert_eq!((runs(&project, "2"), runs(&project, "3")), (2, 1));
+}
+
 #[test]
 fn a_slower_model_is_held_by_its_measurement() {
     let guardrail = "  test: {guardrails: [{measurement: latency, maxIncreasePercent: 10}]}";

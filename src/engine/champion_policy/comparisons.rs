@@ -61,6 +61,18 @@ pub(super) struct LoadedEvaluation {
     sketch: Option<Sketch>,
 }
 
+impl LoadedEvaluation {
+    /// Whether the files could not be compared.
+    pub(super) fn failed(&self) -> bool {
+        let phase = self
+            .object
+            .status
+            .as_ref()
+            .and_then(|status| status.phase.as_deref());
+        self.ours && phase == Some(crate::engine::evaluation::FAILED)
+    }
+}
+
 impl<P: Ports> Engine<P> {
     /// The comparison that a policy asks for. Other files under the same addresses are another comparison.
     pub(super) async fn question(
@@ -239,7 +251,7 @@ fn state_of<'a>(loaded: &'a LoadedEvaluation, settings: &PolicySettings) -> Eval
         return EvaluationState::Foreign;
     }
     let status = loaded.object.status.clone().unwrap_or_default();
-    if status.phase.as_deref() == Some(crate::engine::evaluation::FAILED) {
+    if loaded.failed() {
         return EvaluationState::Failed(status.message.unwrap_or_default());
     }
     let found = loaded

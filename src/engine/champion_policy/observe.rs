@@ -115,22 +115,20 @@ impl<P: Ports> Engine<P> {
             return Ok(());
         };
         let present = of_champion == Predictions::Present && of_challenger == Predictions::Present;
-        let both = [of_champion, of_challenger];
-        observed.predictions.insert(challenger.to_string(), both);
+        let mut both = [of_champion, of_challenger];
         if present {
+            let registry = observed.registry.as_ref();
             let asked = self
-                .question(
-                    object,
-                    settings,
-                    observed.registry.as_ref(),
-                    pair,
-                    &measurements,
-                )
+                .question(object, settings, registry, pair, &measurements)
                 .await?;
-            observed
-                .evaluations
-                .extend(self.load_evaluation(asked).await?);
+            let loaded = self.load_evaluation(asked).await?;
+            if loaded.as_ref().is_some_and(LoadedEvaluation::failed) {
+                self.after_failed_comparison(object, settings, &pair, registry, &mut both)
+                    .await?;
+            }
+            observed.evaluations.extend(loaded);
         }
+        observed.predictions.insert(challenger.to_string(), both);
         Ok(())
     }
 

@@ -15,6 +15,7 @@ use podium_core::tuning::trial::{EndedRun, Exit, Run};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
+use std::sync::PoisonError;
 
 /// Characters of a run's name: it is the name of an object or a directory, and a digest makes it unique.
 const RUN_NAME: usize = 50;
@@ -78,8 +79,10 @@ impl<P: Ports> Engine<P> {
             .await?;
         let (_, state) = self.last_attempt(object, &run).await?;
         let known = memory.scored.get(version);
-        // Predictions of which nothing was recorded were made by hand, and are taken as they are.
-        let up_to_date = known.is_none_or(|known| *known == inputs);
+        // Predictions of which nothing was recorded were made by hand, and are taken as they are. A scorer that changes its own inputs
+        // does not run for ever.
+        let up_to_date = known.is_none_or(|known| *known == inputs)
+            || self.scored_before(object, version, beside);
         match state {
             Run::Absent if found && up_to_date && !measures => {
                 Ok(Scored::plain(Predictions::Present))
@@ -92,6 +95,42 @@ impl<P: Ports> Engine<P> {
                 Ok(self.after_scoring(settings, version, &uri, found, &ended, inputs))
             }
         }
+    }
+
+    /// What the predictions of a pair are once their comparison failed: a scorer may depend on files that its template does not name, so
+    /// those that this run did not make are made again, once.
+    pub(super) async fn after_failed_comparison(
+        &self,
+        object: &ChampionPolicy,
+        settings: &PolicySettings,
+        pair: &[&str; 2],
+        registry: Option<&RegistryView>,
+        predictions: &mut [Predictions; 2],
+    ) -> Result<(), PortError> {
+        let Some(scorer) = &object.spec.evidence.scorer else {
+            return Ok(());
+        };
+        let measures = !settings.measurements.is_empty();
+        let beside = if measures { pair.as_slice() } else { &[] };
+        for (version, found) in pair.iter().zip(predictions) {
+            if !self.scored_before(object, version, beside) {
+                let source = registry.and_then(|view| view.versions.get(*version));
+                let source = source
+                    .map(|version| version.source.as_str())
+                    .unwrap_or_default();
+                let (_, inputs) = self
+                    .scorer_run(object, scorer, version, source, beside)
+                    .await?;
+                *found = Predictions::Missing { inputs };
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether this run of Podium had the predictions of a version made already.
+    fn scored_before(&self, object: &ChampionPolicy, version: &str, beside: &[&str]) -> bool {
+        let scored = self.scored.lock().unwrap_or_else(PoisonError::into_inner);
+        scored.contains(&scored_key(object, version, beside))
     }
 
     fn without_scorer(
@@ -258,10 +297,21 @@ impl<P: Ports> Engine<P> {
             )));
         }
         match self.ports.runner().start(&request).await? {
-            Started::Now | Started::Already => Ok(()),
+            Started::Now | Started::Already => {
+                let mut scored = self.scored.lock().unwrap_or_else(PoisonError::into_inner);
+                scored.insert(scored_key(object, version, beside));
+                Ok(())
+            }
             Started::Refused(why) => Err(PortError::Transient(why)),
         }
     }
+}
+
+fn scored_key(object: &ChampionPolicy, version: &str, beside: &[&str]) -> String {
+    let uid = object.uid().unwrap_or_default();
+    let mut key = vec![uid.as_str(), version];
+    key.extend(beside);
+    digest(&key)
 }
 
 /// The numbers of a scorer's termination message; those that guardrails name must be there.
