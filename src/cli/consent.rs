@@ -3,12 +3,12 @@
 use super::Failure;
 use super::champion::{Place, policy_in};
 use crate::atomic_file;
-use crate::engine::object_name;
 use clap::Args;
 use podium_api::approval::{ApprovalSpec, ApprovalVerdict};
 use podium_api::champion_policy::PendingDecisionStatus;
 use podium_api::schema::LocalReference;
 use podium_api::{Approval, ChampionPolicy};
+use podium_core::champion::cause::digest;
 use podium_core::champion::ledger::bounded;
 use podium_core::champion::words;
 use std::path::PathBuf;
@@ -63,8 +63,8 @@ pub(super) fn reject(arguments: &Reject) -> Result<ExitCode, Failure> {
 
 fn consent(arguments: &Consent, verdict: ApprovalVerdict) -> Result<ExitCode, Failure> {
     let approver = arguments.approver.trim();
-    if approver.is_empty() {
-        return Err("--as must name who consents".into());
+    if approver.is_empty() || approver.chars().count() > 253 {
+        return Err("--as must name who consents, in at most 253 characters".into());
     }
     let policy = policy_in(&arguments.place)?;
     let pending = policy
@@ -106,9 +106,14 @@ fn approval_of(
         approver: approver.to_string(),
         comment: arguments.comment.clone(),
     };
-    let name = format!("{}-{}-{approver}", arguments.place.policy, pending.id);
-    let name = bounded(&object_name(&name), 200);
-    Approval::new(name.trim_matches(['-', '.']), spec)
+    // People may be called what an object may not, and two of them alike.
+    let person = digest(&[approver]);
+    let name = format!(
+        "{}-{}-{person}",
+        bounded(&arguments.place.policy, 150),
+        pending.id
+    );
+    Approval::new(&name, spec)
 }
 
 /// Writes the manifest; one that is there already was written by this person for this decision, and stays.

@@ -182,7 +182,10 @@ fn conclude_policy(policy: &ChampionPolicy, snapshot: &Snapshot) -> Conclusion {
     });
     let wanted = evaluation.map(|evaluation| evaluation.spec.challenger.version.clone());
     // A sentence about a comparison of the past is not what holds now, such as after somebody moved the alias back.
-    let holds = |sentence: &str| sentence == state || (champion.is_some() && champion == wanted);
+    let reason = ready.map(|ready| ready.reason.as_str()).unwrap_or_default();
+    let holds = |sentence: &str| {
+        sentence == state || (reason == "UpToDate" && champion.is_some() && champion == wanted)
+    };
     let concluded = last.filter(|last| holds(&last.sentence));
     if let Some(last) = concluded {
         if let Some(comparison) = evaluation.and_then(comparison_of) {
@@ -203,16 +206,16 @@ fn conclude_policy(policy: &ChampionPolicy, snapshot: &Snapshot) -> Conclusion {
             ["EvidenceMissing", "EvaluationFailed"].contains(&evidence.reason.as_str())
         });
     let failed = without_evidence || ready.is_none_or(|ready| ready.status == "False");
-    match (failed, champion, wanted) {
-        (true, _, _) => {
-            if concluded.is_some() {
-                println!("{name}: {state}");
-            }
-            Conclusion::Failed
+    if failed {
+        if concluded.is_some() {
+            println!("{name}: {state}");
         }
-        (false, Some(champion), Some(wanted)) if champion == wanted => Conclusion::Promoted,
-        (false, Some(_), None) => Conclusion::Promoted,
-        (false, _, _) => Conclusion::Held,
+        return Conclusion::Failed;
+    }
+    // Whoever wants to be champion is, or nobody does.
+    match reason {
+        "UpToDate" | "Pinned" | "Promoted" | "NoChallenger" => Conclusion::Promoted,
+        _ => Conclusion::Held,
     }
 }
 

@@ -9,8 +9,6 @@ mod trial;
 mod tuning_job;
 mod tuning_status;
 
-pub use champion_policy::object_name;
-
 use crate::ports::{Clock, PortError, Ports};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::ResourceExt;

@@ -106,10 +106,11 @@ impl Ports for LocalPorts {
         let resolved = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
         let own = resolved(&self.directory);
         match path {
-            Some(path) if !resolved(&path).starts_with(&own) => {
-                format!("local-{}/default", digest(&[&own.display().to_string()]))
-            }
-            _ => "local/default".to_string(),
+            Some(path) => match resolved(&path).strip_prefix(&own) {
+                Ok(inside) => format!("local:{}/default", inside.display()),
+                Err(_) => format!("local-{}/default", digest(&[&own.display().to_string()])),
+            },
+            None => "local/default".to_string(),
         }
     }
 

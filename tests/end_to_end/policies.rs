@@ -151,7 +151,7 @@ fn a_deleted_state_comes_back_from_the_ledger_and_nothing_is_judged_twice() {
     let status = &project.only("championpolicies")["status"];
     assert_eq!(
         (&status["epoch"], &status["owner"]),
-        (&3.into(), &"local/default/p".into())
+        (&3.into(), &"local:registry/default/p".into())
     );
 }
 

@@ -221,8 +221,7 @@ fn evaluation_name(object: &ChampionPolicy, spec: &EvaluationSpec, files: &Files
 }
 
 /// A text as part of an object's name: versions and people may be called what an object may not.
-#[must_use]
-pub fn object_name(text: &str) -> String {
+pub(super) fn object_name(text: &str) -> String {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
     text.to_lowercase()
         .chars()

@@ -6,8 +6,6 @@ mod observe;
 mod scoring;
 mod status;
 
-pub use comparisons::object_name;
-
 use super::{Engine, Left, in_words};
 use crate::ports::{Cluster, PortError, Ports};
 use comparisons::views;

@@ -84,6 +84,13 @@ impl<P: Ports> Engine<P> {
         let up_to_date = known.is_none_or(|known| *known == inputs)
             || self.scored_before(object, version, beside);
         match state {
+            // A scorer that changes its own inputs would otherwise run for ever.
+            Run::Absent if measures && self.scored_before(object, version, beside) => {
+                let name = words::version(version);
+                Ok(Scored::plain(Predictions::Unavailable(format!(
+                    "the scorer of {name} changes its own inputs, so its measurement cannot be told from others"
+                ))))
+            }
             Run::Absent if found && up_to_date && !measures => {
                 Ok(Scored::plain(Predictions::Present))
             }

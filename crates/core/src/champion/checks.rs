@@ -17,6 +17,9 @@ use std::collections::BTreeSet;
 /// Seconds for which a move by somebody else is not undone after another one was.
 pub(super) const REVERT_PAUSE_SECONDS: u64 = 3600;
 
+/// Bytes that the name of a version may have: a claim names two of them.
+const VERSION_BYTES: usize = 63;
+
 type Check = Result<(), Shut>;
 
 fn unless(shut: bool, reason: Reason, why: impl FnOnce() -> String) -> Check {
@@ -92,6 +95,13 @@ pub(super) fn target(input: &ChampionInput<'_>, wanted: &Move) -> Check {
         );
         return Err(Shut::new(Reason::VersionNotFound, why));
     };
+    if wanted.to.len() > VERSION_BYTES {
+        let why = format!(
+            "Held: the name of version {} must have at most {VERSION_BYTES} bytes to be claimed in the ledger.",
+            wanted.to
+        );
+        return Err(Shut::new(Reason::VersionNotFound, why));
+    }
     match &version.unready {
         None => Ok(()),
         Some(unready) => {
@@ -185,7 +195,9 @@ pub(super) fn no_hold(input: &ChampionInput<'_>, now: Timestamp) -> Check {
     let Some(change) = &input.memory.external else {
         return Ok(());
     };
-    let acknowledged = input.policy.acknowledged_epoch >= change.epoch;
+    // Nobody can acknowledge what has not happened yet.
+    let acknowledged =
+        (change.epoch..=input.memory.epoch).contains(&input.policy.acknowledged_epoch);
     // The alias that was there when the policy first looked is nobody's intervention.
     let first_sight = change.epoch == 1 && change.from.is_none();
     let (held, until) = match input.policy.on_external_change {

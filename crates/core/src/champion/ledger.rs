@@ -19,7 +19,7 @@ use super::memory::Refusal;
 use crate::looks::Sketch;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Bytes that a register holds.
 pub const REGISTER_BYTES: usize = 250;
@@ -123,6 +123,9 @@ pub struct Owner {
     pub policy: String,
     /// Since when.
     pub at: Timestamp,
+    /// The epoch that the annotation named by which the alias was taken over; it serves once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken_over: Option<u64>,
 }
 
 /// A look at a holdout. It is claimed before anything is judged.
@@ -172,6 +175,8 @@ pub struct Ledger {
     pub refusals: BTreeMap<u64, Refusal>,
     /// Looks by number, of all policies of the model.
     pub looks: BTreeMap<u64, Look>,
+    /// Other aliases that policies own or have moved: they are not this policy's to write.
+    pub others: BTreeSet<String>,
     /// Parts of sketches by fingerprint and number.
     pub sketches: BTreeMap<String, BTreeMap<u64, String>>,
 }
@@ -195,15 +200,23 @@ impl Ledger {
         for (key, text) in registers {
             ledger.take(key, text, alias)?;
         }
-        for (position, (number, _)) in ledger.epochs.iter().enumerate() {
-            if *number != position as u64 + 1 {
-                return Err(BadEntry {
-                    key: epoch_key("claim", alias, position as u64 + 1),
-                    message: "it is missing although later ones exist".to_string(),
-                });
-            }
-        }
+        ledger.check_whole(alias)?;
         Ok(ledger)
+    }
+
+    /// Registers are never removed, so a gap means that somebody removed one.
+    fn check_whole(&self, alias: &str) -> Result<(), BadEntry> {
+        let epochs = first_gap(self.epochs.keys()).map(|number| epoch_key("claim", alias, number));
+        let owners = first_gap(self.owners.keys()).map(|number| epoch_key("owner", alias, number));
+        let looks = first_gap(self.looks.keys()).map(|number| format!("look/{number:08}"));
+        let last = self.last_epoch();
+        let mut closed = self.epochs.iter().filter(|(number, _)| **number != last);
+        let open = closed.find(|(_, epoch)| epoch.outcome.is_none());
+        let outcome = open.map(|(number, _)| epoch_key("outcome", alias, *number));
+        match epochs.or(owners).or(looks).or(outcome) {
+            None => Ok(()),
+            Some(key) => Err(bad(&key, "it is missing although later ones exist")),
+        }
     }
 
     fn take(&mut self, key: &str, text: &str, alias: &str) -> Result<(), BadEntry> {
@@ -245,6 +258,7 @@ impl Ledger {
                 };
                 self.refusals.insert(parse_number(key, number)?, refusal);
             }
+            ["owner" | "claim", of, _] => drop(self.others.insert((*of).to_string())),
             ["look", number] => {
                 self.looks
                     .insert(parse_number(key, number)?, parse(key, text)?);
@@ -328,7 +342,18 @@ fn parse<T: serde::de::DeserializeOwned>(key: &str, text: &str) -> Result<T, Bad
     serde_json::from_str(text).map_err(|error| bad(key, error.to_string()))
 }
 
+/// The first number from 1 on that is not there although a higher one is.
+fn first_gap<'a>(numbers: impl Iterator<Item = &'a u64>) -> Option<u64> {
+    let mut expected = 1..;
+    numbers
+        .zip(&mut expected)
+        .find_map(|(number, expected)| (*number != expected).then_some(expected))
+}
+
 fn parse_number(key: &str, text: &str) -> Result<u64, BadEntry> {
+    if text.len() != 8 {
+        return Err(bad(key, "its key must end with a number of eight digits"));
+    }
     text.parse()
         .map_err(|_| bad(key, "its key must end with a number"))
 }
@@ -365,6 +390,7 @@ pub fn owner_register(alias: &str, number: u64, owner: &Owner) -> Register {
     let owner = Owner {
         policy: bounded(&owner.policy, 160),
         at: owner.at,
+        taken_over: owner.taken_over,
     };
     register(epoch_key("owner", alias, number), &owner)
 }

@@ -12,7 +12,7 @@ use super::plan::{Action, Conclusion, LookTaken, Plan};
 use super::proposal::{challengers, next_move, no_challenger, propose};
 use super::reason::Reason;
 use super::words;
-use crate::comparison::{Measurement, Statistics, Verdict};
+use crate::comparison::{Measurement, MetricOutcome, Statistics, Verdict};
 use crate::looks::holm;
 use crate::time::Timestamp;
 
@@ -196,7 +196,7 @@ fn look(
         .collect();
     let refused = waiting
         .iter()
-        .filter(|(_, compared)| compared.statistics.obstacle.is_some());
+        .filter(|(_, compared)| cannot_be_judged(compared));
     let without_look: Vec<Action> = refused
         .map(|(evaluation, _)| Action::Judge {
             evaluation: evaluation.name.clone(),
@@ -222,6 +222,12 @@ fn look(
         Some((number, _)) => Some(judge(input, ledger, *number, &batch)),
         None => Some(claim_look(input, ledger, name, &batch, now)),
     }
+}
+
+/// Whether the holdout or a measurement cannot answer, whatever error is allowed.
+fn cannot_be_judged(compared: &ComparedEvidence<'_>) -> bool {
+    let undefined = |measurement: &Measurement| measurement.outcome() == MetricOutcome::Undefined;
+    compared.statistics.obstacle.is_some() || compared.measurements.iter().any(undefined)
 }
 
 /// The same comparisons on the same evidence are one look, however often they are planned.

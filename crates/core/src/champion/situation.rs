@@ -90,7 +90,8 @@ impl<'a> Situation<'a> {
             .map_or(1, |number| number + 1);
         let named = input.identity.older.is_none()
             && claims
-            && input.identity.take_over == Some(ledger.last_epoch());
+            && input.identity.take_over == Some(ledger.last_epoch())
+            && ledger.owner().and_then(|owner| owner.taken_over) != input.identity.take_over;
         match other_owner(input) {
             Some(_) if named => Some(Self::Unowned { number }),
             Some(other) => Some(Self::OwnedByOther(other)),
@@ -143,6 +144,7 @@ fn claim_ownership(input: &ChampionInput<'_>, number: u64, now: Timestamp) -> Pl
     let owner = Owner {
         policy: input.identity.owner.clone(),
         at: now,
+        taken_over: input.identity.take_over.filter(|_| number > 1),
     };
     let message = format!("the ownership of the alias `{alias}` is being claimed");
     Plan::say(input.memory, Reason::ClaimingOwnership, message)
@@ -357,7 +359,10 @@ fn fallback_alias(input: &ChampionInput<'_>) -> Option<Action> {
         // An alias that this policy did not set is left alone, unless it names the champion.
         None => names_champion && input.memory.epoch > 1,
     };
-    let may = policy.mode != super::Mode::DryRun && !policy.suspend && input.leads;
+    let foreign = input
+        .ledger
+        .is_ok_and(|ledger| ledger.others.contains(alias));
+    let may = !foreign && policy.mode != super::Mode::DryRun && !policy.suspend && input.leads;
     (differs && may).then(|| Action::MoveAlias {
         alias: alias.clone(),
         from: found.cloned(),

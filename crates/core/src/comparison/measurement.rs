@@ -46,9 +46,10 @@ impl Measurement {
                 self.champion
             ));
         }
-        if !self.challenger.is_finite() {
+        // A challenger that nothing can be above would be champion for ever.
+        if !(self.challenger.is_finite() && self.challenger > 0.0) {
             return Some(format!(
-                "the challenger's number must be finite; got {}",
+                "the challenger's number must be finite and above 0; got {}",
                 self.challenger
             ));
         }

@@ -169,7 +169,10 @@ fn a_measurement_is_a_guardrail_without_an_interval() {
         panic!("{:?}", undefined.verdict);
     };
     assert_eq!(name, "latency_p99_ms");
-    assert_eq!(reason, "the challenger's number must be finite; got inf");
+    assert_eq!(
+        reason,
+        "the challenger's number must be finite and above 0; got inf"
+    );
     // What the rows cannot answer is said first.
     let mut refused = statistics.clone();
     refused.obstacle = Some(NotComparableReason::TooFewClusters {
