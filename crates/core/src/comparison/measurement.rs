@@ -121,7 +121,6 @@ mod tests {
         }
         assert_eq!(outcome(10.0, 3.0, 0.0), NotWorse);
         assert_eq!(outcome(10.0, 10.0, 0.0), NotWorse);
-        assert_eq!(outcome(10.0, -1.0, 0.0), NotWorse);
         for (champion, challenger, percent) in [
             (0.0, 1.0, 10.0),
             (-1.0, 1.0, 10.0),
@@ -129,6 +128,9 @@ mod tests {
             (f64::INFINITY, 1.0, 10.0),
             (1.0, f64::NAN, 10.0),
             (1.0, f64::NEG_INFINITY, 10.0),
+            // It would become the champion that no other may be above.
+            (10.0, -1.0, 0.0),
+            (10.0, 0.0, 10.0),
             (1.0, 1.0, f64::NAN),
             (1.0, 1.0, -1.0),
         ] {
