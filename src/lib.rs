@@ -1,7 +1,6 @@
 //! The shell of Podium: what the core decided is carried out here, in a cluster or on this machine.
 
 pub mod adapters;
-pub mod atomic_file;
 pub mod cli;
 pub mod controllers;
 pub mod engine;
@@ -10,5 +9,4 @@ pub mod metrics;
 pub mod ports;
 mod signals;
 pub mod trials;
-pub mod workload;
 pub mod yaml;

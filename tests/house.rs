@@ -175,6 +175,7 @@ fn every_dependency_has_its_reason() {
         "podium-core",
         "podium-api",
         "podium-operator",
+        "podium-workload",
         "podium-testbed",
     ];
     let mut direct = BTreeSet::new();

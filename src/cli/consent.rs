@@ -2,7 +2,6 @@
 
 use super::Failure;
 use super::champion::{Place, policy_in};
-use crate::atomic_file;
 use clap::Args;
 use podium_api::approval::{ApprovalSpec, ApprovalVerdict};
 use podium_api::champion_policy::PendingDecisionStatus;
@@ -11,6 +10,7 @@ use podium_api::{Approval, ChampionPolicy};
 use podium_core::champion::cause::digest;
 use podium_core::champion::ledger::bounded;
 use podium_core::champion::words;
+use podium_workload::atomic_file;
 use std::path::PathBuf;
 use std::process::ExitCode;
 

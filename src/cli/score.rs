@@ -1,8 +1,8 @@
 //! `podium score`.
 
 use super::{Failure, path_of_uri};
-use crate::workload::score;
 use clap::Args;
+use podium_workload::score;
 use std::process::ExitCode;
 
 /// Score the rows of a file with a trained model.

@@ -2,8 +2,8 @@
 
 use super::Failure;
 use super::progress::bar;
-use crate::workload::simulate::{self, Request};
 use clap::{Args, Subcommand};
+use podium_workload::simulate::{self, Request};
 use std::path::PathBuf;
 use std::process::ExitCode;
 

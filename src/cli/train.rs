@@ -2,10 +2,10 @@
 
 use super::progress::bar;
 use super::{Failure, path_of_uri};
-use crate::workload::forest::{FeatureSubset, Impurity, Settings};
-use crate::workload::train::{self, Report, Request, Validation};
-use crate::workload::training_data::{Columns, Weighting};
 use clap::{ArgGroup, Args};
+use podium_workload::forest::{FeatureSubset, Impurity, Settings};
+use podium_workload::train::{self, Report, Request, Validation};
+use podium_workload::training_data::{Columns, Weighting};
 use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -12,7 +12,8 @@ use podium_core::comparison::{
 };
 use podium_core::time::Timestamp;
 use podium_core::tuning::conditions::{Condition, Status};
-use std::collections::BTreeMap;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The phases of an `Evaluation`.
 const COMPARED: &str = "Compared";
@@ -163,6 +164,42 @@ pub fn measurements_of(spec: &EvaluationSpec, allowed: &BTreeMap<String, f64>) -
             })
         })
         .collect()
+}
+
+/// Two values of one field.
+pub struct Difference {
+    /// Where the field stands.
+    pub path: String,
+    /// The value on the left.
+    pub left: Value,
+    /// The value on the right.
+    pub right: Value,
+}
+
+/// The first field in which two documents differ, by the order of their keys.
+#[must_use]
+pub fn first_difference(path: &str, left: &Value, right: &Value) -> Option<Difference> {
+    match (left, right) {
+        (Value::Object(of_left), Value::Object(of_right)) => {
+            let keys: BTreeSet<&String> = of_left.keys().chain(of_right.keys()).collect();
+            keys.into_iter().find_map(|key| {
+                let of = |map: &serde_json::Map<_, _>| map.get(key).cloned().unwrap_or_default();
+                first_difference(&format!("{path}.{key}"), &of(of_left), &of(of_right))
+            })
+        }
+        (Value::Array(of_left), Value::Array(of_right)) if of_left.len() == of_right.len() => {
+            let mut pairs = of_left.iter().zip(of_right).enumerate();
+            pairs.find_map(|(index, (left, right))| {
+                first_difference(&format!("{path}[{index}]"), left, right)
+            })
+        }
+        (left, right) if left == right => None,
+        (left, right) => Some(Difference {
+            path: path.to_string(),
+            left: left.clone(),
+            right: right.clone(),
+        }),
+    }
 }
 
 /// The status with the verdict that is taken at `look`.

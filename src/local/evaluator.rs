@@ -2,11 +2,11 @@
 
 use crate::adapters::directory::store::path_of;
 use crate::ports::{EvaluationProgress, EvaluationResult, Evaluator, PortError};
-use crate::workload::evaluate::{self, Expected, HoldoutFile, Request, Source};
-use crate::workload::table::FileRead;
 use podium_api::convert::{comparison_settings, confirm_fraction};
 use podium_api::evaluation::{EvaluatedVersion, EvaluationSpec, EvidenceStatus, FileStatus};
 use podium_core::looks::Sketch;
+use podium_workload::evaluate::{self, Expected, HoldoutFile, Request, Source};
+use podium_workload::table::FileRead;
 use std::path::{Path, PathBuf};
 
 /// Compares on this machine, with the code of `podium evaluate`.

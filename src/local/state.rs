@@ -1,8 +1,8 @@
 //! The objects of a local run, one YAML file each, as `kubectl get -o yaml` would show them.
 
-use crate::atomic_file;
 use crate::ports::{Cluster, Created, Object, PortError};
 use kube::ResourceExt;
+use podium_workload::atomic_file;
 use serde_json::{Value, json};
 use std::fs;
 use std::io;

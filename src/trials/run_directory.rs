@@ -4,8 +4,8 @@
 //! `exit.json` when it has ended. The file `lock` is locked as long as the run's supervisor lives, so
 //! whether a run goes on needs no process id, which could be somebody else's by now.
 
-use crate::atomic_file;
 use podium_core::tuning::trial::Exit;
+use podium_workload::atomic_file;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -1,12 +1,12 @@
 //! The example that people meet first.
 
 use crate::project::{Finished, Project, skipped};
-use podium_operator::workload::forest::Settings;
-use podium_operator::workload::model_file::Model;
-use podium_operator::workload::simulate::{Request, transactions};
-use podium_operator::workload::table::Table;
-use podium_operator::workload::train::{self, Validation};
-use podium_operator::workload::training_data::{Columns, Weighting};
+use podium_workload::forest::Settings;
+use podium_workload::model_file::Model;
+use podium_workload::simulate::{Request, transactions};
+use podium_workload::table::Table;
+use podium_workload::train::{self, Validation};
+use podium_workload::training_data::{Columns, Weighting};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;

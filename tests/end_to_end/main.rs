@@ -7,6 +7,8 @@ mod bad_trials;
 mod commands;
 mod evidence;
 mod faults;
+mod fields;
 mod fraud;
 mod policies;
 mod project;
+mod stories;

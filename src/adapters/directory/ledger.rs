@@ -7,6 +7,10 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// An unfinished file of this age was left by a writer that was killed.
+const ABANDONED: Duration = Duration::from_secs(3600);
 
 /// All registers under `root`, by key; none where there is no such directory.
 pub(super) fn read(root: &Path) -> Result<BTreeMap<String, String>, PortError> {
@@ -49,6 +53,7 @@ pub(super) fn write(root: &Path, register: &Register) -> Result<RegisterWrite, P
     let path = path_of(root, &register.key)?;
     let parent = path.parent().unwrap_or(root).to_path_buf();
     fs::create_dir_all(&parent).map_err(|e| cannot("write", &parent, &e))?;
+    remove_abandoned(&parent);
     let unfinished = parent.join(format!(".{}", uuid::Uuid::new_v4()));
     let written = write_whole(&unfinished, &register.text)
         .and_then(|()| fs::hard_link(&unfinished, &path))
@@ -71,6 +76,20 @@ pub(super) fn write(root: &Path, register: &Register) -> Result<RegisterWrite, P
     }
 }
 
+/// Removes what writers left that were killed: no write lasts an hour. What cannot be removed harms nobody.
+fn remove_abandoned(parent: &Path) {
+    let abandoned = |entry: &fs::DirEntry| {
+        let hidden = entry.file_name().to_string_lossy().starts_with('.');
+        let modified = entry.metadata().and_then(|metadata| metadata.modified());
+        let age = modified.ok().and_then(|modified| modified.elapsed().ok());
+        hidden && age.is_some_and(|age| age > ABANDONED)
+    };
+    let entries = fs::read_dir(parent).into_iter().flatten().flatten();
+    for entry in entries.filter(abandoned) {
+        drop(fs::remove_file(entry.path()));
+    }
+}
+
 fn path_of(root: &Path, key: &str) -> Result<PathBuf, PortError> {
     let mut path = root.to_path_buf();
     for part in key.split('/') {
@@ -84,4 +103,32 @@ fn write_whole(path: &Path, text: &str) -> io::Result<()> {
     file.write_all(text.as_bytes())?;
     file.write_all(b"\n")?;
     file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::SystemTime;
+
+    #[test]
+    fn what_a_killed_writer_left_is_removed_and_a_write_that_goes_on_is_not() {
+        let root = tempfile::tempdir().unwrap();
+        let looks = root.path().join("look");
+        fs::create_dir_all(&looks).unwrap();
+        for (name, age) in [(".abandoned", 2 * ABANDONED), (".going-on", Duration::ZERO)] {
+            let file = File::create(looks.join(name)).unwrap();
+            file.set_modified(SystemTime::now() - age).unwrap();
+        }
+        let register = Register {
+            key: "look/00000001".to_string(),
+            text: "{}".to_string(),
+        };
+        write(root.path(), &register).unwrap();
+        let mut left: Vec<_> = fs::read_dir(&looks)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        left.sort();
+        assert_eq!(left, [".going-on", "00000001"]);
+    }
 }

@@ -11,10 +11,10 @@
 
 use super::ledger;
 use super::store::path_of;
-use crate::atomic_file;
 use crate::ports::{AliasUpdate, ModelRegistry, NewVersion, PortError, RegisterWrite};
 use podium_core::champion::ledger::Register;
 use podium_core::champion::{RegistryView, VersionView};
+use podium_workload::atomic_file;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{self, File};

@@ -3,12 +3,12 @@
 use super::numbers;
 use super::parts::{GuardrailArgument, SliceArgument};
 use crate::cli::{Failure, path_of_uri};
-use crate::workload::evaluate::{Expected, HoldoutFile, Request, Source};
 use clap::{ArgGroup, Args, ValueEnum};
 use podium_core::comparison::{
     IntervalKind, Method, Primary, SeparateIntervals, Settings, WeightRole,
 };
 use podium_core::metrics::{Costs, DecisionRule, Metric, ThresholdOperator};
+use podium_workload::evaluate::{Expected, HoldoutFile, Request, Source};
 use std::path::PathBuf;
 
 /// Compare two models on their predictions for the same rows.

@@ -2,7 +2,7 @@
 
 use super::with_a_bar;
 use crate::cli::{Failure, intervals};
-use crate::engine::evaluation::{comparison_of, sentence_of};
+use crate::engine::evaluation::{Difference, comparison_of, first_difference, sentence_of};
 use crate::local::evaluator::{measure, request_of};
 use podium_api::Evaluation;
 use podium_api::evaluation::{EvaluationStatus, EvidenceStatus, FileStatus};
@@ -87,35 +87,9 @@ fn same_statistics(stored: &EvaluationStatus, found: &Statistics) -> Result<(), 
     let found = serde_json::to_value(found)?;
     match first_difference("status.statistics", &recorded, &found) {
         None => Ok(()),
-        Some(difference) => Err(difference.into()),
-    }
-}
-
-/// The first field that differs, in words.
-fn first_difference(
-    path: &str,
-    recorded: &serde_json::Value,
-    found: &serde_json::Value,
-) -> Option<String> {
-    use serde_json::Value::{Array, Object};
-    match (recorded, found) {
-        (Object(left), Object(right)) => {
-            let keys: std::collections::BTreeSet<&String> =
-                left.keys().chain(right.keys()).collect();
-            keys.into_iter().find_map(|key| {
-                let of = |map: &serde_json::Map<_, _>| map.get(key).cloned().unwrap_or_default();
-                first_difference(&format!("{path}.{key}"), &of(left), &of(right))
-            })
+        Some(Difference { path, left, right }) => {
+            Err(differs(&path, &left.to_string(), &right.to_string()).into())
         }
-        (Array(left), Array(right)) if left.len() == right.len() => left
-            .iter()
-            .zip(right)
-            .enumerate()
-            .find_map(|(index, (left, right))| {
-                first_difference(&format!("{path}[{index}]"), left, right)
-            }),
-        (left, right) if left == right => None,
-        (left, right) => Some(differs(path, &left.to_string(), &right.to_string())),
     }
 }
 

@@ -10,9 +10,9 @@ mod tests;
 pub(super) use arguments::Arguments;
 
 use super::{Failure, HELD, intervals, progress, summary};
-use crate::workload::evaluate::{self, Evaluated, Evidence};
 use arguments::Output;
 use podium_core::comparison::{Comparison, Naming, Verdict, sentence};
+use podium_workload::evaluate::{self, Evaluated, Evidence};
 use serde::Serialize;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};

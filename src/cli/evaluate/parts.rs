@@ -1,9 +1,9 @@
 //! Slices and guardrails as arguments.
 
 use super::numbers;
-use crate::workload::evaluate::Slice;
 use podium_core::comparison::Guardrail;
 use podium_core::metrics::UnknownMetric;
+use podium_workload::evaluate::Slice;
 use std::str::FromStr;
 
 /// `NAME=COLUMN=VALUE`.

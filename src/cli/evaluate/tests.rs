@@ -2,10 +2,10 @@
 
 use super::*;
 use crate::cli::Cli;
-use crate::workload::evaluate::{HoldoutFile, Request};
 use clap::Parser;
 use podium_core::comparison::NotComparableReason;
 use podium_core::metrics::Costs;
+use podium_workload::evaluate::{HoldoutFile, Request};
 use std::path::PathBuf;
 
 const FILES: [&str; 8] = [

@@ -76,27 +76,14 @@ impl<P: Ports> Engine<P> {
         observed: &Observed,
         pair: [&str; 2],
     ) -> Result<(), PortError> {
-        let mut measurements = Vec::new();
-        for version in pair {
-            let scored = self
-                .scored(
-                    object,
-                    settings,
-                    &podium_api::convert::memory_of(object.status.as_ref()),
-                    version,
-                    &pair,
-                    observed.registry.as_ref(),
-                )
-                .await?;
-            measurements.push(scored.measurements);
-        }
+        let measured = observed.measurements.get(pair[1]);
         let question = self
             .question(
                 object,
                 settings,
                 observed.registry.as_ref(),
                 pair,
-                &measurements,
+                measured.map(Vec::as_slice).unwrap_or_default(),
             )
             .await?;
         self.ports.cluster().create(&question.object).await?;

@@ -1,7 +1,7 @@
 //! The comparisons of a policy: what is asked, under which name, and what was answered.
 
 use super::scoring::predictions_uri;
-use crate::engine::evaluation::{JudgedStatus, judged};
+use crate::engine::evaluation::{JudgedStatus, first_difference, judged};
 use crate::engine::{Engine, without_block};
 use crate::ports::{Cluster, ObjectStore, PortError, Ports};
 use kube::{Resource, ResourceExt};
@@ -54,8 +54,8 @@ impl Files {
 /// A comparison as it is stored.
 pub(super) struct LoadedEvaluation {
     pub(super) object: Evaluation,
-    /// Whether it asks what the policy asks.
-    ours: bool,
+    /// The first field that is not what the policy asks; `None` where all are.
+    difference: Option<String>,
     statistics: Option<Statistics>,
     judged: Option<JudgedStatus>,
     sketch: Option<Sketch>,
@@ -69,7 +69,7 @@ impl LoadedEvaluation {
             .status
             .as_ref()
             .and_then(|status| status.phase.as_deref());
-        self.ours && phase == Some(crate::engine::evaluation::FAILED)
+        self.difference.is_none() && phase == Some(crate::engine::evaluation::FAILED)
     }
 }
 
@@ -120,10 +120,10 @@ impl<P: Ports> Engine<P> {
         let Some(found) = cluster.get::<Evaluation>(&name).await? else {
             return Ok(None);
         };
-        let ours = found.spec == question.object.spec;
+        let difference = difference(&question.object.spec, &found.spec)?;
         let status = found.status.clone().unwrap_or_default();
         let read = status.evidence.as_ref().map(Files::as_read);
-        if ours && read.is_some_and(|read| read != question.files) {
+        if difference.is_none() && read.is_some_and(|read| read != question.files) {
             cluster.delete(&found).await?;
             return Ok(None);
         }
@@ -146,7 +146,7 @@ impl<P: Ports> Engine<P> {
                 .as_ref()
                 .and_then(|e| Sketch::parse(&e.sketch).ok()),
             statistics,
-            ours,
+            difference,
             object: found,
         }))
     }
@@ -229,6 +229,19 @@ pub(super) fn object_name(text: &str) -> String {
         .collect()
 }
 
+/// The path of the first field in which what was asked differs from what stands there.
+fn difference(asked: &EvaluationSpec, found: &EvaluationSpec) -> Result<Option<String>, PortError> {
+    if asked == found {
+        return Ok(None);
+    }
+    let json = |spec| serde_json::to_value(spec).map_err(|e| PortError::Permanent(e.to_string()));
+    let found = first_difference("spec", &json(asked)?, &json(found)?);
+    Ok(Some(found.map_or_else(
+        || "spec".to_string(),
+        |difference| difference.path,
+    )))
+}
+
 /// What the core needs to know of the stored comparisons.
 pub(super) fn views<'a>(
     loaded: &'a [LoadedEvaluation],
@@ -246,8 +259,8 @@ pub(super) fn views<'a>(
 }
 
 fn state_of<'a>(loaded: &'a LoadedEvaluation, settings: &PolicySettings) -> EvaluationState<'a> {
-    if !loaded.ours {
-        return EvaluationState::Foreign;
+    if let Some(field) = &loaded.difference {
+        return EvaluationState::Foreign(field.clone());
     }
     let status = loaded.object.status.clone().unwrap_or_default();
     if loaded.failed() {
@@ -263,8 +276,6 @@ fn state_of<'a>(loaded: &'a LoadedEvaluation, settings: &PolicySettings) -> Eval
     };
     EvaluationState::Compared(Box::new(ComparedEvidence {
         digest: evidence_digest(&loaded.object.spec, evidence),
-        // Those that read other files were removed when they were loaded.
-        current: true,
         holdout: evidence.fingerprint.chars().take(FINGERPRINT).collect(),
         sketch: sketch.clone(),
         statistics,

@@ -24,6 +24,8 @@ pub(super) struct Observed {
     pub(super) ledger: Result<Ledger, String>,
     pub(super) registered: Vec<String>,
     pub(super) predictions: BTreeMap<String, [Predictions; 2]>,
+    /// What the scorers of champion and challenger measured, by challenger.
+    pub(super) measurements: BTreeMap<String, Vec<BTreeMap<String, f64>>>,
     pub(super) evaluations: Vec<LoadedEvaluation>,
     pub(super) approvals: Vec<ApprovalView>,
     /// Whether a scorer runs.
@@ -51,13 +53,14 @@ impl<P: Ports> Engine<P> {
         let policy = &settings.policy;
         let view = registry.view(&policy.model).await?;
         let registers = registry.registers(&policy.model).await?;
-        let ledger = Ledger::read(&registers, &policy.aliases.champion).map_err(|e| e.to_string());
+        let ledger = Ledger::read(&registers, &policy.aliases).map_err(|e| e.to_string());
         let mut observed = Observed {
             identity: self.identity(object, registry).await?,
             registry: view,
             ledger,
             registered: self.registered_by_searches(settings).await?,
             predictions: BTreeMap::new(),
+            measurements: BTreeMap::new(),
             evaluations: Vec::new(),
             approvals: self.approvals_of(object).await?,
             scoring: false,
@@ -129,6 +132,9 @@ impl<P: Ports> Engine<P> {
             observed.evaluations.extend(loaded);
         }
         observed.predictions.insert(challenger.to_string(), both);
+        observed
+            .measurements
+            .insert(challenger.to_string(), measurements);
         Ok(())
     }
 
@@ -228,13 +234,14 @@ fn view_of(approval: &Approval) -> ApprovalView {
         evidence_digest,
         verdict,
         approver,
-        comment: _, // for people
+        comment,
     } = &approval.spec;
     ApprovalView {
         decision: decision_id.clone(),
         evidence: evidence_digest.clone(),
         approves: *verdict == ApprovalVerdict::Approve,
         approver: approver.clone(),
+        comment: comment.clone(),
         // An object without a time was created before anything that has one, and so is expired.
         at: approval
             .creation_timestamp()

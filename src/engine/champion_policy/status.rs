@@ -47,7 +47,8 @@ impl StatusInput {
             .as_ref()
             .map(|pending| pending.wanted.to.clone());
         let newest = challengers(input).pop();
-        let owner = input.ledger.ok().and_then(|ledger| ledger.owner());
+        let alias = &input.policy.aliases.champion;
+        let owner = input.ledger.ok().and_then(|ledger| ledger.owner_of(alias));
         Self::Planned(Box::new(PolicyView {
             plan: plan.clone(),
             conditions: conditions(plan, input.policy, input.registry),

@@ -236,6 +236,13 @@ pub struct RefusedStatus {
     /// By whom or what.
     #[schemars(length(max = 253))]
     pub by: String,
+    /// Why, in the words of who rejected it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 300))]
+    pub comment: Option<String>,
+    /// Whether `spec.reconsider` named the version then; such an entry does not lift it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reconsidered: bool,
     /// The decision that was rejected; absent where the alias was moved away from the version.
     #[serde(
         rename = "decisionID",

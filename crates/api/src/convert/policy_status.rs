@@ -75,6 +75,8 @@ fn refusal_of(refused: &RefusedStatus) -> Refusal {
         epoch: number(refused.epoch),
         by: refused.by.clone(),
         decision: refused.decision_id.clone(),
+        comment: refused.comment.clone(),
+        reconsidered: refused.reconsidered,
         at: from_time(&refused.when),
     }
 }
@@ -199,6 +201,11 @@ fn refused_status(refusal: &Refusal) -> RefusedStatus {
         epoch: integer(refusal.epoch),
         by: refusal.by.chars().take(253).collect(),
         decision_id: refusal.decision.clone(),
+        comment: refusal
+            .comment
+            .as_ref()
+            .map(|text| text.chars().take(300).collect()),
+        reconsidered: refusal.reconsidered,
         when: to_time(refusal.at),
     }
 }
@@ -268,6 +275,8 @@ mod tests {
                 epoch: 5,
                 by: "somebody else".to_string(),
                 decision: Some("c".to_string()),
+                comment: Some("too many alerts".to_string()),
+                reconsidered: true,
                 at: WHEN,
             }],
             reconsidered: BTreeMap::from([("3".to_string(), 4)]),

@@ -3,8 +3,8 @@
 use super::wishes::Files;
 use super::world::{CHALLENGER, CHAMPION, ONE_STEP, TOTAL_ERROR, World};
 use podium_core::champion::{
-    Action, Cause, EpochOutcome, Exclusivity, FirstChampion, InFlight, Mode, OnExternalChange,
-    Phase, Plan,
+    Action, Cause, EpochCause, EpochOutcome, Exclusivity, FirstChampion, InFlight, Mode,
+    OnExternalChange, Phase, Plan,
 };
 use podium_core::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,8 +18,8 @@ pub struct Audit {
     pub reconsidered: BTreeSet<(String, Files)>,
     /// On which files a version last won.
     pub won_on: BTreeMap<String, Files>,
-    /// Where the alias was moved in each epoch.
-    pub moved: BTreeMap<u64, String>,
+    /// Where the alias was moved in each epoch, with claims and without.
+    pub moved: BTreeMap<(Exclusivity, u64), String>,
     /// When a move by somebody else was undone.
     pub reverts: Vec<u32>,
     /// Whether there ever was a champion.
@@ -43,13 +43,19 @@ impl Audit {
     }
 
     /// Somebody moves the alias away from where it points. Nobody can know of a champion that came and went unseen.
-    pub fn somebody_moves(&mut self, world: &World) {
+    pub fn somebody_moves(&mut self, world: &World, to: Option<&str>) {
         let recorded = world.memory.champion.as_ref().map(|c| c.version.as_str());
         let asked = world.memory.in_flight.as_ref().filter(|f| f.attempts > 0);
         let seen = [recorded, asked.map(|f| f.to.as_str())];
         if seen.contains(&world.alias(CHAMPION)) {
             self.moved_away(world);
         }
+        self.somebody_wants(to);
+    }
+
+    /// What somebody makes champion by hand is not refused any more.
+    fn somebody_wants(&mut self, version: Option<&str>) {
+        self.refused.retain(|(v, _)| Some(v.as_str()) != version);
     }
 
     /// A version is refused on the files that it had won on, or on all of them where none are known.
@@ -76,7 +82,7 @@ impl Audit {
                     in_flight: true, ..
                 } => {
                     if let Some(in_flight) = &plan.memory.in_flight {
-                        self.moves(before, in_flight);
+                        self.moves(before, in_flight, plan.memory.exclusivity());
                     }
                 }
                 Action::MoveAlias { alias, .. } if alias == CHAMPION => {
@@ -119,10 +125,10 @@ impl Audit {
     }
 
     /// The registry is asked to move the alias.
-    fn moves(&mut self, world: &World, move_: &InFlight) {
-        self.always(world, move_);
+    fn moves(&mut self, world: &World, move_: &InFlight, counted: Exclusivity) {
+        self.always(world, move_, counted);
         // Asking once more in the same epoch is the same move: its answer was lost.
-        let first = self.moved.insert(move_.epoch, move_.to.clone());
+        let first = self.moved.insert((counted, move_.epoch), move_.to.clone());
         match first {
             Some(to) if to != move_.to => self.fail("two moves in one epoch"),
             Some(_) => return,
@@ -136,12 +142,13 @@ impl Audit {
                     self.fail("a version is pinned that nobody pins");
                 }
                 self.moved_away(world);
+                self.somebody_wants(Some(&move_.to));
             }
             Cause::Revert => self.revert(world),
         }
     }
 
-    fn always(&mut self, world: &World, move_: &InFlight) {
+    fn always(&mut self, world: &World, move_: &InFlight, counted: Exclusivity) {
         if !world.leads {
             self.fail("a process that does not lead moves the alias");
         }
@@ -168,7 +175,7 @@ impl Audit {
             .epochs
             .get(&move_.epoch)
             .map(|e| e.claim.decision.clone());
-        let claims = world.wishes.exclusivity == Exclusivity::Ledger;
+        let claims = counted == Exclusivity::Ledger;
         if claims && claim.as_ref() != Some(&move_.decision) {
             self.fail("the alias moves without a claim of its epoch");
         }
@@ -182,7 +189,16 @@ impl Audit {
             self.fail("the champion changes outside of a window");
         }
         let held = world.wishes.external == OnExternalChange::Hold
-            && world.memory.external.as_ref().is_some_and(|e| e.epoch > 1);
+            && world
+                .memory
+                .history
+                .iter()
+                .find(|entry| entry.outcome.moved())
+                .is_some_and(|last| {
+                    last.cause == EpochCause::External
+                        && last.epoch > 1
+                        && world.wishes.acknowledged < last.epoch
+                });
         if held {
             self.fail("the champion changes while a hold is open");
         }

@@ -3,7 +3,7 @@
 use super::oracle::Audit;
 use super::wishes::Files;
 use super::world::{CHALLENGER, CHAMPION, Step, World};
-use podium_core::champion::{Action, ApprovalView, Mode, OnExternalChange};
+use podium_core::champion::{Action, ApprovalView, Exclusivity, Mode, OnExternalChange};
 
 /// Something that happens.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -24,6 +24,10 @@ pub enum Event {
     Mode(Mode),
     /// Somebody changes what happens after a move by somebody else.
     External(OnExternalChange),
+    /// Somebody changes how two writers are kept apart.
+    Exclusivity(Exclusivity),
+    /// Somebody acknowledges the last epoch that the status shows.
+    Acknowledge,
     /// Somebody lists a version in `spec.reconsider`.
     Reconsider(&'static str),
     /// Somebody deletes a version.
@@ -55,6 +59,8 @@ impl Event {
             Self::Suspend(suspend) => wishes.suspend != *suspend,
             Self::Mode(mode) => wishes.mode != *mode,
             Self::External(external) => wishes.external != *external,
+            Self::Exclusivity(exclusivity) => wishes.exclusivity != *exclusivity,
+            Self::Acknowledge => wishes.acknowledged != world.memory.epoch,
             Self::Reconsider(version) => !wishes.reconsider.iter().any(|v| v == version),
             Self::Delete(version) => {
                 world.registry.versions.contains_key(*version)
@@ -73,7 +79,7 @@ impl Event {
     fn happen(&self, world: &mut World, audit: &mut Audit) {
         match self {
             Self::MoveChampion(to) => {
-                audit.somebody_moves(world);
+                audit.somebody_moves(world, *to);
                 world.point(CHAMPION, *to);
             }
             Self::MoveChallenger(to) => world.point(CHALLENGER, *to),
@@ -96,6 +102,8 @@ impl Event {
             Self::Suspend(suspend) => world.wishes.suspend = *suspend,
             Self::Mode(mode) => world.wishes.mode = *mode,
             Self::External(external) => world.wishes.external = *external,
+            Self::Exclusivity(exclusivity) => world.wishes.exclusivity = *exclusivity,
+            Self::Acknowledge => world.wishes.acknowledged = world.memory.epoch,
             Self::Reconsider(version) => {
                 world.wishes.reconsider.push((*version).to_string());
                 let lifted = audit.refused.iter().filter(|(v, _)| v == version);
@@ -154,6 +162,7 @@ impl World {
             evidence,
             approves,
             approver: approver.to_string(),
+            comment: None,
             at: self.now(),
         });
     }

@@ -48,12 +48,12 @@ pub fn all(bounds: Bounds) -> Vec<Scenario> {
         scenario(
             "hold",
             with(|w| w.external = OnExternalChange::Hold, Some("1")),
-            everything(),
+            acknowledging(),
         ),
         scenario(
             "revert",
             with(|w| w.external = OnExternalChange::Revert, Some("1")),
-            everything(),
+            acknowledging(),
         ),
         scenario(
             "cooldown",
@@ -89,6 +89,8 @@ fn everything() -> Vec<Event> {
         Event::Mode(Mode::DryRun),
         Event::Mode(Mode::Approval),
         Event::External(OnExternalChange::Adopt),
+        Event::Exclusivity(Exclusivity::Ledger),
+        Event::Exclusivity(Exclusivity::Guarded),
         Event::Reconsider("2"),
         Event::Delete("2"),
         Event::Replace(Files::OneRowChanged),
@@ -99,6 +101,12 @@ fn everything() -> Vec<Event> {
         Event::OlderPolicy,
     ];
     events.push(Event::Time);
+    events
+}
+
+fn acknowledging() -> Vec<Event> {
+    let mut events = vec![Event::Acknowledge];
+    events.extend(everything());
     events
 }
 

@@ -67,6 +67,8 @@ pub struct Wishes {
     pub pin: Option<String>,
     /// `spec.reconsider`.
     pub reconsider: Vec<String>,
+    /// `spec.acknowledgedEpoch`.
+    pub acknowledged: u64,
 }
 
 impl Wishes {
@@ -82,6 +84,7 @@ impl Wishes {
             external: OnExternalChange::Adopt,
             pin: None,
             reconsider: Vec::new(),
+            acknowledged: 0,
         }
     }
 
@@ -108,7 +111,7 @@ impl Wishes {
                 reason: "asked for".to_string(),
             }),
             reconsider: self.reconsider.clone(),
-            acknowledged_epoch: 0,
+            acknowledged_epoch: self.acknowledged,
             reuse: Reuse {
                 spending: Spending::Harmonic,
                 total_error: TOTAL_ERROR,

@@ -207,7 +207,8 @@ impl World {
 
     /// The ledger as it can be read.
     pub fn ledger(&self) -> Ledger {
-        Ledger::read(&self.registers, CHAMPION).expect("only Podium writes the ledger")
+        Ledger::read(&self.registers, &self.wishes.policy().aliases)
+            .expect("only Podium writes the ledger")
     }
 
     fn evaluations(&self, lens: &Lens) -> Vec<EvaluationView<'static>> {
@@ -249,7 +250,6 @@ impl World {
             state: EvaluationState::Compared(Box::new(ComparedEvidence {
                 digest: believed
                     .map_or_else(|| self.digest(champion, challenger), |e| e.digest.clone()),
-                current: true,
                 holdout: believed.map_or_else(
                     || self.files.fingerprint().to_string(),
                     |evidence| evidence.holdout.clone(),

@@ -1,5 +1,6 @@
 //! Why the champion alias moves, and the identity of a decision.
 
+use super::input::Exclusivity;
 use super::memory::Evidence;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -74,6 +75,8 @@ pub struct Move {
     pub evidence: Option<Evidence>,
     /// The epoch that it would be.
     pub epoch: u64,
+    /// How epochs are counted: with claims and without each by itself.
+    pub exclusivity: Exclusivity,
     /// How many refusals there had been when `spec.reconsider` lifted those of the target; a rejection before does not concern this
     /// decision.
     pub reconsidered: Option<u64>,
@@ -95,7 +98,7 @@ impl Move {
         if let Some(begun) = &self.begun {
             return begun.clone();
         }
-        let epoch = self.epoch.to_string();
+        let epoch = format!("{:?} {}", self.exclusivity, self.epoch);
         let cause = format!("{:?}", self.cause);
         let from = self.from.as_deref().unwrap_or("");
         let reconsidered = self

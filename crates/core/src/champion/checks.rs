@@ -6,13 +6,13 @@ use super::input::{
     ApprovalView, ChampionInput, ComparedEvidence, EvaluationState, Exclusivity, FirstChampion,
     Mode, OnExternalChange,
 };
-use super::memory::{MovePhase, Refusal};
+use super::memory::{ExternalChange, MovePhase, Refusal};
 use super::proposal::challengers;
 use super::reason::Reason;
 use super::words;
 use crate::comparison::Verdict;
 use crate::time::Timestamp;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 /// Seconds for which a move by somebody else is not undone after another one was.
 pub(super) const REVERT_PAUSE_SECONDS: u64 = 3600;
@@ -114,23 +114,40 @@ pub(super) fn target(input: &ChampionInput<'_>, wanted: &Move) -> Check {
 pub(super) fn owner(input: &ChampionInput<'_>) -> Check {
     match other_owner(input) {
         None => Ok(()),
-        Some(owner) => Err(Shut::new(
+        Some(other) => Err(Shut::new(
             Reason::AliasOwnedByOther,
-            words::owned_by(&input.policy.aliases.champion, &owner),
+            words::owned_by(other.alias, &other.policy),
         )),
     }
 }
 
-/// Who owns the alias, if it is not this policy.
-pub(super) fn other_owner(input: &ChampionInput<'_>) -> Option<String> {
+/// Another policy that owns an alias which this one writes.
+pub(super) struct OtherOwner<'a> {
+    pub(super) alias: &'a str,
+    pub(super) policy: String,
+}
+
+/// Who owns one of the aliases that this policy writes, if it is not this policy.
+pub(super) fn other_owner<'a>(input: &ChampionInput<'a>) -> Option<OtherOwner<'a>> {
+    let aliases = &input.policy.aliases;
     if let Some(older) = &input.identity.older {
-        return Some(older.clone());
+        return Some(OtherOwner {
+            alias: &aliases.champion,
+            policy: older.clone(),
+        });
     }
     if input.policy.exclusivity == Exclusivity::Guarded {
         return None;
     }
-    let ledger = input.ledger.ok()?;
-    let owner = &ledger.owner()?.policy;
+    aliases
+        .written()
+        .into_iter()
+        .find_map(|alias| owned_by_other(input, alias).map(|policy| OtherOwner { alias, policy }))
+}
+
+/// The policy that owns an alias by the ledger, if it is not this one.
+pub(super) fn owned_by_other(input: &ChampionInput<'_>, alias: &str) -> Option<String> {
+    let owner = &input.ledger.ok()?.owner_of(alias)?.policy;
     let own = super::ledger::bounded(&input.identity.owner, 160);
     (*owner != own).then(|| owner.clone())
 }
@@ -157,10 +174,6 @@ pub(super) fn not_refused(input: &ChampionInput<'_>, wanted: &Move) -> Check {
 /// The refusal of a version that stands: on the holdout at hand, or on one that shares most of its rows. Without evidence at hand any
 /// refusal of a first champion stands, and of a challenger those that name no evidence.
 fn standing_refusal<'a>(input: &ChampionInput<'a>, wanted: &Move) -> Option<&'a Refusal> {
-    let lifted = |refusal: &&Refusal| {
-        let reconsidered = input.memory.reconsidered.get(&refusal.version);
-        reconsidered.is_none_or(|lifted| refusal.number > *lifted)
-    };
     let evidence = compared(input, wanted);
     let stands = |refusal: &&Refusal| match (&refusal.evidence, evidence) {
         (None, _) => true,
@@ -174,7 +187,9 @@ fn standing_refusal<'a>(input: &ChampionInput<'a>, wanted: &Move) -> Option<&'a 
         .refused
         .iter()
         .filter(|r| r.version == wanted.to);
-    of_version.filter(lifted).find(stands)
+    of_version
+        .filter(|refusal| !input.memory.is_lifted(refusal))
+        .find(stands)
 }
 
 /// What was found when the versions of `wanted` were compared.
@@ -192,25 +207,24 @@ pub(super) fn compared<'a>(
 }
 
 pub(super) fn no_hold(input: &ChampionInput<'_>, now: Timestamp) -> Check {
-    let Some(change) = &input.memory.external else {
-        return Ok(());
-    };
-    // Nobody can acknowledge what has not happened yet.
-    let acknowledged =
-        (change.epoch..=input.memory.epoch).contains(&input.policy.acknowledged_epoch);
-    // The alias that was there when the policy first looked is nobody's intervention.
-    let first_sight = change.epoch == 1 && change.from.is_none();
-    let (held, until) = match input.policy.on_external_change {
-        OnExternalChange::Adopt => (false, None),
-        OnExternalChange::Hold => (true, None),
+    let (change, until) = match input.policy.on_external_change {
+        OnExternalChange::Adopt => (None, None),
+        // A move that was followed by another one holds nothing any more.
+        OnExternalChange::Hold => (input.memory.last_move_by_others(), None),
         OnExternalChange::Revert => {
-            let until = change.at.plus_seconds(REVERT_PAUSE_SECONDS);
-            (soon_after_revert(input) && now < until, Some(until))
+            let change = input.memory.external.as_ref();
+            let until = change.map(|change| change.at.plus_seconds(REVERT_PAUSE_SECONDS));
+            let holds = soon_after_revert(input) && until.is_some_and(|until| now < until);
+            (change.filter(|_| holds), until)
         }
     };
-    if !held || acknowledged || first_sight {
+    // The alias that was there when the policy first looked is nobody's intervention.
+    let first_sight = |change: &ExternalChange| change.epoch == 1 && change.from.is_none();
+    let Some(change) =
+        change.filter(|change| !is_acknowledged(input, change) && !first_sight(change))
+    else {
         return Ok(());
-    }
+    };
     let why = format!(
         "Held: the alias `{}` was moved from {} to {} by somebody else in epoch {epoch}; set `spec.acknowledgedEpoch` to {epoch} to go on.",
         input.policy.aliases.champion,
@@ -219,6 +233,12 @@ pub(super) fn no_hold(input: &ChampionInput<'_>, now: Timestamp) -> Check {
         epoch = change.epoch,
     );
     Err(Shut::new(Reason::ExternalChangeHeld, why).until(until))
+}
+
+/// Whether somebody accepted a move by somebody else. Nobody can acknowledge what has not happened yet.
+pub(super) fn is_acknowledged(input: &ChampionInput<'_>, change: &ExternalChange) -> bool {
+    let last = input.memory.epoch.max(change.epoch);
+    (change.epoch..=last).contains(&input.policy.acknowledged_epoch)
 }
 
 /// Whether the last move by somebody else followed less than an hour after one was undone.
@@ -245,7 +265,7 @@ pub(super) fn evidence(input: &ChampionInput<'_>, wanted: &Move) -> Check {
             .judged
             .as_ref()
             .is_some_and(|judged| judged.verdict == Verdict::Superior);
-        superior && compared.current && compared.digest == wanted.evidence_digest()
+        superior && compared.digest == wanted.evidence_digest()
     });
     unless(!same, Reason::EvidenceChanged, || {
         "Held: the evidence is not what was judged any more.".to_string()
@@ -278,11 +298,13 @@ fn is_paid(
 }
 
 /// Consent to one decision.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Consent {
     /// Whether the decision needs any.
     pub needed: bool,
-    /// Different people who approve.
+    /// Different people who approve, each as the sentences name them.
+    pub people: Vec<String>,
+    /// How many they are.
     pub given: u32,
     /// When the first approval that counts expires.
     pub expires_at: Option<Timestamp>,
@@ -303,10 +325,17 @@ pub(super) fn consent_to(input: &ChampionInput<'_>, wanted: &Move, now: Timestam
     let counted: Vec<&ApprovalView> = about(input, wanted)
         .filter(|approval| approval.approves && now < expires(approval))
         .collect();
-    let people: BTreeSet<String> = counted.iter().map(|a| person(&a.approver)).collect();
+    let mut people = BTreeMap::new();
+    for approval in &counted {
+        let named = || words::with_comment(approval.approver.trim(), approval.comment.as_deref());
+        people
+            .entry(person(&approval.approver))
+            .or_insert_with(named);
+    }
     Consent {
         needed,
         given: u32::try_from(people.len()).unwrap_or(u32::MAX),
+        people: people.into_values().collect(),
         expires_at: counted.iter().map(|approval| expires(approval)).min(),
     }
 }
@@ -331,7 +360,8 @@ pub(super) fn about<'a>(
 
 pub(super) fn consent(input: &ChampionInput<'_>, wanted: &Move, now: Timestamp) -> Check {
     if let Some(rejection) = about(input, wanted).find(|approval| !approval.approves) {
-        let why = format!("Held: {} rejected it.", rejection.approver);
+        let by = words::with_comment(&rejection.approver, rejection.comment.as_deref());
+        let why = format!("Held: rejected by {by}.");
         return Err(Shut::new(Reason::Rejected, why));
     }
     let consent = consent_to(input, wanted, now);

@@ -54,6 +54,14 @@ pub struct Aliases {
     pub previous: String,
 }
 
+impl Aliases {
+    /// Those that a policy moves.
+    #[must_use]
+    pub fn written(&self) -> [&str; 2] {
+        [&self.champion, &self.previous]
+    }
+}
+
 /// Which versions want to be champion.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Challengers {
@@ -93,7 +101,7 @@ pub enum FirstChampion {
 }
 
 /// How two writers of one alias are kept apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Exclusivity {
     /// By write-once claims in the ledger.
     Ledger,
@@ -206,8 +214,8 @@ pub struct EvaluationView<'a> {
 /// How far a comparison is.
 #[derive(Clone, Debug)]
 pub enum EvaluationState<'a> {
-    /// An object of its name asks something else; its owner.
-    Foreign,
+    /// An object of its name asks something else; the first field that differs.
+    Foreign(String),
     /// Not finished.
     Pending,
     /// It could not be made; why.
@@ -221,8 +229,6 @@ pub enum EvaluationState<'a> {
 pub struct ComparedEvidence<'a> {
     /// Digest of the files that were read and of the settings.
     pub digest: String,
-    /// Whether the files are still those that were read.
-    pub current: bool,
     /// Fingerprint of the holdout.
     pub holdout: String,
     /// The holdout's sketch.
@@ -268,6 +274,8 @@ pub struct ApprovalView {
     pub approves: bool,
     /// Who consents: who created the object where that is known, else who the object names.
     pub approver: String,
+    /// Why, in that person's words.
+    pub comment: Option<String>,
     /// When it was created.
     pub at: Timestamp,
 }

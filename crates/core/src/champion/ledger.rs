@@ -15,11 +15,12 @@
 
 use super::cause::EpochCause;
 use super::gates::Gate;
+use super::input::Aliases;
 use super::memory::Refusal;
 use crate::looks::Sketch;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Bytes that a register holds.
 pub const REGISTER_BYTES: usize = 250;
@@ -151,6 +152,8 @@ struct RefusalText {
     by: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     decision: Option<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    reconsidered: bool,
     at: Timestamp,
 }
 
@@ -164,19 +167,17 @@ pub struct BadEntry {
     pub message: String,
 }
 
-/// The ledger of a model, as far as one alias is concerned.
+/// The ledger of a model, as far as the aliases of one policy are concerned.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Ledger {
-    /// Owners by number.
-    pub owners: BTreeMap<u64, Owner>,
+    /// Owners by alias and number, of the aliases that the policy writes.
+    pub owners: BTreeMap<String, BTreeMap<u64, Owner>>,
     /// Epochs by number, from 1, without gaps.
     pub epochs: BTreeMap<u64, Epoch>,
     /// Rejections by number.
     pub refusals: BTreeMap<u64, Refusal>,
     /// Looks by number, of all policies of the model.
     pub looks: BTreeMap<u64, Look>,
-    /// Other aliases that policies own or have moved: they are not this policy's to write.
-    pub others: BTreeSet<String>,
     /// Parts of sketches by fingerprint and number.
     pub sketches: BTreeMap<String, BTreeMap<u64, String>>,
 }
@@ -191,23 +192,29 @@ pub struct Register {
 }
 
 impl Ledger {
-    /// Reads the registers of a model, as far as `alias` is concerned; keys of other kinds are left alone.
+    /// Reads the registers of a model, as far as the champion alias of a policy and the ownership of the aliases that it writes are
+    /// concerned; other keys are left alone.
     ///
     /// # Errors
-    /// A register of a known kind that cannot be understood, or a gap in the epochs.
-    pub fn read(registers: &BTreeMap<String, String>, alias: &str) -> Result<Self, BadEntry> {
+    /// A register of a known kind that cannot be understood, or a gap in their numbers.
+    pub fn read(registers: &BTreeMap<String, String>, aliases: &Aliases) -> Result<Self, BadEntry> {
         let mut ledger = Self::default();
-        for (key, text) in registers {
-            ledger.take(key, text, alias)?;
+        for alias in aliases.written() {
+            ledger.owners.insert(alias.to_string(), BTreeMap::new());
         }
-        ledger.check_whole(alias)?;
+        for (key, text) in registers {
+            ledger.take(key, text, &aliases.champion)?;
+        }
+        ledger.check_whole(&aliases.champion)?;
         Ok(ledger)
     }
 
     /// Registers are never removed, so a gap means that somebody removed one.
     fn check_whole(&self, alias: &str) -> Result<(), BadEntry> {
         let epochs = first_gap(self.epochs.keys()).map(|number| epoch_key("claim", alias, number));
-        let owners = first_gap(self.owners.keys()).map(|number| epoch_key("owner", alias, number));
+        let owners = self.owners.iter().find_map(|(alias, owners)| {
+            first_gap(owners.keys()).map(|number| epoch_key("owner", alias, number))
+        });
         let looks = first_gap(self.looks.keys()).map(|number| format!("look/{number:08}"));
         let last = self.last_epoch();
         let mut closed = self.epochs.iter().filter(|(number, _)| **number != last);
@@ -222,9 +229,10 @@ impl Ledger {
     fn take(&mut self, key: &str, text: &str, alias: &str) -> Result<(), BadEntry> {
         let parts: Vec<&str> = key.split('/').collect();
         match parts.as_slice() {
-            ["owner", of, number] if *of == alias => {
-                self.owners
-                    .insert(parse_number(key, number)?, parse(key, text)?);
+            ["owner", of, number] => {
+                if let Some(owners) = self.owners.get_mut(*of) {
+                    owners.insert(parse_number(key, number)?, parse(key, text)?);
+                }
             }
             ["claim", of, number] if *of == alias => {
                 let epoch = Epoch {
@@ -254,11 +262,12 @@ impl Ledger {
                     epoch: entry.epoch,
                     by: entry.by,
                     decision: entry.decision,
+                    comment: None,
+                    reconsidered: entry.reconsidered,
                     at: entry.at,
                 };
                 self.refusals.insert(parse_number(key, number)?, refusal);
             }
-            ["owner" | "claim", of, _] => drop(self.others.insert((*of).to_string())),
             ["look", number] => {
                 self.looks
                     .insert(parse_number(key, number)?, parse(key, text)?);
@@ -272,10 +281,31 @@ impl Ledger {
         Ok(())
     }
 
-    /// The owner of the alias.
+    /// The owners of an alias that the policy writes, oldest first.
+    pub fn owners_of(&self, alias: &str) -> impl DoubleEndedIterator<Item = &Owner> {
+        self.owners
+            .get(alias)
+            .into_iter()
+            .flat_map(BTreeMap::values)
+    }
+
+    /// The owner of an alias that the policy writes.
     #[must_use]
-    pub fn owner(&self) -> Option<&Owner> {
-        self.owners.values().next_back()
+    pub fn owner_of(&self, alias: &str) -> Option<&Owner> {
+        self.owners_of(alias).next_back()
+    }
+
+    /// The number of the next owner of an alias.
+    #[must_use]
+    pub fn next_owner(&self, alias: &str) -> u64 {
+        let owners = self.owners.get(alias);
+        owners.map_or(1, |owners| next_number(owners.keys()))
+    }
+
+    /// The number of the next rejection.
+    #[must_use]
+    pub fn next_refusal(&self) -> u64 {
+        next_number(self.refusals.keys())
     }
 
     /// The number of the last epoch that was claimed; 0 before the first.
@@ -327,8 +357,12 @@ impl Ledger {
     /// The number of the next look.
     #[must_use]
     pub fn next_look(&self) -> u64 {
-        self.looks.keys().next_back().map_or(1, |last| last + 1)
+        next_number(self.looks.keys())
     }
+}
+
+fn next_number<'a>(mut numbers: impl DoubleEndedIterator<Item = &'a u64>) -> u64 {
+    numbers.next_back().map_or(1, |last| last + 1)
 }
 
 fn bad(key: &str, message: impl Into<String>) -> BadEntry {
@@ -418,8 +452,9 @@ pub fn refusal_register(alias: &str, number: u64, refusal: &Refusal) -> Register
         version: refusal.version.clone(),
         evidence: refusal.evidence.clone(),
         epoch: refusal.epoch,
-        by: bounded(&refusal.by, 60),
+        by: bounded(&refusal.by, 40),
         decision: refusal.decision.clone(),
+        reconsidered: refusal.reconsidered,
         at: refusal.at,
     };
     register(epoch_key("refused", alias, number), &text)

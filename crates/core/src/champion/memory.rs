@@ -1,6 +1,7 @@
 //! What a policy's status remembers, and how a finished epoch changes it.
 
 use super::cause::{Cause, EpochCause};
+use super::input::Exclusivity;
 use super::ledger::{Claim, EpochOutcome};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -99,6 +100,10 @@ pub struct Refusal {
     pub by: String,
     /// The decision that was rejected; `None` where the alias was moved away from the version.
     pub decision: Option<String>,
+    /// Why, in the words of who rejected it; the ledger does not keep them.
+    pub comment: Option<String>,
+    /// Whether `spec.reconsider` named the version then: such an entry does not lift it.
+    pub reconsidered: bool,
     /// When.
     pub at: Timestamp,
 }
@@ -281,6 +286,9 @@ impl Memory {
 
     fn fold_move(&mut self, epoch: &ClosedEpoch<'_>) {
         let claim = epoch.claim;
+        if claim.cause == EpochCause::Pin {
+            self.lift_refusals(claim.to.as_deref());
+        }
         if matches!(claim.cause, EpochCause::Pin | EpochCause::Revert) {
             let evidence = self.evidence_of(claim.from.as_deref());
             self.refuse(claim.from.clone(), evidence, epoch, claim.cause.actor());
@@ -297,6 +305,7 @@ impl Memory {
 
     fn fold_external(&mut self, epoch: &ClosedEpoch<'_>) {
         let claim = epoch.claim;
+        self.lift_refusals(claim.to.as_deref());
         let evidence = self.evidence_of(claim.from.as_deref());
         self.refuse(claim.from.clone(), evidence, epoch, "somebody else");
         self.external = Some(ExternalChange {
@@ -352,9 +361,51 @@ impl Memory {
                 epoch: epoch.number,
                 by: by.to_string(),
                 decision: None,
+                comment: None,
+                reconsidered: false,
                 at: epoch.at,
             });
         }
+    }
+
+    /// Somebody made this version champion, and so does not refuse it any more.
+    fn lift_refusals(&mut self, version: Option<&str>) {
+        self.refused
+            .retain(|refusal| Some(refusal.version.as_str()) != version);
+    }
+
+    /// How epochs are counted.
+    #[must_use]
+    pub fn exclusivity(&self) -> Exclusivity {
+        match self.guarded {
+            true => Exclusivity::Guarded,
+            false => Exclusivity::Ledger,
+        }
+    }
+
+    /// Whether the alias was moved since this policy first saw it.
+    #[must_use]
+    pub fn has_seen_a_move(&self) -> bool {
+        let moves = self.history.iter().filter(|entry| entry.outcome.moved());
+        moves.count() > 1
+    }
+
+    /// Whether `spec.reconsider` lifted a refusal.
+    #[must_use]
+    pub fn is_lifted(&self, refusal: &Refusal) -> bool {
+        let lifted = self.reconsidered.get(&refusal.version);
+        lifted.is_some_and(|lifted| refusal.number <= *lifted)
+    }
+
+    /// The last move by somebody else, if the alias was not moved since.
+    #[must_use]
+    pub fn last_move_by_others(&self) -> Option<&ExternalChange> {
+        let last = self.history.iter().find(|entry| entry.outcome.moved());
+        // Epochs with claims and without are numbered each by itself, so the number alone says little.
+        let is_last = |change: &&ExternalChange| {
+            last.is_none_or(|last| last.epoch == change.epoch && last.cause == EpochCause::External)
+        };
+        self.external.as_ref().filter(is_last)
     }
 
     /// Adds a refusal in front of the others and numbers it; a newer one of the same version and evidence replaces an older one.

@@ -5,6 +5,7 @@
 //! its ledger and the stored record say now, so a crash between any two steps is healed by planning again. No evidence is never a
 //! reason to promote.
 
+mod catch_up;
 pub mod cause;
 mod checks;
 pub mod conditions;
@@ -43,7 +44,13 @@ pub fn plan(input: &ChampionInput<'_>, now: Timestamp) -> Plan {
 /// Plans by another table of gates; for tests that show that each entry of the table matters.
 pub fn plan_by(table: &GateTable, input: &ChampionInput<'_>, now: Timestamp) -> Plan {
     let memory = situation::refreshed(input);
+    // A change of `exclusivity` counts from the next move on.
+    let policy = Policy {
+        exclusivity: memory.exclusivity(),
+        ..input.policy.clone()
+    };
     let input = ChampionInput {
+        policy: &policy,
         memory: &memory,
         ..*input
     };

@@ -79,6 +79,7 @@ fn wanted(input: &ChampionInput<'_>, move_: &InFlight) -> Move {
         to: move_.to.clone(),
         evidence: move_.evidence.clone(),
         epoch: move_.epoch,
+        exclusivity: input.policy.exclusivity,
         reconsidered: input.memory.reconsidered.get(&move_.to).copied(),
         begun: Some(move_.decision.clone()),
     }

@@ -13,7 +13,7 @@ use super::proposal::{challengers, next_move, no_challenger, propose};
 use super::reason::Reason;
 use super::words;
 use crate::comparison::{Measurement, MetricOutcome, Statistics, Verdict};
-use crate::looks::holm;
+use crate::looks::{best, holm};
 use crate::time::Timestamp;
 
 /// How far the evidence for one challenger is.
@@ -25,7 +25,7 @@ enum Standing<'a> {
     /// Something is to be made, or is being made.
     Unfinished(Vec<Action>, Reason),
     /// An object of the comparison's name is not the policy's.
-    Foreign(&'a EvaluationView<'a>),
+    Foreign(&'a EvaluationView<'a>, &'a str),
     /// The comparison failed; why.
     Failed(&'a str),
     /// The statistics wait for a look.
@@ -123,7 +123,7 @@ fn standing<'a>(
         return Standing::Unfinished(vec![evaluate], Reason::Comparing);
     };
     match &evaluation.state {
-        EvaluationState::Foreign => Standing::Foreign(evaluation),
+        EvaluationState::Foreign(field) => Standing::Foreign(evaluation, field),
         EvaluationState::Pending => Standing::Unfinished(Vec::new(), Reason::Comparing),
         EvaluationState::Failed(why) => Standing::Failed(why),
         EvaluationState::Compared(compared) => match &compared.judged {
@@ -316,16 +316,17 @@ fn winner(
     standings: &[(String, Standing<'_>)],
     now: Timestamp,
 ) -> Option<Plan> {
-    let mut best: Option<(&str, &EvaluationView<'_>, &Judged)> = None;
-    for (challenger, standing) in standings {
-        if let Standing::Judged(evaluation, judged) = standing
-            && judged.verdict == Verdict::Superior
-            && best.is_none_or(|(_, _, other)| judged.lower_bound > other.lower_bound)
-        {
-            best = Some((challenger, evaluation, judged));
-        }
-    }
-    let (challenger, evaluation, judged) = best?;
+    let judged: Vec<(&String, &EvaluationView<'_>, &Judged)> = standings
+        .iter()
+        .filter_map(|(challenger, standing)| match standing {
+            Standing::Judged(evaluation, judged) => Some((challenger, *evaluation, *judged)),
+            _ => None,
+        })
+        .collect();
+    let outcomes = judged
+        .iter()
+        .map(|(_, _, judged)| (&judged.verdict, judged.lower_bound));
+    let (challenger, evaluation, judged) = judged.get(best(outcomes)?)?;
     let mut wanted = next_move(input, Cause::Promotion, challenger.to_string());
     wanted.evidence = evidence_of(input, &wanted);
     let finding = judged.sentence.clone();
@@ -369,7 +370,7 @@ fn rank(standing: &Standing<'_>) -> u8 {
     match standing {
         Standing::Judged(..) => 4,
         Standing::Compared(..) | Standing::Unfinished(..) => 3,
-        Standing::Failed(..) | Standing::Foreign(_) => 2,
+        Standing::Failed(..) | Standing::Foreign(..) => 2,
         Standing::Unavailable(_) => 1,
         Standing::Closed(_) => 0,
     }
@@ -392,9 +393,9 @@ fn held_by(
             let message = format!("{name} cannot be compared with {against}: {why}. Held.");
             Plan::say(memory, Reason::EvidenceMissing, message)
         }
-        Standing::Foreign(evaluation) => {
+        Standing::Foreign(evaluation, field) => {
             let message = format!(
-                "{name} was not compared with {against}: the Evaluation {} asks something else than this policy does; delete it. Held.",
+                "{name} was not compared with {against}: `{field}` of the Evaluation {} is not what this policy asks; delete that object. Held.",
                 evaluation.name
             );
             Plan::say(memory, Reason::EvaluationNotOurs, message)

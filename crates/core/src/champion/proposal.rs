@@ -100,14 +100,9 @@ pub(super) fn decide(table: &GateTable, input: &ChampionInput<'_>, now: Timestam
 /// The version that a move by somebody else is undone to: while that move is the last one and stands for less than an hour after another
 /// one was undone.
 fn to_revert_to(input: &ChampionInput<'_>, now: Timestamp) -> Option<String> {
-    let change = input.memory.external.as_ref()?;
-    let last = input
-        .memory
-        .history
-        .iter()
-        .find(|entry| entry.outcome.moved())?;
-    let wanted =
-        input.policy.on_external_change == OnExternalChange::Revert && last.epoch == change.epoch;
+    let change = input.memory.last_move_by_others()?;
+    let wanted = input.policy.on_external_change == OnExternalChange::Revert
+        && !checks::is_acknowledged(input, change);
     let stays =
         checks::once(input, now).is_err() && now >= change.at.plus_seconds(REVERT_PAUSE_SECONDS);
     change.from.clone().filter(|_| wanted && !stays)
@@ -165,6 +160,7 @@ pub(super) fn next_move(input: &ChampionInput<'_>, cause: Cause, to: String) -> 
         from: alias(input).cloned(),
         evidence: None,
         epoch: input.memory.epoch + 1,
+        exclusivity: input.policy.exclusivity,
         reconsidered: input.memory.reconsidered.get(&to).copied(),
         begun: None,
         to,
@@ -198,6 +194,7 @@ pub(super) fn propose(
 /// Stores the intent; the next plan claims its epoch.
 fn begin(input: &ChampionInput<'_>, wanted: Move, finding: &str, now: Timestamp) -> Plan {
     let message = format!("{finding} It is becoming champion.");
+    let sentence = words::with_consent(finding, &consent_to(input, &wanted, now).people);
     let mut memory = input.memory.clone();
     memory.in_flight = Some(InFlight {
         decision: wanted.decision(&input.identity.uid),
@@ -207,7 +204,7 @@ fn begin(input: &ChampionInput<'_>, wanted: Move, finding: &str, now: Timestamp)
         from: wanted.from,
         to: wanted.to,
         evidence: wanted.evidence,
-        sentence: finding.to_string(),
+        sentence,
         since: now,
         attempts: 0,
     });

@@ -5,11 +5,12 @@
 //! | no model | the registered model does not exist | wait |
 //! | unreadable | the ledger cannot be read | blocked |
 //! | set back | the ledger knows fewer epochs than the status | blocked |
-//! | taken over | another policy owns the alias, and the annotation names the ledger's epoch | claim the ownership |
-//! | owned by other | another policy owns the alias | blocked |
-//! | unowned | nobody owns the alias | claim the ownership |
+//! | taken over | another policy owns an alias that this one writes, and the annotation names the ledger's epoch | claim the ownership |
+//! | owned by other | another policy owns an alias that this one writes | blocked |
+//! | unowned | nobody owns an alias that this one writes | claim the ownership |
+//! | unrecorded | the status refuses a version and the ledger does not say so: its process died, or there were no claims then | write it down |
 //! | rejected | somebody rejected the decision that waits for consent, or the one in flight | remember it |
-//! | behind | the ledger knows of an outcome that the status does not | take it in |
+//! | behind | the ledger knows of an outcome, or of a rejection before the first one, that the status does not | take it in |
 //! | orphaned | the ledger holds a claim that the status does not know | end its epoch |
 //! | moving | a move was begun | carry on with it |
 //! | changed | the alias is not where it was recorded | record the move as an epoch |
@@ -17,14 +18,15 @@
 //!
 //! Without claims (`exclusivity: Guarded`) the rows about the ledger's epochs and owners do not hold.
 
-use super::checks::{alias, other_owner};
+use super::catch_up;
+use super::checks::{OtherOwner, alias, other_owner, owned_by_other};
 use super::gates::{Gate, GateTable};
-use super::input::{ChampionInput, Exclusivity};
+use super::input::{ApprovalView, ChampionInput, Exclusivity};
 use super::ledger::{
     Claim, EpochOutcome, Ledger, OutcomeEntry, Owner, claim_register, outcome_register,
     owner_register, refusal_register,
 };
-use super::memory::{ClosedEpoch, Memory, Pending, Refusal};
+use super::memory::{Memory, Pending, Refusal};
 use super::motion;
 use super::plan::{Action, Plan};
 use super::proposal;
@@ -32,17 +34,28 @@ use super::reason::Reason;
 use super::words;
 use super::{EpochCause, InFlight};
 use crate::time::Timestamp;
-use std::collections::BTreeMap;
 
 pub(super) enum Situation<'a> {
     NoModel,
     Unreadable(&'a str),
-    SetBack { ledger: u64 },
-    Unowned { number: u64 },
-    OwnedByOther(String),
+    SetBack {
+        ledger: u64,
+    },
+    Unowned {
+        alias: &'a str,
+        number: u64,
+    },
+    OwnedByOther(OtherOwner<'a>),
+    Unrecorded(Refusal),
     Behind(&'a Ledger),
-    Rejected { decision: Pending, by: &'a str },
-    Orphaned { number: u64, claim: &'a Claim },
+    Rejected {
+        decision: Pending,
+        by: &'a ApprovalView,
+    },
+    Orphaned {
+        number: u64,
+        claim: &'a Claim,
+    },
     Moving(&'a InFlight),
     Changed,
     AtRest,
@@ -65,10 +78,14 @@ impl<'a> Situation<'a> {
         if let Some(situation) = Self::by_owner(input, ledger) {
             return situation;
         }
+        if claims && let Some(refusal) = unrecorded(memory, ledger) {
+            return Self::Unrecorded(refusal.clone());
+        }
         if let Some((decision, by)) = rejected(input) {
             return Self::Rejected { decision, by };
         }
-        if claims && memory.epoch < ledger.closed_epoch() {
+        let forgot = memory.is_new() && !ledger.refusals.is_empty();
+        if claims && (memory.epoch < ledger.closed_epoch() || forgot) {
             return Self::Behind(ledger);
         }
         if claims && let Some((number, claim)) = orphan(memory, ledger) {
@@ -82,21 +99,24 @@ impl<'a> Situation<'a> {
     }
 
     fn by_owner(input: &ChampionInput<'a>, ledger: &Ledger) -> Option<Self> {
-        let claims = input.policy.exclusivity == Exclusivity::Ledger;
-        let number = ledger
-            .owners
-            .keys()
-            .next_back()
-            .map_or(1, |number| number + 1);
-        let named = input.identity.older.is_none()
-            && claims
-            && input.identity.take_over == Some(ledger.last_epoch())
-            && ledger.owner().and_then(|owner| owner.taken_over) != input.identity.take_over;
-        match other_owner(input) {
-            Some(_) if named => Some(Self::Unowned { number }),
-            Some(other) => Some(Self::OwnedByOther(other)),
-            None => (claims && ledger.owners.is_empty()).then_some(Self::Unowned { number }),
+        if let Some(other) = other_owner(input) {
+            let number = ledger.next_owner(other.alias);
+            return Some(match takes_over(input, ledger, &other) {
+                true => Self::Unowned {
+                    alias: other.alias,
+                    number,
+                },
+                false => Self::OwnedByOther(other),
+            });
         }
+        if input.policy.exclusivity == Exclusivity::Guarded {
+            return None;
+        }
+        let aliases = input.policy.aliases.written();
+        let unowned = aliases
+            .into_iter()
+            .find(|alias| ledger.owner_of(alias).is_none());
+        unowned.map(|alias| Self::Unowned { alias, number: 1 })
     }
 
     pub(super) fn plan(self, table: &GateTable, input: &ChampionInput<'_>, now: Timestamp) -> Plan {
@@ -121,12 +141,13 @@ impl<'a> Situation<'a> {
                 );
                 Plan::say(memory, Reason::RegistrySetBack, message)
             }
-            Self::OwnedByOther(owner) => {
-                let message = words::owned_by(&input.policy.aliases.champion, &owner);
+            Self::OwnedByOther(other) => {
+                let message = words::owned_by(other.alias, &other.policy);
                 Plan::say(memory, Reason::AliasOwnedByOther, message)
             }
-            Self::Unowned { number } => claim_ownership(input, number, now),
-            Self::Behind(ledger) => catch_up(input, ledger),
+            Self::Unowned { alias, number } => claim_ownership(input, alias, number, now),
+            Self::Unrecorded(refusal) => record_refusal(input, &refusal),
+            Self::Behind(ledger) => catch_up::plan(input, ledger),
             Self::Rejected { decision, by } => remember_rejection(input, &decision, by, now),
             Self::Orphaned { number, claim } => {
                 let outcome = orphan_outcome(input, claim);
@@ -139,8 +160,27 @@ impl<'a> Situation<'a> {
     }
 }
 
-fn claim_ownership(input: &ChampionInput<'_>, number: u64, now: Timestamp) -> Plan {
-    let alias = &input.policy.aliases.champion;
+/// Whether the annotation names the epoch with which an alias may be taken over from its owner: once. The alias of the previous champion
+/// follows that of the champion.
+fn takes_over(input: &ChampionInput<'_>, ledger: &Ledger, other: &OtherOwner<'_>) -> bool {
+    let asked = input.identity.take_over;
+    if input.identity.older.is_some() || asked != Some(ledger.last_epoch()) {
+        return false;
+    }
+    let mut owners = ledger.owners_of(&input.policy.aliases.champion).rev();
+    let served = owners.next().and_then(|owner| owner.taken_over) == asked;
+    match other.alias == input.policy.aliases.champion {
+        true => !served,
+        false => {
+            served
+                && owners
+                    .next()
+                    .is_some_and(|before| before.policy == other.policy)
+        }
+    }
+}
+
+fn claim_ownership(input: &ChampionInput<'_>, alias: &str, number: u64, now: Timestamp) -> Plan {
     let owner = Owner {
         policy: input.identity.owner.clone(),
         at: now,
@@ -151,74 +191,61 @@ fn claim_ownership(input: &ChampionInput<'_>, number: u64, now: Timestamp) -> Pl
         .with_actions(vec![Action::Write(owner_register(alias, number, &owner))])
 }
 
-/// Takes in every epoch that ended since the last one that the status knows. A status that was lost is rebuilt the same way.
-fn catch_up(input: &ChampionInput<'_>, ledger: &Ledger) -> Plan {
-    let mut memory = input.memory.clone();
-    let lost = memory.is_new();
-    let mut last = None;
-    for (number, epoch) in ledger.epochs.range(memory.epoch + 1..) {
-        let Some(entry) = &epoch.outcome else {
-            break;
-        };
-        let closed = ClosedEpoch {
-            number: *number,
-            claim: &epoch.claim,
-            outcome: entry.outcome,
-            at: entry.at,
-        };
-        last = Some((entry.outcome, motion::fold(&mut memory, &closed)));
-    }
-    if lost {
-        for refusal in ledger.refusals.values() {
-            memory.add_refusal(refusal.clone());
-        }
-        memory.reconsidered = reconsidered_before(&memory, &input.policy.reconsider);
-    }
-    let (outcome, conclusion) = last.unwrap_or((EpochOutcome::Promoted, None));
-    motion::folded(&memory, outcome, conclusion)
+/// A refusal that stands, and that neither a rejection of the ledger nor an epoch says.
+fn unrecorded<'a>(memory: &'a Memory, ledger: &Ledger) -> Option<&'a Refusal> {
+    let rejected = |refusal: &Refusal| {
+        let key = |r: &Refusal| (r.version.clone(), r.evidence.clone(), r.at);
+        let mut rejections = ledger.refusals.values();
+        rejections.any(|rejection| key(rejection) == key(refusal))
+    };
+    let moved_away = |refusal: &Refusal| {
+        let epoch = ledger.epochs.get(&refusal.epoch);
+        let ended = epoch.and_then(|epoch| epoch.outcome.as_ref());
+        refusal.decision.is_none() && ended.is_some_and(|ended| ended.at == refusal.at)
+    };
+    let mut standing = memory.refused.iter().filter(|r| !memory.is_lifted(r));
+    // The oldest first, so that a newer one of the same version follows it.
+    standing.rfind(|refusal| !rejected(refusal) && !moved_away(refusal))
 }
 
-/// When the status was lost, an entry of `spec.reconsider` that was used before lifts only what had been refused when it was used.
-fn reconsidered_before(memory: &Memory, reconsider: &[String]) -> BTreeMap<String, u64> {
-    let by_podium = |cause| matches!(cause, EpochCause::Promotion | EpochCause::First);
-    let used = |version: &String| {
-        let of_version = memory
-            .history
-            .iter()
-            .filter(|h| h.to.as_ref() == Some(version));
-        let mut moved = of_version.filter(|h| h.outcome.moved() && by_podium(h.cause));
-        moved.next().map(|h| h.epoch)
+fn record_refusal(input: &ChampionInput<'_>, refusal: &Refusal) -> Plan {
+    let message = format!(
+        "the refusal of {} is being recorded in the ledger",
+        words::version(&refusal.version)
+    );
+    Plan::say(input.memory, Reason::Rejected, message)
+        .with_actions(vec![write_refusal(input, refusal)])
+}
+
+fn write_refusal(input: &ChampionInput<'_>, refusal: &Refusal) -> Action {
+    let number = input.ledger.map_or(1, Ledger::next_refusal);
+    let alias = &input.policy.aliases.champion;
+    // Epochs that are counted without claims are none of the ledger's.
+    let refusal = Refusal {
+        epoch: input.ledger.map_or(0, Ledger::closed_epoch),
+        ..refusal.clone()
     };
-    let lifted = |version: &String| match used(version) {
-        None => memory.refusals,
-        Some(epoch) => {
-            let before = memory
-                .refused
-                .iter()
-                .filter(|refusal| refusal.epoch < epoch);
-            before.map(|refusal| refusal.number).max().unwrap_or(0)
-        }
-    };
-    reconsider
-        .iter()
-        .map(|version| (version.clone(), lifted(version)))
-        .collect()
+    Action::Write(refusal_register(alias, number, &refusal))
 }
 
 /// The memory as the policy of today sees it: with what each entry of `spec.reconsider` lifted when it was first seen, and with epochs
 /// counted by the ledger once `exclusivity` asks for it.
 pub(super) fn refreshed(input: &ChampionInput<'_>) -> Memory {
     let mut memory = input.memory.clone();
-    let guarded = input.policy.exclusivity == Exclusivity::Guarded;
-    if memory.guarded
-        && !guarded
-        && let Ok(ledger) = input.ledger
-    {
-        // Epochs that were counted without claims are none of the ledger's.
-        memory.epoch = ledger.closed_epoch();
-        memory.in_flight = None;
+    match (input.policy.exclusivity, input.ledger) {
+        (Exclusivity::Guarded, _) if !memory.guarded => {
+            // Numbers of epochs are not used a second time.
+            let known = memory.history.iter().map(|entry| entry.epoch).max();
+            memory.epoch = memory.epoch.max(known.unwrap_or(0));
+            memory.guarded = true;
+        }
+        // Epochs that were counted without claims are none of the ledger's. A move that was begun ends as it began.
+        (Exclusivity::Ledger, Ok(ledger)) if memory.guarded && memory.in_flight.is_none() => {
+            memory.epoch = ledger.closed_epoch();
+            memory.guarded = false;
+        }
+        _ => {}
     }
-    memory.guarded = guarded;
     let wanted = &input.policy.reconsider;
     memory
         .reconsidered
@@ -234,7 +261,7 @@ pub(super) fn refreshed(input: &ChampionInput<'_>) -> Memory {
 }
 
 /// A decision that waits for consent, or is in flight, and that somebody rejected; who. Each is remembered once.
-fn rejected<'a>(input: &ChampionInput<'a>) -> Option<(Pending, &'a str)> {
+fn rejected<'a>(input: &ChampionInput<'a>) -> Option<(Pending, &'a ApprovalView)> {
     let memory = input.memory;
     let in_flight = memory.in_flight.as_ref().map(InFlight::pending);
     [memory.pending.clone(), in_flight]
@@ -254,7 +281,7 @@ fn rejected<'a>(input: &ChampionInput<'a>) -> Option<(Pending, &'a str)> {
                     && approval.decision == decision.decision
                     && approval.evidence == evidence
             })?;
-            Some((decision.clone(), by.approver.as_str()))
+            Some((decision.clone(), by))
         })
 }
 
@@ -262,7 +289,7 @@ fn rejected<'a>(input: &ChampionInput<'a>) -> Option<(Pending, &'a str)> {
 fn remember_rejection(
     input: &ChampionInput<'_>,
     decision: &Pending,
-    by: &str,
+    rejection: &ApprovalView,
     now: Timestamp,
 ) -> Plan {
     let mut memory = input.memory.clone();
@@ -271,21 +298,16 @@ fn remember_rejection(
         version: decision.to.clone(),
         evidence: decision.evidence.as_ref().map(|e| e.holdout.clone()),
         epoch: memory.epoch,
-        by: by.to_string(),
+        by: rejection.approver.clone(),
         decision: Some(decision.decision.clone()),
+        comment: rejection.comment.clone(),
+        reconsidered: input.memory.reconsidered.contains_key(&decision.to),
         at: now,
     };
     memory.add_refusal(refusal.clone());
-    let number = input.ledger.map_or(1, |ledger| {
-        ledger
-            .refusals
-            .keys()
-            .next_back()
-            .map_or(1, |last| last + 1)
-    });
-    let register = refusal_register(&input.policy.aliases.champion, number, &refusal);
+    let by = words::with_comment(&rejection.approver, rejection.comment.as_deref());
     let message = format!("{} was rejected by {by}", words::version(&decision.to));
-    Plan::say(&memory, Reason::Rejected, message).with_actions(vec![Action::Write(register)])
+    Plan::say(&memory, Reason::Rejected, message).with_actions(vec![write_refusal(input, &refusal)])
 }
 
 /// The epoch that was claimed and that the status does not know: it was lost, or its process died.
@@ -357,11 +379,9 @@ fn fallback_alias(input: &ChampionInput<'_>) -> Option<Action> {
     let differs = match wanted {
         Some(_) => found != wanted,
         // An alias that this policy did not set is left alone, unless it names the champion.
-        None => names_champion && input.memory.epoch > 1,
+        None => names_champion && input.memory.has_seen_a_move(),
     };
-    let foreign = input
-        .ledger
-        .is_ok_and(|ledger| ledger.others.contains(alias));
+    let foreign = owned_by_other(input, alias).is_some();
     let may = !foreign && policy.mode != super::Mode::DryRun && !policy.suspend && input.leads;
     (differs && may).then(|| Action::MoveAlias {
         alias: alias.clone(),

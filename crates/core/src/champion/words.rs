@@ -40,6 +40,22 @@ pub(super) fn owned_by(alias: &str, owner: &str) -> String {
     )
 }
 
+/// A person with the reason that was given, if there is one.
+pub(super) fn with_comment(person: &str, comment: Option<&str>) -> String {
+    match comment.map(str::trim).filter(|comment| !comment.is_empty()) {
+        Some(comment) => format!("{person} ({})", comment.trim_end_matches('.')),
+        None => person.to_string(),
+    }
+}
+
+/// A finding with who approved that it is acted on.
+pub(super) fn with_consent(finding: &str, people: &[String]) -> String {
+    match people {
+        [] => finding.to_string(),
+        _ => format!("{finding} Approved by {}.", people.join(", ")),
+    }
+}
+
 pub(super) fn refused(refusal: &Refusal) -> String {
     let where_ = match &refusal.evidence {
         Some(_) => "on this holdout",
@@ -48,7 +64,7 @@ pub(super) fn refused(refusal: &Refusal) -> String {
     format!(
         "Held: {} was refused {where_} by {} in epoch {}; add \"{}\" to `spec.reconsider` to propose it again.",
         version(&refusal.version),
-        refusal.by,
+        with_comment(&refusal.by, refusal.comment.as_deref()),
         refusal.epoch,
         refusal.version
     )

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use crate::comparison::{Comparison, Measurement, MetricOutcome, Statistics, Verdict, judge};
+use crate::comparison::{Measurement, MetricOutcome, Statistics, Verdict, judge};
 
 /// The one-sided error that is allowed to each challenger of one look, by Holm's step-down (1979), which keeps the probability of any
 /// wrong promotion within `error_of_the_look`.
@@ -65,26 +65,25 @@ fn p_value(statistics: &Statistics) -> f64 {
 
 /// The index of the best of several comparisons on one holdout: of those that are [`Verdict::Superior`], the one with the highest lower
 /// bound of the improvement of its primary metric, and the first of equal ones; none when none is superior.
+///
+/// Each comparison is given by its verdict and that bound ([`crate::comparison::Comparison::least_improvement`]).
 #[must_use]
-pub fn best(comparisons: &[Comparison]) -> Option<usize> {
+pub fn best<'a>(comparisons: impl IntoIterator<Item = (&'a Verdict, f64)>) -> Option<usize> {
     let mut best: Option<(usize, f64)> = None;
-    for (index, comparison) in comparisons.iter().enumerate() {
-        if comparison.verdict != Verdict::Superior {
-            continue;
-        }
-        let bound = comparison.least_improvement();
+    for (index, (verdict, bound)) in comparisons.into_iter().enumerate() {
         let is_better =
             best.is_none_or(|(_, highest)| bound.total_cmp(&highest) == Ordering::Greater);
-        if is_better {
+        if *verdict == Verdict::Superior && is_better {
             best = Some((index, bound));
         }
     }
     best.map(|(index, _)| index)
 }
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::comparison::Role;
+    use crate::comparison::{Comparison, Role};
     use crate::comparison::{
         Guardrail, Holdout, IntervalKind, NotComparableReason, Settings, measure,
     };
@@ -241,6 +240,13 @@ mod tests {
     #[test]
     fn the_best_is_the_one_that_is_surely_better_by_most() {
         let judged = |p: f64, error: f64| judge(&challenger([p, 0.001]), &[], error);
+        let best = |comparisons: &[Comparison]| {
+            best(
+                comparisons
+                    .iter()
+                    .map(|c| (&c.verdict, c.least_improvement())),
+            )
+        };
         let comparisons = [
             judged(0.5, 0.025),
             judged(0.01, 0.025),

@@ -1,9 +1,10 @@
 //! Long random histories: I1 to I8 of the promotion protocol hold in each of them.
 
 use super::model::{Bounds, Scenario, State, Transition};
+use super::people::Event;
 use super::scenarios::all;
 use super::world::{CHAMPION, Lens};
-use podium_core::champion::{EpochOutcome, Ledger};
+use podium_core::champion::{EpochOutcome, Exclusivity, Ledger};
 use podium_core::random::Stream;
 use rayon::prelude::*;
 use stateright::Model;
@@ -97,12 +98,17 @@ fn follow(seed: u64) -> Result<(), String> {
             ));
         }
     }
-    settles(&state)
+    let counts_without_claims = |transition: &Transition| {
+        *transition == Transition::Event(Event::Exclusivity(Exclusivity::Guarded))
+    };
+    let claims = scenario.world.wishes.exclusivity == Exclusivity::Ledger
+        && !path.iter().any(counts_without_claims);
+    settles(&state, claims)
         .map_err(|what| format!("seed {seed} ({}): {what}, after {path:?}", scenario.name))
 }
 
-/// I2 and I4: with nobody else around the alias is where the last move brought it, and planning again changes nothing.
-fn settles(state: &State) -> Result<(), &'static str> {
+/// `claims` says whether all epochs are the ledger's. I2 and I4: with nobody else around the alias is where the last move brought it, and planning again changes nothing.
+fn settles(state: &State, claims: bool) -> Result<(), &'static str> {
     let mut world = state.world.clone();
     world.late = None;
     if world
@@ -138,10 +144,34 @@ fn settles(state: &State) -> Result<(), &'static str> {
             world.alias(CHAMPION).map(str::to_string),
         )
     };
-    let rebuilt = world.memory.guarded || world.older || of(&lost) == of(&world);
-    rebuilt
-        .then_some(())
-        .ok_or("a lost status is not rebuilt from the ledger")
+    if world.memory.guarded || world.older {
+        return Ok(());
+    }
+    if claims && of(&lost) != of(&world) {
+        return Err("a lost status is not rebuilt from the ledger");
+    }
+    let standing = |world: &super::world::World| {
+        let of_memory = world.memory.refused.iter();
+        // The champion is not proposed; it is refused again when the alias is moved away from it.
+        let standing = of_memory.filter(|refusal| {
+            !world.memory.is_lifted(refusal) && world.alias(CHAMPION) != Some(&refusal.version)
+        });
+        standing
+            .map(|refusal| (refusal.version.clone(), refusal.evidence.clone()))
+            .collect::<std::collections::BTreeSet<_>>()
+    };
+    // Without evidence on record a refusal holds on every holdout.
+    let rebuilt = standing(&lost);
+    let covered = |(version, evidence): &(String, Option<String>)| {
+        rebuilt.contains(&(version.clone(), evidence.clone()))
+            || rebuilt.contains(&(version.clone(), None))
+    };
+    // Without claims nothing tells when an entry of `spec.reconsider` was used.
+    let comparable = claims || world.wishes.reconsider.is_empty();
+    if comparable && !standing(&world).iter().all(covered) {
+        return Err("a refusal is forgotten with the status");
+    }
+    Ok(())
 }
 
 #[test]

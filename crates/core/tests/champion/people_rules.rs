@@ -2,7 +2,8 @@
 
 use super::rules::{approve, outcomes, rest, settle, world};
 use super::world::{CHALLENGER, CHAMPION, PREVIOUS, World};
-use podium_core::champion::{FirstChampion, Mode, OnExternalChange, Phase, Reason};
+use podium_core::champion::ledger::{Owner, owner_register};
+use podium_core::champion::{Exclusivity, FirstChampion, Mode, OnExternalChange, Phase, Reason};
 
 #[test]
 fn k6_a_champion_that_vanished_is_no_first_champion() {
@@ -144,6 +145,133 @@ fn a_hold_is_lifted_by_the_epoch_that_left_it() {
     assert_eq!(last.reason, Reason::ExternalChangeHeld);
     assert!(
         last.message.contains("set `spec.acknowledgedEpoch` to 3"),
+        "{}",
+        last.message
+    );
+}
+
+#[test]
+fn a_move_by_others_that_was_followed_by_another_move_holds_nothing() {
+    let mut world = world(|_| {}, Some("1"));
+    rest(&mut world);
+    world.point(CHAMPION, Some("1"));
+    rest(&mut world);
+    world.wishes.pin = Some("3".to_string());
+    rest(&mut world);
+    world.wishes.pin = None;
+    world.wishes.external = OnExternalChange::Hold;
+    world.point(CHALLENGER, Some("2"));
+    let last = settle(&mut world);
+    assert_ne!(last.reason, Reason::ExternalChangeHeld, "{}", last.message);
+}
+
+#[test]
+fn a_held_revert_is_accepted_by_acknowledging_it() {
+    let mut world = world(|w| w.external = OnExternalChange::Revert, Some("1"));
+    rest(&mut world);
+    for _ in 0..2 {
+        world.point(CHAMPION, Some("1"));
+        rest(&mut world);
+    }
+    world.point(CHALLENGER, Some("3"));
+    let last = settle(&mut world);
+    assert_eq!(world.alias(CHAMPION), Some("1"));
+    let epoch = world.memory.epoch;
+    let advice = format!("set `spec.acknowledgedEpoch` to {epoch}");
+    assert!(last.message.contains(&advice), "{}", last.message);
+    world.wishes.acknowledged = epoch;
+    rest(&mut world);
+    assert_eq!(world.alias(CHAMPION), Some("3"), "promotions go on");
+}
+
+#[test]
+fn who_is_made_champion_by_hand_is_not_refused_any_more() {
+    for pins in [true, false] {
+        let mut world = world(|_| {}, Some("1"));
+        rest(&mut world);
+        world.point(CHAMPION, Some("1"));
+        rest(&mut world);
+        match pins {
+            true => world.wishes.pin = Some("2".to_string()),
+            false => world.point(CHAMPION, Some("2")),
+        }
+        rest(&mut world);
+        let refused = |world: &World| world.memory.refused.iter().any(|r| r.version == "2");
+        assert!(!refused(&world), "pinned: {pins}");
+        world.memory = Default::default();
+        rest(&mut world);
+        assert!(!refused(&world), "also when the status was lost");
+    }
+}
+
+#[test]
+fn what_was_refused_without_claims_is_refused_with_them() {
+    let mut world = world(|w| w.exclusivity = Exclusivity::Guarded, Some("1"));
+    rest(&mut world);
+    world.point(CHAMPION, Some("1"));
+    rest(&mut world);
+    world.wishes.exclusivity = Exclusivity::Ledger;
+    assert_eq!(settle(&mut world).reason, Reason::Refused);
+    world.memory = Default::default();
+    let last = settle(&mut world);
+    assert_eq!(
+        (world.alias(CHAMPION), last.reason),
+        (Some("1"), Reason::Refused),
+        "also when the status was lost"
+    );
+}
+
+#[test]
+fn a_rejected_first_champion_is_remembered_without_the_status() {
+    let mut world = world(|w| w.first = FirstChampion::Approval, None);
+    rest(&mut world);
+    approve(&mut world, "bob", false);
+    rest(&mut world);
+    world.memory = Default::default();
+    world.wishes.first = FirstChampion::Automatic;
+    let last = settle(&mut world);
+    assert_eq!(
+        (world.alias(CHAMPION), last.reason),
+        (None, Reason::Refused)
+    );
+}
+
+#[test]
+fn the_alias_of_the_previous_champion_has_one_owner_too() {
+    let mut world = world(|_| {}, Some("1"));
+    let other = Owner {
+        policy: "cluster/default/another".to_string(),
+        at: world.now(),
+        taken_over: None,
+    };
+    let register = owner_register(PREVIOUS, 1, &other);
+    world.registers.insert(register.key, register.text);
+    let last = settle(&mut world);
+    assert_eq!(last.reason, Reason::AliasOwnedByOther);
+    let sentence = "the alias `previous-champion` is owned by the policy cluster/default/another";
+    assert!(last.message.contains(sentence), "{}", last.message);
+    assert_eq!(world.alias(CHAMPION), Some("1"));
+}
+
+#[test]
+fn the_history_says_who_approved_and_why_it_was_rejected() {
+    let mut world = world(|w| w.mode = Mode::Approval, Some("1"));
+    rest(&mut world);
+    approve(&mut world, "alice", true);
+    world.approvals[0].comment = Some("looks fine.".to_string());
+    rest(&mut world);
+    let sentence = &world.memory.history[0].sentence;
+    assert!(
+        sentence.contains("Approved by alice (looks fine). Promoted."),
+        "{sentence}"
+    );
+    world.point(CHALLENGER, Some("3"));
+    rest(&mut world);
+    approve(&mut world, "bob", false);
+    world.approvals[1].comment = Some("too many alerts".to_string());
+    let last = settle(&mut world);
+    assert!(
+        last.message.contains("by bob (too many alerts)"),
         "{}",
         last.message
     );

@@ -47,6 +47,7 @@ pub fn approve(world: &mut World, approver: &str, approves: bool) {
         evidence: shown.digest,
         approves,
         approver: approver.to_string(),
+        comment: None,
         at: world.now(),
     });
 }

@@ -61,8 +61,8 @@ pub fn score(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workload::forest::{Forest, Rows, Settings};
-    use crate::workload::table::sha256_hex;
+    use crate::forest::{Forest, Rows, Settings};
+    use crate::table::sha256_hex;
 
     fn write_model(path: &Path) {
         let features = vec![(0..40).map(f64::from).collect::<Vec<_>>()];

@@ -1,7 +1,7 @@
 //! With a holdout file, predictions bring ids and scores and nothing else.
 
 use super::*;
-use crate::workload::table::sha256_hex;
+use crate::table::sha256_hex;
 
 /// A holdout file beside predictions of its rows.
 fn files() -> Files {

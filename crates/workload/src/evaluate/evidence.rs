@@ -1,7 +1,7 @@
 //! What was read for a comparison: enough to recognise the same evidence, and to repeat the comparison.
 
 use super::rows::Rows;
-use crate::workload::table::{FileRead, TableError, Values, hex};
+use crate::table::{FileRead, TableError, Values, hex};
 use podium_core::comparison::Holdout;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};

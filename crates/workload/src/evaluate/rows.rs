@@ -4,7 +4,7 @@ use super::EvaluateError;
 use super::ids::{check_distinct, join};
 use super::origin;
 use super::request::{HoldoutFile, Request, Source};
-use crate::workload::table::{FileBytes, FileRead, Table, TableError, Values, unusable};
+use crate::table::{FileBytes, FileRead, Table, TableError, Values, unusable};
 use podium_core::comparison::Holdout;
 use std::path::Path;
 

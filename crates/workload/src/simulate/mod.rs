@@ -138,7 +138,7 @@ fn check(request: &Request) -> Result<(), SimulateError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workload::table::Table;
+    use crate::table::Table;
 
     #[test]
     fn the_same_seed_gives_the_same_bytes_and_features_look_back_only() {

@@ -1,6 +1,6 @@
 //! Rows of several files, brought together by their ids.
 
-use crate::workload::table::{Table, TableError, Values, unusable};
+use crate::table::{Table, TableError, Values, unusable};
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;

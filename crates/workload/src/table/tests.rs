@@ -6,7 +6,7 @@ use std::io::Write;
 use std::process::Command;
 
 /// A file that holds `first` for whoever opens it first, and is replaced by one that holds `second` before the first byte is read.
-pub(in crate::workload) fn replaced_while_read(path: &Path, first: &[u8], second: &[u8]) {
+pub(crate) fn replaced_while_read(path: &Path, first: &[u8], second: &[u8]) {
     let made = Command::new("mkfifo").arg(path).status().unwrap();
     assert!(made.success());
     let other = path.with_extension("other");

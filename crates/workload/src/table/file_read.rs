@@ -2,7 +2,7 @@
 
 use super::error::{TableError, unreadable};
 use super::made_by::MadeBy;
-use axum::body::Bytes;
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
@@ -72,6 +72,6 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
 
 /// `bytes` as hexadecimal digits.
 #[must_use]
-pub(in crate::workload) fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

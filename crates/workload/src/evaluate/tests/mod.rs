@@ -130,5 +130,5 @@ impl Files {
 
 /// SHA-256 of a file as it is now.
 fn digest_of(path: &Path) -> String {
-    crate::workload::table::sha256_hex(&std::fs::read(path).unwrap())
+    crate::table::sha256_hex(&std::fs::read(path).unwrap())
 }

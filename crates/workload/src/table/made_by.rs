@@ -38,7 +38,7 @@ impl MadeBy {
     }
 
     /// The key-value metadata that a Parquet file keeps of it.
-    pub(in crate::workload) fn metadata(&self) -> Vec<KeyValue> {
+    pub(crate) fn metadata(&self) -> Vec<KeyValue> {
         [
             (VERSION_KEY, &self.version),
             (MODEL_KEY, &self.model_sha256),

@@ -7,7 +7,7 @@ use crate::atomic_file;
 use arrow::array::AsArray;
 use arrow::array::{ArrayRef, Float64Array, RecordBatch, UInt16Array, UInt32Array};
 use arrow::datatypes::{Float64Type, UInt16Type, UInt32Type};
-use axum::body::Bytes;
+use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::Compression;
@@ -251,7 +251,7 @@ fn append_nodes(trees: &mut Vec<Tree>, batch: &RecordBatch) -> Result<(), String
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workload::forest::Rows;
+    use crate::forest::Rows;
 
     fn model() -> Model {
         let features = vec![

@@ -44,7 +44,7 @@ pub enum TableError {
 }
 
 /// What the rows or columns of `path` hold cannot be used.
-pub(in crate::workload) fn unusable(path: &Path, message: impl Into<String>) -> TableError {
+pub(crate) fn unusable(path: &Path, message: impl Into<String>) -> TableError {
     TableError::Unusable {
         path: path.to_path_buf(),
         message: message.into(),
@@ -52,7 +52,7 @@ pub(in crate::workload) fn unusable(path: &Path, message: impl Into<String>) -> 
 }
 
 /// The file at `path` cannot be read.
-pub(in crate::workload) fn unreadable(path: &Path, error: &dyn std::fmt::Display) -> TableError {
+pub(crate) fn unreadable(path: &Path, error: &dyn std::fmt::Display) -> TableError {
     TableError::Unreadable {
         path: path.to_path_buf(),
         message: error.to_string(),

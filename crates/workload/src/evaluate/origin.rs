@@ -2,8 +2,8 @@
 
 use super::EvaluateError;
 use super::request::{Expected, Request};
-use crate::workload::model_file::file_of;
-use crate::workload::table::{FileBytes, FileRead, unreadable};
+use crate::model_file::file_of;
+use crate::table::{FileBytes, FileRead, unreadable};
 
 /// One file holds the scores of both models.
 pub(super) fn check(predictions: &FileRead, request: &Request) -> Result<(), EvaluateError> {

@@ -1,8 +1,8 @@
 //! Predictions that another model made are refused.
 
 use super::*;
-use crate::workload::predictions_file;
-use crate::workload::table::{MadeBy, Table, sha256_hex};
+use crate::predictions_file;
+use crate::table::{MadeBy, Table, sha256_hex};
 
 /// Files whose challenger's predictions say that `version` made them with the model that has `model` for its bytes.
 fn files(version: Option<&str>, model: &[u8]) -> (Files, Request) {

@@ -1,9 +1,9 @@
 //! What was read is recorded as it was read.
 
 use super::*;
-use crate::workload::predictions_file;
-use crate::workload::table::Table;
-use crate::workload::table::tests::replaced_while_read;
+use crate::predictions_file;
+use crate::table::Table;
+use crate::table::tests::replaced_while_read;
 
 #[test]
 fn a_file_that_is_replaced_while_it_is_read_is_judged_and_recorded_as_it_was() {
@@ -19,7 +19,7 @@ fn a_file_that_is_replaced_while_it_is_read_is_judged_and_recorded_as_it_was() {
         comparison,
     } = files.evaluate(&files.request());
     assert!(comparison.metrics[0].difference.unwrap() < -0.1);
-    let judged = crate::workload::table::sha256_hex(csv(&worse, ALL).as_bytes());
+    let judged = crate::table::sha256_hex(csv(&worse, ALL).as_bytes());
     assert_eq!(evidence.challenger.sha256, judged);
     assert_ne!(digest_of(&path), judged);
 }
@@ -216,7 +216,7 @@ fn the_seed_follows_from_the_files_unless_it_is_given() {
     let lines = line("champion.csv") + &line("challenger.csv");
     // `sha256sum` of the digests, a line each; 12 hexadecimal digits are 48 bits.
     let first_48_bits = |text: &str| {
-        let digest = crate::workload::table::sha256_hex(text.as_bytes());
+        let digest = crate::table::sha256_hex(text.as_bytes());
         u64::from_str_radix(&digest[..12], 16).unwrap()
     };
     assert_eq!(derived(files.request()), first_48_bits(&lines));
