@@ -8,7 +8,7 @@ use crate::tuning_job::{
 use crate::{TuningJob, tuning_job};
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 use kube::ResourceExt;
-use podium_core::expression::Expression;
+use podium_core::expression::{Expression, Names};
 use podium_core::objective::{Objective, ObjectiveSource};
 use podium_core::problem::SpecProblem;
 use podium_core::search::{Algorithm, Direction, HyperoptSettings};
@@ -16,7 +16,7 @@ use podium_core::space::{Domain, Parameter, ParameterConstraint, Scale, Space};
 use podium_core::tuning::trial::{FAILURE_RULE_VARIABLES, FailureAction, FailureRule};
 use podium_core::tuning::{Register, Settings};
 use serde_json::{Map, Value};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 /// What the runs of a search's trials need besides their configuration.
 #[derive(Debug)]
@@ -292,10 +292,11 @@ pub fn trial_settings(spec: &TuningJobSpec) -> Result<TrialSettings, Vec<SpecPro
     if let Some(template) = &template {
         require_named_containers(spec, template, &mut problems);
     }
-    let known: BTreeSet<&str> = FAILURE_RULE_VARIABLES.into_iter().collect();
+    let known: BTreeMap<&str, Option<&[String]>> =
+        FAILURE_RULE_VARIABLES.map(|name| (name, None)).into();
     let mut failure_rules = Vec::new();
     for (position, rule) in spec.trial.failure_rules.iter().enumerate() {
-        match Expression::compile(&rule.when, Some(&known)) {
+        match Expression::compile(&rule.when, Names::Known(&known)) {
             Ok(when) => failure_rules.push(FailureRule {
                 when,
                 action: failure_action(rule.action),

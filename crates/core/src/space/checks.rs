@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::domain::{Domain, Scale};
 use super::line::Line;
 use super::{Cardinality, Constraint, Parameter, ParameterConstraint, Space, SpaceError};
-use crate::expression::{EvaluationError, Expression};
+use crate::expression::{EvaluationError, Expression, Names};
 use crate::random::Stream;
 use crate::value::Configuration;
 
@@ -211,7 +211,7 @@ fn text_problems(values: &[String]) -> Vec<Problem> {
 /// The compiled `when` of each parameter.
 pub(super) fn compile_conditions(
     parameters: &[Parameter],
-    names: &BTreeSet<&str>,
+    names: Names<'_>,
     problems: &mut Vec<SpaceError>,
 ) -> Vec<Option<Expression>> {
     let mut compile = |(place, parameter): (usize, &Parameter)| {
@@ -230,7 +230,7 @@ pub(super) fn compile_conditions(
 /// The compiled constraints.
 pub(super) fn compile_constraints(
     constraints: Vec<ParameterConstraint>,
-    names: &BTreeSet<&str>,
+    names: Names<'_>,
     problems: &mut Vec<SpaceError>,
 ) -> Vec<Constraint> {
     let mut compile = |(place, constraint): (usize, ParameterConstraint)| {
@@ -254,12 +254,12 @@ pub(super) fn compile_constraints(
 
 fn compile(
     source: &str,
-    names: &BTreeSet<&str>,
+    names: Names<'_>,
     field: &str,
     path: &str,
     problems: &mut Vec<SpaceError>,
 ) -> Option<Expression> {
-    let compiled = Expression::compile(source, Some(names)).and_then(|expression| {
+    let compiled = Expression::compile(source, names).and_then(|expression| {
         if expression.variables().is_empty() {
             Err("must name at least one parameter".to_owned())
         } else {

@@ -79,6 +79,15 @@ impl Domain {
         }
     }
 
+    /// The values from low to high, where they are texts with an order.
+    #[must_use]
+    pub fn order(&self) -> Option<&[String]> {
+        match self {
+            Self::Ordinal { values } => Some(values),
+            _ => None,
+        }
+    }
+
     /// The values in words, as in "must be a whole number from 1 to 9".
     #[must_use]
     pub fn in_words(&self) -> String {

@@ -11,11 +11,11 @@ mod dependencies;
 mod domain;
 mod line;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::OnceLock;
 
-use crate::expression::Expression;
+use crate::expression::{Expression, Names};
 use crate::random::Stream;
 use crate::value::{Configuration, ParameterValue};
 
@@ -92,12 +92,13 @@ impl Space {
         constraints: Vec<ParameterConstraint>,
     ) -> Result<Self, Vec<SpaceError>> {
         let mut problems = checks::parameters(&parameters);
-        let names: BTreeSet<&str> = parameters
+        let names: BTreeMap<&str, Option<&[String]>> = parameters
             .iter()
-            .map(|parameter| parameter.name.as_str())
+            .map(|parameter| (parameter.name.as_str(), parameter.domain.order()))
             .collect();
-        let conditions = checks::compile_conditions(&parameters, &names, &mut problems);
-        let constraints = checks::compile_constraints(constraints, &names, &mut problems);
+        let names = Names::Known(&names);
+        let conditions = checks::compile_conditions(&parameters, names, &mut problems);
+        let constraints = checks::compile_constraints(constraints, names, &mut problems);
         let order = dependencies::order(&parameters, &conditions).unwrap_or_else(|cycle| {
             problems.push(cycle);
             Vec::new()
