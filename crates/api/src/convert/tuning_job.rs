@@ -2,7 +2,7 @@
 
 use super::{Problems, below_spec, count, join, seconds};
 use crate::tuning_job::{
-    AlgorithmName, DirectionSpec, FailureActionSpec, MetricsSource, ParameterSpec, ScaleSpec,
+    AlgorithmName, DirectionSpec, FailureActionSpec, HyperoptSpec, MetricsSource, ParameterSpec, ScaleSpec,
     TuningJobSpec,
 };
 use crate::{TuningJob, tuning_job};
@@ -11,7 +11,7 @@ use kube::ResourceExt;
 use podium_core::expression::{Expression, Names};
 use podium_core::objective::{Objective, ObjectiveSource};
 use podium_core::problem::SpecProblem;
-use podium_core::search::{Algorithm, Direction, HyperoptSettings};
+use podium_core::search::{Algorithm, Direction, HyperoptSettings, initial_trials};
 use podium_core::space::{Domain, Parameter, ParameterConstraint, Scale, Space};
 use podium_core::tuning::trial::{FAILURE_RULE_VARIABLES, FailureAction, FailureRule};
 use podium_core::tuning::{Register, Settings};
@@ -59,20 +59,16 @@ pub fn tuning_settings(job: &TuningJob) -> Result<Settings, Vec<SpecProblem>> {
     let objective = problems.take(objective(spec));
     let space = problems.take(space(spec));
     let algorithm = algorithm(spec);
+    let mut first = Vec::new();
     if let Some(space) = &space {
         problems.take(algorithm.check(space));
-        for (position, given) in spec.initial_trials.iter().enumerate() {
-            let admitted = space.admit_partial(given).map(drop);
-            problems.take(admitted.map_err(|inner| {
-                let below = |p: SpecProblem| {
-                    SpecProblem::new(
-                        join(&format!("initialTrials[{position}]"), &p.path),
-                        p.message,
-                    )
-                };
-                inner.into_iter().map(below).collect()
-            }));
-        }
+        let initial = initial_trials(
+            space,
+            &spec.initial_trials,
+            count(spec.max_trials),
+            seed(job),
+        );
+        first = problems.take(initial).unwrap_or_default();
     }
     let (Some(objective), Some(space), true) = (objective, space, problems.0.is_empty()) else {
         return Err(below_spec(problems.0));
@@ -86,7 +82,7 @@ pub fn tuning_settings(job: &TuningJob) -> Result<Settings, Vec<SpecProblem>> {
         max_failed_trials: spec.max_failed_trials.map(count),
         parallelism: count(spec.parallelism),
         active_deadline_seconds: spec.active_deadline_seconds.map(seconds),
-        initial_trials: spec.initial_trials.clone(),
+        initial_trials: first,
         seed: seed(job),
         suspend: spec.suspend,
         register: spec.register.as_ref().map(|register| Register {
@@ -257,11 +253,19 @@ fn algorithm(spec: &TuningJobSpec) -> Algorithm {
             .as_ref()
             .map_or_else(HyperoptSettings::default, |given| {
                 let default = HyperoptSettings::default();
+                let HyperoptSpec {
+                    startup_trials,
+                    gamma,
+                    candidates,
+                    prior_weight,
+                    linear_forgetting,
+                } = given;
                 HyperoptSettings {
-                    startup_trials: given.startup_trials.map_or(default.startup_trials, count),
-                    gamma: given.gamma.unwrap_or(default.gamma),
-                    candidates: given.candidates.map_or(default.candidates, count),
-                    ..default
+                    startup_trials: startup_trials.map_or(default.startup_trials, count),
+                    gamma: gamma.unwrap_or(default.gamma),
+                    candidates: candidates.map_or(default.candidates, count),
+                    prior_weight: prior_weight.unwrap_or(default.prior_weight),
+                    linear_forgetting: linear_forgetting.map_or(default.linear_forgetting, count),
                 }
             });
     match spec.algorithm.name {

@@ -164,11 +164,7 @@ impl Space {
                     problems.push(SpaceError::new(name, format!("`{name}` must be given")))
                 }
                 (false, true) => {
-                    let when = self.parameters[place].when.as_deref().unwrap_or_default();
-                    problems.push(SpaceError::new(
-                        name,
-                        format!("`{name}` must be left out unless `{when}`"),
-                    ));
+                    problems.push(not_active(&self.parameters[place]));
                 }
                 _ => {}
             }
@@ -215,6 +211,32 @@ impl Space {
         } else {
             Err(problems)
         }
+    }
+
+    /// Why no configuration has all the given values, as far as they alone say so; paths as in [`Space::admit`].
+    #[must_use]
+    pub(crate) fn contradictions(&self, given: &Configuration) -> Vec<SpaceError> {
+        let decided = |expression: &Expression| {
+            let value = expression.condition(|name| given.get(name).cloned());
+            value == Ok(false)
+        };
+        let inactive = self.parameters.iter().zip(&self.dimensions);
+        let inactive = inactive.filter(|(parameter, dimension)| {
+            given.contains_key(&parameter.name) && dimension.when.as_ref().is_some_and(decided)
+        });
+        let inactive = inactive.map(|(parameter, _)| not_active(parameter));
+        let broken = self.constraints.iter().filter(|one| decided(&one.expression));
+        let broken = broken.map(|constraint| {
+            let values: Vec<String> = constraint
+                .expression
+                .variables()
+                .iter()
+                .filter_map(|name| Some(format!("`{name}` is {}", given.get(name)?)))
+                .collect();
+            let message = format!("{}; {}", constraint.message, values.join(", "));
+            SpaceError::new("", message)
+        });
+        inactive.chain(broken).collect()
     }
 
     /// The message of the first constraint that a configuration does not meet.
@@ -299,6 +321,12 @@ impl Space {
             .iter()
             .position(|parameter| parameter.name == name)
     }
+}
+
+fn not_active(parameter: &Parameter) -> SpaceError {
+    let Parameter { name, when, .. } = parameter;
+    let when = when.as_deref().unwrap_or_default();
+    SpaceError::new(name, format!("`{name}` must be left out unless `{when}`"))
 }
 
 /// How a visit to all configurations ended.

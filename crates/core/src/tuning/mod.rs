@@ -47,7 +47,7 @@ pub struct Settings {
     pub parallelism: u32,
     /// Wall clock of the search in seconds.
     pub active_deadline_seconds: Option<u64>,
-    /// Configurations tried first; missing parameters are suggested.
+    /// Configurations tried first, from [`initial_trials`](crate::search::initial_trials).
     pub initial_trials: Vec<Configuration>,
     /// Seed of every draw of the search.
     pub seed: u64,

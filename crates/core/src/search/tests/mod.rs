@@ -10,6 +10,7 @@ use crate::space::{Cardinality, Domain, Scale};
 use crate::value::ParameterValue;
 
 mod extremes;
+mod initial;
 mod learning;
 
 const ALL: [Algorithm; 5] = [
