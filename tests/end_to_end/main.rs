@@ -10,3 +10,4 @@ mod faults;
 mod fraud;
 mod policies;
 mod project;
+mod searches;

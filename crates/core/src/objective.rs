@@ -264,7 +264,8 @@ fn no_value(
             let begun = metrics.keys().find(|reported| {
                 let rest = reported.strip_prefix(&name);
                 rest.is_some_and(|rest| !rest.starts_with(|next: char| next.is_alphanumeric()))
-                    && reported.contains(|other: char| !other.is_ascii_alphanumeric() && other != '_')
+                    && reported
+                        .contains(|other: char| !other.is_ascii_alphanumeric() && other != '_')
             });
             let hint = begun.map_or_else(String::new, |reported| {
                 format!("; in an expression that name is written `metrics[{reported:?}]`")

@@ -1,9 +1,9 @@
 //! `TuningJob` to the settings of a search and of its trials.
 
-use super::{Problems, below_spec, count, join, seconds};
+use super::{Problems, below_spec, count, seconds};
 use crate::tuning_job::{
-    AlgorithmName, DirectionSpec, FailureActionSpec, HyperoptSpec, MetricsSource, ParameterSpec, ScaleSpec,
-    TuningJobSpec,
+    AlgorithmName, DirectionSpec, FailureActionSpec, HyperoptSpec, MetricsSource, ParameterSpec,
+    ScaleSpec, TuningJobSpec,
 };
 use crate::{TuningJob, tuning_job};
 use k8s_openapi::api::core::v1::PodTemplateSpec;

@@ -21,7 +21,10 @@ pub struct ObjectiveSpec {
     pub direction: DirectionSpec,
     /// Name of the metric that is the objective, as the trial reports it, such as `auc` or `val/auc`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 250), regex(pattern = r"^[^\s\pC]([^\pC]*[^\s\pC])?$"))]
+    #[schemars(
+        length(min = 1, max = 250),
+        regex(pattern = r"^[^\s\pC]([^\pC]*[^\s\pC])?$")
+    )]
     pub metric: Option<String>,
     /// CEL expression over the trial's metrics that is the objective. A metric whose name is not a word is
     /// written `metrics["val/auc"]`. Only metrics of the branch that is taken are needed.

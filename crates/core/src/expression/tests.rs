@@ -196,13 +196,13 @@ fn a_metric_whose_name_is_no_word_stands_in_quotes() {
         Err(EvaluationError::Absent("metrics".into()))
     );
     let named = Expression::compile("metrics['b c'] < d", Names::Metrics).unwrap();
-    assert_eq!(
-        named.variables().iter().collect::<Vec<_>>(),
-        ["b c", "d"]
-    );
+    assert_eq!(named.variables().iter().collect::<Vec<_>>(), ["b c", "d"]);
     for source in ["metrics[0]", "metrics[name]", "metrics[\"\"]"] {
         let message = Expression::compile(source, Names::Metrics).unwrap_err();
-        assert!(message.contains("in the brackets of `metrics`"), "{message}");
+        assert!(
+            message.contains("in the brackets of `metrics`"),
+            "{message}"
+        );
     }
 }
 
@@ -251,7 +251,9 @@ fn sized(source: &str) -> Result<bool, String> {
         })
     };
     let compiled = Expression::compile(source, Names::Known(&known))?;
-    compiled.condition(lookup).map_err(|error| error.to_string())
+    compiled
+        .condition(lookup)
+        .map_err(|error| error.to_string())
 }
 
 #[test]
@@ -285,15 +287,30 @@ fn what_has_no_place_in_an_order_is_named() {
             "size > 'huge'",
             "compares `size` with 'huge', which is none of its `values`; from low to high they are small, medium, large",
         ),
-        ("max(size, 'huge') == 'large'", "compares `size` with 'huge'"),
-        ("size < (trees > 5 ? 'huge' : 'small')", "compares `size` with 'huge'"),
-        ("falling > '7'", "compares `falling` with '7', which is none of its `values`"),
+        (
+            "max(size, 'huge') == 'large'",
+            "compares `size` with 'huge'",
+        ),
+        (
+            "size < (trees > 5 ? 'huge' : 'small')",
+            "compares `size` with 'huge'",
+        ),
+        (
+            "falling > '7'",
+            "compares `falling` with '7', which is none of its `values`",
+        ),
         (
             "size < fruit",
             "compares `size` with `fruit`, whose `values` have no common order: small, medium, large, and apple, pear",
         ),
-        ("fruit < kind", "`<` needs one of apple, pear, not the text 'large'"),
-        ("size > 3", "`>` needs two numbers or two texts, not the text 'medium' and 3"),
+        (
+            "fruit < kind",
+            "`<` needs one of apple, pear, not the text 'large'",
+        ),
+        (
+            "size > 3",
+            "`>` needs two numbers or two texts, not the text 'medium' and 3",
+        ),
     ] {
         let message = sized(source).unwrap_err();
         assert!(message.starts_with(told), "{source}: {message}");

@@ -225,7 +225,10 @@ impl Space {
             given.contains_key(&parameter.name) && dimension.when.as_ref().is_some_and(decided)
         });
         let inactive = inactive.map(|(parameter, _)| not_active(parameter));
-        let broken = self.constraints.iter().filter(|one| decided(&one.expression));
+        let broken = self
+            .constraints
+            .iter()
+            .filter(|one| decided(&one.expression));
         let broken = broken.map(|constraint| {
             let values: Vec<String> = constraint
                 .expression

@@ -141,10 +141,9 @@ fn balanced_accuracy_is_the_mean_of_both_recalls() {
 #[test]
 fn the_losses_of_a_slice_ask_for_probabilities_in_the_slice_only() {
     let mut holdout = simulated(3_000, 0.2, [1.0, 0.8], 8);
-    holdout.slices.insert(
-        "day".to_owned(),
-        (0..3_000).map(|row| row != 7).collect(),
-    );
+    holdout
+        .slices
+        .insert("day".to_owned(), (0..3_000).map(|row| row != 7).collect());
     let settings = Settings {
         guardrails: [Metric::LogLoss, Metric::Brier]
             .map(|metric| Guardrail {

@@ -5,12 +5,7 @@ use super::*;
 /// Whether a value is one of the domain's, worked out from the domain's definition alone.
 fn lies_in(domain: &Domain, value: &ParameterValue) -> bool {
     match (domain, value) {
-        (
-            Domain::Integer {
-                min, max, step, ..
-            },
-            ParameterValue::Integer(value),
-        ) => {
+        (Domain::Integer { min, max, step, .. }, ParameterValue::Integer(value)) => {
             let distance = i128::from(*value) - i128::from(*min);
             min <= value && value <= max && distance % i128::from(step.unwrap_or(1)) == 0
         }
@@ -75,11 +70,21 @@ fn domain() -> impl Strategy<Value = Domain> {
     let integers = (whole(), whole(), whole(), scale()).prop_map(|(one, other, step, scale)| {
         let step = Some(step.abs().max(1));
         let (min, max) = (one.min(other), one.max(other));
-        Domain::Integer { min, max, step, scale }
+        Domain::Integer {
+            min,
+            max,
+            step,
+            scale,
+        }
     });
     let reals = (number(), number(), step(), scale()).prop_map(|(one, other, step, scale)| {
         let (min, max) = (one.min(other), one.max(other));
-        Domain::Real { min, max, scale, step }
+        Domain::Real {
+            min,
+            max,
+            scale,
+            step,
+        }
     });
     let bound = || prop::option::of(number());
     let normals = (number(), size(), bound(), bound(), step(), scale()).prop_map(
@@ -88,7 +93,14 @@ fn domain() -> impl Strategy<Value = Domain> {
                 (Some(one), Some(other)) => (Some(one.min(other)), Some(one.max(other))),
                 bounds => bounds,
             };
-            Domain::Normal { mean, deviation, min, max, step, scale }
+            Domain::Normal {
+                mean,
+                deviation,
+                min,
+                max,
+                step,
+                scale,
+            }
         },
     );
     prop_oneof![integers, reals, normals]
@@ -96,7 +108,9 @@ fn domain() -> impl Strategy<Value = Domain> {
 
 /// Every algorithm's first trials in a space of one parameter.
 fn suggested(space: &Space, seed: u64) -> Vec<ParameterValue> {
-    let allowed = ALL.iter().filter(|algorithm| algorithm.check(space).is_ok());
+    let allowed = ALL
+        .iter()
+        .filter(|algorithm| algorithm.check(space).is_ok());
     allowed
         .flat_map(|algorithm| configurations(&run(space, algorithm, seed, 10, 1).0))
         .map(|configuration| configuration["p"].clone())
@@ -127,23 +141,48 @@ fn a_step_beyond_the_range_leaves_the_first_value() {
         (integer(0, 1_999_999_999, 2_000_000_000), 1),
         (integer(-3, 9_007_199_254_740_991, 9_007_199_254_740_991), 2),
         (
-            Domain::Real { min: 0.0, max: 1.999_999_999, scale: Scale::Linear, step: Some(2.0) },
+            Domain::Real {
+                min: 0.0,
+                max: 1.999_999_999,
+                scale: Scale::Linear,
+                step: Some(2.0),
+            },
             1,
         ),
-        (Domain::Real { min: 0.0, max: 0.3, scale: Scale::Linear, step: Some(0.1) }, 4),
+        (
+            Domain::Real {
+                min: 0.0,
+                max: 0.3,
+                scale: Scale::Linear,
+                step: Some(0.1),
+            },
+            4,
+        ),
     ];
     for (domain, count) in cases {
         let space = Space::new(vec![parameter("p", domain.clone())], vec![]).unwrap();
-        assert_eq!(space.cardinality(), Cardinality::Finite(count), "{domain:?}");
-        assert!(suggested(&space, 3).iter().all(|value| lies_in(&domain, value)));
+        assert_eq!(
+            space.cardinality(),
+            Cardinality::Finite(count),
+            "{domain:?}"
+        );
+        assert!(
+            suggested(&space, 3)
+                .iter()
+                .all(|value| lies_in(&domain, value))
+        );
     }
 }
 
 #[test]
 fn a_whole_number_beside_the_grid_is_none_of_the_domain() {
-    let space =
-        Space::new(vec![parameter("p", integer(0, 9_000_000_000_000_000, 1000))], vec![]).unwrap();
-    let admitted = |value: ParameterValue| space.contains(&Configuration::from([("p".into(), value)]));
+    let space = Space::new(
+        vec![parameter("p", integer(0, 9_000_000_000_000_000, 1000))],
+        vec![],
+    )
+    .unwrap();
+    let admitted =
+        |value: ParameterValue| space.contains(&Configuration::from([("p".into(), value)]));
     assert!(admitted(ParameterValue::Integer(8_999_999_999_999_000)));
     assert!(admitted(ParameterValue::Real(8_999_999_999_999_000.0)));
     assert!(!admitted(ParameterValue::Integer(8_999_999_999_999_001)));
@@ -184,12 +223,20 @@ fn steps_that_cannot_be_told_apart_are_refused() {
         scale: Scale::Linear,
     };
     for domain in [
-        Domain::Real { min: 1e18, max: 1e18 + 4096.0, scale: Scale::Linear, step: Some(0.1) },
+        Domain::Real {
+            min: 1e18,
+            max: 1e18 + 4096.0,
+            scale: Scale::Linear,
+            step: Some(0.1),
+        },
         integer(0, 5, i64::MAX),
         bell(1e18, 1.0),
     ] {
         let problems = Space::new(vec![parameter("p", domain)], vec![]).unwrap_err();
-        assert!(problems[0].message.starts_with("`step` must"), "{problems:?}");
+        assert!(
+            problems[0].message.starts_with("`step` must"),
+            "{problems:?}"
+        );
     }
 }
 

@@ -25,7 +25,11 @@ fn given_values_are_kept_and_completed() {
         bins.clone(),
         bins.clone(),
         configuration(&[]),
-        configuration(&[("kind", "tree".into()), ("depth", whole(3)), ("bins", "16".into())]),
+        configuration(&[
+            ("kind", "tree".into()),
+            ("depth", whole(3)),
+            ("bins", "16".into()),
+        ]),
     ];
     // Only two configurations have 16 bins, and the last one is given whole.
     assert_eq!(refused(&small(), &given, 9).len(), 1);
@@ -54,8 +58,15 @@ fn what_cannot_be_tried_is_refused_by_path_and_value() {
     let given = [
         configuration(&[("trees", whole(95)), ("dept", "5".into())]),
         configuration(&[("trees", whole(90)), ("depth", "15".into())]),
-        configuration(&[("optimizer", "adam".into()), ("momentum", ParameterValue::Real(0.5))]),
-        configuration(&[("trees", whole(10)), ("depth", "5".into()), ("optimizer", "adam".into())]),
+        configuration(&[
+            ("optimizer", "adam".into()),
+            ("momentum", ParameterValue::Real(0.5)),
+        ]),
+        configuration(&[
+            ("trees", whole(10)),
+            ("depth", "5".into()),
+            ("optimizer", "adam".into()),
+        ]),
         configuration(&[
             ("trees", ParameterValue::Real(10.0)),
             ("depth", "5".into()),
@@ -90,7 +101,9 @@ fn one_that_cannot_be_completed_is_refused() {
     let two = configuration(&[("a", whole(2))]);
     let told = refused(&space, &[two.clone(), two], 5);
     assert!(
-        told.len() == 1 && told[0].starts_with("initialTrials[1]: must be completed to a configuration that is new"),
+        told.len() == 1
+            && told[0]
+                .starts_with("initialTrials[1]: must be completed to a configuration that is new"),
         "{told:?}"
     );
 }
