@@ -25,8 +25,11 @@ const OPERATORS: &[(&str, &str)] = &[
     (operators::IN, "in"),
 ];
 
-/// The operators that ask for an order, and which outcome of a comparison each accepts.
-pub(super) const COMPARISONS: &[(&str, fn(Ordering) -> bool)] = &[
+/// Which outcomes of a comparison an operator accepts.
+pub(super) type Accepts = fn(Ordering) -> bool;
+
+/// The operators that ask for an order.
+pub(super) const COMPARISONS: &[(&str, Accepts)] = &[
     ("<", Ordering::is_lt),
     ("<=", Ordering::is_le),
     (">", Ordering::is_gt),
@@ -195,7 +198,7 @@ pub(super) fn compared(
     operator: &str,
     left: &Value,
     right: &Value,
-    accept: fn(Ordering) -> bool,
+    accept: Accepts,
 ) -> Result<bool, ExecutionError> {
     let ordering = match (Number::read(left), Number::read(right)) {
         (Some(first), Some(second)) => first.compare(second),

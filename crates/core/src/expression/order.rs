@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use cel::extractors::Arguments;
 use cel::{Context, ExecutionError, Value};
 
-use super::arithmetic::{self, COMPARISONS, Outcome};
+use super::arithmetic::{self, Accepts, COMPARISONS, Outcome};
 
 /// Functions that find the lowest or highest of some values.
 const EXTREMES: &[(&str, Ordering)] = &[("max", Ordering::Greater), ("min", Ordering::Less)];
@@ -153,7 +153,7 @@ fn compared(
     left: &Value,
     right: &Value,
     order: &Value,
-    accept: fn(Ordering) -> bool,
+    accept: Accepts,
 ) -> Result<bool, ExecutionError> {
     let (Value::String(_), Value::String(_), Value::List(order)) = (left, right, order) else {
         return arithmetic::compared(operator, left, right, accept);
