@@ -10,4 +10,5 @@ mod faults;
 mod fraud;
 mod policies;
 mod project;
+mod search_settings;
 mod searches;
