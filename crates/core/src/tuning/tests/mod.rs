@@ -264,6 +264,7 @@ fn the_winner_is_refitted_then_registered_and_then_nothing_is_left() {
     trials.push(ObservedTrial {
         name: "forest-refit".to_string(),
         refit: true,
+        configuration: trials[0].configuration.clone(),
         ..mk_trial(2, TrialPhase::Running, None)
     });
     assert!(plan(&mk_input(&settings, &trials), NOW).actions.is_empty());
