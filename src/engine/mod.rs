@@ -4,6 +4,7 @@
 
 mod champion_policy;
 pub mod evaluation;
+mod registration;
 mod story;
 mod trial;
 mod tuning_job;

@@ -2,18 +2,16 @@
 
 use super::trial::{belongs_to, is_deleted};
 use super::tuning_status::{Change, change, status_of};
-use super::{Engine, Left, in_words, missing, story, trial, without_block};
-use crate::ports::{
-    AliasUpdate, Cluster, Events, ModelRegistry as _, NewVersion, PortError, Ports, TrialRunner,
-};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use super::{Engine, Left, in_words, story, trial, without_block};
+use crate::ports::{Cluster, Events, PortError, Ports, TrialRunner};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use kube::{Resource, ResourceExt};
 use podium_api::convert::{
     TrialSettings, from_time, name_of, record_of, settled_condition, shows, trial_settings,
     tuning_settings, with_conditions,
 };
 use podium_api::tuning_job::{RegisteredVersion, TuningJobStatus};
-use podium_api::{ModelRegistry, TUNING_JOB_LABEL, Trial, TrialSpec, TuningJob};
+use podium_api::{TUNING_JOB_LABEL, Trial, TrialSpec, TuningJob};
 use podium_core::time::Timestamp;
 use podium_core::tuning::conditions::conditions_of;
 use podium_core::tuning::expiry::{Expiry, expiry};
@@ -108,21 +106,18 @@ impl<P: Ports> Engine<P> {
             trials.push(observed_trial(trial, search, record.await?));
         }
         let before = observed.job.status.clone().unwrap_or_default();
-        let started = before.start_time.as_ref().map_or(now, from_time);
+        let started = before.start_time.as_ref().map_or(now, end_of_second);
         let mut input = TuningInput {
             settings: search,
             trials: &trials,
             started: Some(started),
             ended: None,
-            registered: before.registered.as_ref().map(|r| Registered {
-                model: r.model.clone(),
-                version: r.version.clone(),
-            }),
+            registered: before.registered.as_ref().map(registered_version),
             blocked: self.refusal(observed, runs).await?,
             deleting: is_deleted(&observed.job),
         };
         // A search that had ended is judged as of then: what changed since is its specification and not how long it took.
-        let completed = before.completion_time.as_ref().map(from_time);
+        let completed = before.completion_time.as_ref().map(end_of_second);
         let began = Instant::now();
         let mut plan = tuning::plan(&input, completed.unwrap_or(now));
         if completed.is_some() && plan.report.ended.is_none() && !input.deleting {
@@ -250,63 +245,9 @@ impl<P: Ports> Engine<P> {
                 Ok(None)
             }
             Action::RegisterWinner { trial, winner } => {
-                self.register(&observed.job, runs, trial, winner).await
+                self.register(observed, runs, trial, winner).await
             }
         }
-    }
-
-    async fn register(
-        &self,
-        job: &TuningJob,
-        runs: &TrialSettings,
-        trial: &str,
-        winner: &str,
-    ) -> Result<Option<RegisteredVersion>, PortError> {
-        let Some(register) = &job.spec.register else {
-            return Ok(None);
-        };
-        let reference = &register.registry_ref.name;
-        let registry = self
-            .ports
-            .cluster()
-            .get::<ModelRegistry>(reference)
-            .await?
-            .ok_or_else(|| missing("ModelRegistry", reference))?;
-        let registry = self.ports.registry(&registry.spec)?;
-        let source = trial::output_uri(job, runs, trial).unwrap_or_default();
-        let tags = [
-            ("tuning-job", job.name_any()),
-            ("trial", trial.to_string()),
-            ("winner", winner.to_string()),
-        ];
-        let version = registry
-            .register(NewVersion {
-                model: &register.model,
-                key: &format!("{}/{trial}", job.uid().unwrap_or_default()),
-                source: &source,
-                tags: tags
-                    .map(|(key, value)| (format!("podium.dev/{key}"), value))
-                    .into(),
-            })
-            .await?;
-        if let Some(alias) = &register.alias {
-            let view = registry.view(&register.model).await?.unwrap_or_default();
-            let from = view.aliases.get(alias).map(String::as_str);
-            let moved = registry
-                .move_alias(&register.model, alias, from, Some(&version))
-                .await?;
-            if let AliasUpdate::Contended { .. } = moved {
-                let message = format!(
-                    "the alias `{alias}` of {} was moved by somebody else at the same time",
-                    register.model
-                );
-                return Err(PortError::Transient(message));
-            }
-        }
-        Ok(Some(RegisteredVersion {
-            model: register.model.clone(),
-            version,
-        }))
     }
 
     async fn write_job_status(
@@ -362,6 +303,28 @@ fn is_finished(job: &TuningJob, trials: &[Trial]) -> bool {
                 .iter()
                 .all(|trial| record_of(trial.status.as_ref()).phase.is_finished())
     })
+}
+
+/// The last moment of the second that a status names: no deadline comes early for what the status leaves out.
+fn end_of_second(time: &Time) -> Timestamp {
+    Timestamp(from_time(time).0 + 999)
+}
+
+fn registered_version(status: &RegisteredVersion) -> Registered {
+    let RegisteredVersion {
+        model,
+        version,
+        trial,
+        alias,
+        alias_left,
+    } = status.clone();
+    Registered {
+        model,
+        version,
+        winner: trial,
+        alias,
+        alias_left,
+    }
 }
 
 fn observed_trial(trial: &Trial, search: &Settings, record: TrialRecord) -> ObservedTrial {

@@ -193,6 +193,31 @@ async fn tags_are_added_and_replaced(case: &Case<impl ModelRegistry>) {
     );
 }
 
+/// What a version says of its making, such as where an alias stood then, outlives a second registration and later tags.
+async fn registering_again_keeps_the_first_tags(case: &Case<impl ModelRegistry>) {
+    let registered = async |stood: &str| {
+        let new = NewVersion {
+            model: "fraud",
+            key: "a",
+            source: &case.source,
+            tags: BTreeMap::from([("stood".to_string(), stood.to_string())]),
+        };
+        case.registry.register(new).await.unwrap()
+    };
+    assert_eq!(registered("nowhere").await, "1");
+    let given = BTreeMap::from([("given".to_string(), "yes".to_string())]);
+    case.registry.tag("fraud", "1", given).await.unwrap();
+    assert_eq!(registered("elsewhere").await, "1");
+    let view = case.registry.view("fraud").await.unwrap().unwrap();
+    let expected = [("given", "yes"), ("stood", "nowhere")];
+    let tags: Vec<_> = view.versions["1"]
+        .tags
+        .iter()
+        .map(|(key, value)| (key.as_str(), value.as_str()))
+        .collect();
+    assert_eq!(tags, expected);
+}
+
 fn directory() -> (Case<DirectoryRegistry>, tempfile::TempDir) {
     let directory = tempfile::tempdir().unwrap();
     let output = directory.path().join("output");
@@ -238,5 +263,6 @@ suite! {
     a_register_holds_a_short_line,
     of_many_writers_of_a_register_one_wins,
     tags_are_added_and_replaced,
+    registering_again_keeps_the_first_tags,
     ]
 }

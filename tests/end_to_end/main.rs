@@ -12,3 +12,5 @@ mod fraud;
 mod policies;
 mod project;
 mod stories;
+mod search_settings;
+mod searches;

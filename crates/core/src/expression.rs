@@ -7,13 +7,18 @@
 //!   as long as the result is whole and fits 64 bits, so `1 / 3` is a third, not 0.
 //! - Text that reads as a number (an ordinal value `"10"`) is that number in arithmetic, and in a comparison with a
 //!   number or, for `<`, `<=`, `>` and `>=`, with another such text. `==` and `!=` between two texts compare the texts.
+//! - An ordinal parameter compares by the place of its value in the parameter's `values`, with one of these values, with
+//!   another ordinal parameter of the same values, and in `min` and `max`. Beside a number it is the number that it reads as.
 //! - A name without a value (an inactive parameter, a metric that was not reported) makes the evaluation
-//!   [`EvaluationError::Absent`], except where `&&` or `||` is decided by its other side.
+//!   [`EvaluationError::Absent`], unless the value does not depend on it: the branch of a condition that is not taken, and
+//!   what the other side of `&&` or `||` decides alone, need no values.
+//! - Expressions that go through lists (`map`, `filter`, `all`, `exists`, `exists_one`) are refused: nothing bounds their time.
 
 mod arithmetic;
 mod names;
+mod order;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use cel::{Context, ExecutionError, Program, Value};
@@ -27,6 +32,17 @@ pub struct Expression {
     source: String,
     tree: cel::parser::Expression,
     variables: BTreeSet<String>,
+    /// Values of ordinal parameters from low to high, under the names that stand for them in the tree.
+    orders: BTreeMap<String, Value>,
+}
+
+/// What an expression may name.
+#[derive(Clone, Copy, Debug)]
+pub enum Names<'a> {
+    /// Whatever metric a trial reports: `auc`, or `metrics["val/auc"]` where the name is not a word.
+    Metrics,
+    /// These names. A parameter whose values have an order comes with its values, from low to high.
+    Known(&'a BTreeMap<&'a str, Option<&'a [String]>>),
 }
 
 /// Why an expression has no value.
@@ -44,24 +60,31 @@ pub enum EvaluationError {
 static LANGUAGE: LazyLock<Context<'static>> = LazyLock::new(|| {
     let mut language = Context::default();
     arithmetic::define(&mut language);
+    order::define(&mut language);
     language
 });
 
 impl Expression {
-    /// Compiles `source`. `known` lists the names that it may use; without it any name is allowed.
+    /// Compiles `source`, which may use `names`.
     ///
     /// # Errors
-    /// One sentence in words: the syntax error with its place, or the unknown name with the known ones.
-    pub fn compile(source: &str, known: Option<&BTreeSet<&str>>) -> Result<Self, String> {
+    /// One sentence in words: the syntax error with its place, the unknown name with the known ones, or what is not part of
+    /// the language here and what to write instead.
+    pub fn compile(source: &str, names: Names<'_>) -> Result<Self, String> {
         if source.trim().is_empty() {
             return Err("must be a CEL expression, not empty".to_owned());
         }
         let program = Program::compile(source).map_err(|errors| syntax_message(source, &errors))?;
-        let names::Resolved { tree, variables } = names::resolve(program.expression(), known)?;
+        let names::Resolved {
+            tree,
+            variables,
+            orders,
+        } = names::resolve(program.expression(), names)?;
         Ok(Self {
             source: source.to_owned(),
             tree,
             variables,
+            orders,
         })
     }
 
@@ -120,6 +143,9 @@ impl Expression {
             if let Some(value) = lookup(name) {
                 scope.add_variable_from_value(name.as_str(), into_cel(value));
             }
+        }
+        for (name, values) in &self.orders {
+            scope.add_variable_from_value(name.as_str(), values.clone());
         }
         Value::resolve(&self.tree, &scope).map_err(evaluation_error)
     }

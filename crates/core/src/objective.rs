@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::expression::{EvaluationError, Expression};
+use crate::expression::{EvaluationError, Expression, Names};
 use crate::problem::SpecProblem;
 pub use crate::search::Direction;
 use crate::value::ParameterValue;
@@ -123,19 +123,16 @@ impl Objective {
         }
     }
 
-    /// Judges the metrics of one trial.
+    /// Judges the metrics of one trial. Only metrics that the value depends on must be there: those of a branch that is not
+    /// taken may be left out.
     #[must_use]
     pub fn judge(&self, metrics: &BTreeMap<String, f64>) -> Judgement {
-        let used = self.metrics();
-        if let Some(reason) = used.iter().find_map(|name| unusable(name, metrics)) {
-            return Judgement::Failed { reason };
-        }
         let value = match self.formula.evaluate(metrics) {
             Ok(value) if value.is_finite() => value,
             Ok(value) => {
                 let reason = format!(
                     "the objective must be a finite number, not {value}, with {}",
-                    listed(&used, metrics)
+                    listed(&self.formula.metrics(), metrics)
                 );
                 return Judgement::Failed { reason };
             }
@@ -145,38 +142,26 @@ impl Objective {
             match constraint.condition(lookup(metrics)) {
                 Ok(true) => {}
                 Ok(false) => {
-                    let measured = listed(
-                        &constraint.variables().iter().map(String::as_str).collect(),
-                        metrics,
-                    );
+                    let measured = listed(&names_in(constraint), metrics);
                     return Judgement::Infeasible {
                         violated: format!("`{}` must hold; {measured}", constraint.source()),
                     };
                 }
                 Err(error) => {
-                    return Judgement::Failed {
-                        reason: format!("the constraint `{}`: {error}", constraint.source()),
-                    };
+                    let reason = no_value("constraint", constraint, error, metrics);
+                    return Judgement::Failed { reason };
                 }
             }
         }
         Judgement::Feasible { value }
     }
 
-    /// The metrics that the objective and its constraints are made of.
+    /// The metrics that the objective and its constraints name.
     #[must_use]
     pub fn metrics(&self) -> BTreeSet<&str> {
-        let constraints = self
-            .constraints
-            .iter()
-            .flat_map(Expression::variables)
-            .map(String::as_str);
-        match &self.formula {
-            Formula::Metric(name) => constraints.chain([name.as_str()]).collect(),
-            Formula::Expression(expression) => constraints
-                .chain(expression.variables().iter().map(String::as_str))
-                .collect(),
-        }
+        let mut metrics = self.formula.metrics();
+        metrics.extend(self.constraints.iter().flat_map(names_in));
+        metrics
     }
 
     /// Which objective is better.
@@ -215,13 +200,17 @@ impl Direction {
 impl Formula {
     fn evaluate(&self, metrics: &BTreeMap<String, f64>) -> Result<f64, String> {
         match self {
-            Self::Metric(name) => metrics
-                .get(name)
-                .copied()
-                .ok_or_else(|| missing(name, metrics)),
+            Self::Metric(name) => usable(name, metrics).ok_or_else(|| unusable(name, metrics)),
             Self::Expression(expression) => expression
                 .number(lookup(metrics))
-                .map_err(|error| format!("the objective `{}`: {error}", expression.source())),
+                .map_err(|error| no_value("objective", expression, error, metrics)),
+        }
+    }
+
+    fn metrics(&self) -> BTreeSet<&str> {
+        match self {
+            Self::Metric(name) => BTreeSet::from([name.as_str()]),
+            Self::Expression(expression) => names_in(expression),
         }
     }
 }
@@ -233,7 +222,7 @@ fn compile(
     evaluate: impl Fn(&Expression, f64) -> Result<(), EvaluationError>,
     problems: &mut Vec<SpecProblem>,
 ) -> Option<Expression> {
-    let compiled = Expression::compile(source, None).and_then(|expression| {
+    let compiled = Expression::compile(source, Names::Metrics).and_then(|expression| {
         if expression.variables().is_empty() {
             return Err("must name at least one metric".to_owned());
         }
@@ -250,22 +239,50 @@ fn compile(
         .ok()
 }
 
-fn lookup(metrics: &BTreeMap<String, f64>) -> impl Fn(&str) -> Option<ParameterValue> {
-    |name| metrics.get(name).copied().map(ParameterValue::Real)
+fn names_in(expression: &Expression) -> BTreeSet<&str> {
+    expression.variables().iter().map(String::as_str).collect()
 }
 
-/// Why a metric that is needed cannot be used.
-fn unusable(name: &str, metrics: &BTreeMap<String, f64>) -> Option<String> {
-    match metrics.get(name) {
-        None => Some(missing(name, metrics)),
-        Some(value) if value.is_finite() => None,
-        Some(value) => Some(format!(
-            "the metric `{name}` must be a finite number, not {value}"
-        )),
+fn lookup(metrics: &BTreeMap<String, f64>) -> impl Fn(&str) -> Option<ParameterValue> {
+    |name| usable(name, metrics).map(ParameterValue::Real)
+}
+
+/// The value of a metric that was reported; one that is not finite says nothing.
+fn usable(name: &str, metrics: &BTreeMap<String, f64>) -> Option<f64> {
+    metrics.get(name).copied().filter(|value| value.is_finite())
+}
+
+/// Why an expression has no value for these metrics.
+fn no_value(
+    what: &str,
+    expression: &Expression,
+    error: EvaluationError,
+    metrics: &BTreeMap<String, f64>,
+) -> String {
+    match error {
+        EvaluationError::Absent(name) => {
+            let begun = metrics.keys().find(|reported| {
+                let rest = reported.strip_prefix(&name);
+                rest.is_some_and(|rest| !rest.starts_with(|next: char| next.is_alphanumeric()))
+                    && reported
+                        .contains(|other: char| !other.is_ascii_alphanumeric() && other != '_')
+            });
+            let hint = begun.map_or_else(String::new, |reported| {
+                format!("; in an expression that name is written `metrics[{reported:?}]`")
+            });
+            format!("{}{hint}", unusable(&name, metrics))
+        }
+        error @ EvaluationError::Impossible(_) => {
+            format!("the {what} `{}`: {error}", expression.source())
+        }
     }
 }
 
-fn missing(name: &str, metrics: &BTreeMap<String, f64>) -> String {
+/// Why a metric that is needed cannot be used.
+fn unusable(name: &str, metrics: &BTreeMap<String, f64>) -> String {
+    if let Some(value) = metrics.get(name) {
+        return format!("the metric `{name}` must be a finite number, not {value}");
+    }
     let reported: Vec<String> = metrics.keys().map(|name| format!("`{name}`")).collect();
     let reported = if reported.is_empty() {
         "nothing".to_owned()

@@ -9,6 +9,7 @@
 //! count the same. A metric that is also reported whole keeps that value, since not every metric is the mean of its parts.
 
 mod combination;
+mod distinct;
 mod message;
 
 use std::collections::BTreeMap;

@@ -1,22 +1,22 @@
 //! `TuningJob` to the settings of a search and of its trials.
 
-use super::{Problems, below_spec, count, join, seconds};
+use super::{Problems, below_spec, count, seconds};
 use crate::tuning_job::{
-    AlgorithmName, DirectionSpec, FailureActionSpec, MetricsSource, ParameterSpec, ScaleSpec,
-    TuningJobSpec,
+    AlgorithmName, DirectionSpec, FailureActionSpec, HyperoptSpec, MetricsSource, ParameterSpec,
+    ScaleSpec, TuningJobSpec,
 };
 use crate::{TuningJob, tuning_job};
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 use kube::ResourceExt;
-use podium_core::expression::Expression;
+use podium_core::expression::{Expression, Names};
 use podium_core::objective::{Objective, ObjectiveSource};
 use podium_core::problem::SpecProblem;
-use podium_core::search::{Algorithm, Direction, HyperoptSettings};
+use podium_core::search::{Algorithm, Direction, HyperoptSettings, initial_trials};
 use podium_core::space::{Domain, Parameter, ParameterConstraint, Scale, Space};
 use podium_core::tuning::trial::{FAILURE_RULE_VARIABLES, FailureAction, FailureRule};
 use podium_core::tuning::{Register, Settings};
 use serde_json::{Map, Value};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 /// What the runs of a search's trials need besides their configuration.
 #[derive(Debug)]
@@ -59,20 +59,16 @@ pub fn tuning_settings(job: &TuningJob) -> Result<Settings, Vec<SpecProblem>> {
     let objective = problems.take(objective(spec));
     let space = problems.take(space(spec));
     let algorithm = algorithm(spec);
+    let mut first = Vec::new();
     if let Some(space) = &space {
         problems.take(algorithm.check(space));
-        for (position, given) in spec.initial_trials.iter().enumerate() {
-            let admitted = space.admit_partial(given).map(drop);
-            problems.take(admitted.map_err(|inner| {
-                let below = |p: SpecProblem| {
-                    SpecProblem::new(
-                        join(&format!("initialTrials[{position}]"), &p.path),
-                        p.message,
-                    )
-                };
-                inner.into_iter().map(below).collect()
-            }));
-        }
+        let initial = initial_trials(
+            space,
+            &spec.initial_trials,
+            count(spec.max_trials),
+            seed(job),
+        );
+        first = problems.take(initial).unwrap_or_default();
     }
     let (Some(objective), Some(space), true) = (objective, space, problems.0.is_empty()) else {
         return Err(below_spec(problems.0));
@@ -86,7 +82,7 @@ pub fn tuning_settings(job: &TuningJob) -> Result<Settings, Vec<SpecProblem>> {
         max_failed_trials: spec.max_failed_trials.map(count),
         parallelism: count(spec.parallelism),
         active_deadline_seconds: spec.active_deadline_seconds.map(seconds),
-        initial_trials: spec.initial_trials.clone(),
+        initial_trials: first,
         seed: seed(job),
         suspend: spec.suspend,
         register: spec.register.as_ref().map(|register| Register {
@@ -257,11 +253,19 @@ fn algorithm(spec: &TuningJobSpec) -> Algorithm {
             .as_ref()
             .map_or_else(HyperoptSettings::default, |given| {
                 let default = HyperoptSettings::default();
+                let HyperoptSpec {
+                    startup_trials,
+                    gamma,
+                    candidates,
+                    prior_weight,
+                    linear_forgetting,
+                } = given;
                 HyperoptSettings {
-                    startup_trials: given.startup_trials.map_or(default.startup_trials, count),
-                    gamma: given.gamma.unwrap_or(default.gamma),
-                    candidates: given.candidates.map_or(default.candidates, count),
-                    ..default
+                    startup_trials: startup_trials.map_or(default.startup_trials, count),
+                    gamma: gamma.unwrap_or(default.gamma),
+                    candidates: candidates.map_or(default.candidates, count),
+                    prior_weight: prior_weight.unwrap_or(default.prior_weight),
+                    linear_forgetting: linear_forgetting.map_or(default.linear_forgetting, count),
                 }
             });
     match spec.algorithm.name {
@@ -292,10 +296,11 @@ pub fn trial_settings(spec: &TuningJobSpec) -> Result<TrialSettings, Vec<SpecPro
     if let Some(template) = &template {
         require_named_containers(spec, template, &mut problems);
     }
-    let known: BTreeSet<&str> = FAILURE_RULE_VARIABLES.into_iter().collect();
+    let known: BTreeMap<&str, Option<&[String]>> =
+        FAILURE_RULE_VARIABLES.map(|name| (name, None)).into();
     let mut failure_rules = Vec::new();
     for (position, rule) in spec.trial.failure_rules.iter().enumerate() {
-        match Expression::compile(&rule.when, Some(&known)) {
+        match Expression::compile(&rule.when, Names::Known(&known)) {
             Ok(when) => failure_rules.push(FailureRule {
                 when,
                 action: failure_action(rule.action),

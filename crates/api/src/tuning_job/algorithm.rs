@@ -47,7 +47,7 @@ pub struct HyperoptSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 10_000))]
     pub startup_trials: Option<i32>,
-    /// Share of good trials. Default 0.25.
+    /// The best `gamma` times the square root of all trials count as good. Default 0.25.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0.01, max = 1.0))]
     pub gamma: Option<f64>,
@@ -55,6 +55,14 @@ pub struct HyperoptSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 10_000))]
     pub candidates: Option<i32>,
+    /// Weight of the prior against one trial. Default 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.000_001, max = 1_000_000.0))]
+    pub prior_weight: Option<f64>,
+    /// The latest trials that count fully, before them a linear fading; also the most that count as good. Default 25.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100_000))]
+    pub linear_forgetting: Option<i32>,
 }
 
 /// Earlier searches whose trials the model learns from.

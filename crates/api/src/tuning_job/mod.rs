@@ -115,7 +115,8 @@ pub struct TuningJobSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50), extend("x-kubernetes-list-type" = "atomic"))]
     pub parameter_constraints: Vec<ParameterConstraintSpec>,
-    /// Configurations tried first; missing parameters are suggested.
+    /// Configurations tried first; missing parameters are suggested. One that cannot be tried, because it lies outside of the
+    /// space, breaks a constraint, repeats another or finds no room in `maxTrials`, blocks the search.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::configurations")]
     pub initial_trials: Vec<Configuration>,

@@ -19,14 +19,15 @@ pub enum DirectionSpec {
 pub struct ObjectiveSpec {
     /// Whether more or less is better.
     pub direction: DirectionSpec,
-    /// Name of the metric that is the objective.
+    /// Name of the metric that is the objective, as the trial reports it, such as `auc` or `val/auc`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 250),
-        regex(pattern = "^[A-Za-z_][A-Za-z0-9_]*$")
+        regex(pattern = r"^[^\s\pC]([^\pC]*[^\s\pC])?$")
     )]
     pub metric: Option<String>,
-    /// CEL expression over the trial's metrics that is the objective.
+    /// CEL expression over the trial's metrics that is the objective. A metric whose name is not a word is
+    /// written `metrics["val/auc"]`. Only metrics of the branch that is taken are needed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 2000))]
     pub expression: Option<String>,
@@ -73,13 +74,14 @@ pub struct ParameterSpec {
     /// One of some values without an order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub categorical: Option<ChoiceParameter>,
-    /// One of some values in their order.
+    /// One of some values, listed from low to high.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ordinal: Option<ChoiceParameter>,
     /// A number around a mean.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub normal: Option<NormalParameter>,
-    /// CEL condition over other parameters; where it does not hold the parameter is absent.
+    /// CEL condition over other parameters; where it does not hold the parameter is absent. Ordinal parameters
+    /// compare by the place of their value in `values`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 2000))]
     pub when: Option<String>,
@@ -180,7 +182,7 @@ pub struct NormalParameter {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = -1e18, max = 1e18))]
     pub max: Option<f64>,
-    /// Values are rounded to multiples of this.
+    /// Values are rounded to multiples of this, as hyperopt's `qnormal` does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0.0, max = 1e18))]
     pub step: Option<f64>,
@@ -193,7 +195,7 @@ pub struct NormalParameter {
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ParameterConstraintSpec {
-    /// CEL condition over the parameters.
+    /// CEL condition over the parameters. Ordinal parameters compare by the place of their value in `values`.
     #[schemars(length(min = 1, max = 2000))]
     pub expression: String,
     /// What must hold, in words.

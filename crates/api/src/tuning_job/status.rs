@@ -192,4 +192,15 @@ pub struct RegisteredVersion {
     /// The version.
     #[schemars(length(max = 63))]
     pub version: String,
+    /// The trial that had won the search when it was registered.
+    #[serde(default)]
+    #[schemars(length(max = 253))]
+    pub trial: String,
+    /// The alias that the version was to get.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 250))]
+    pub alias: Option<String>,
+    /// Whether the alias was left alone, because others have moved it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub alias_left: bool,
 }

@@ -8,7 +8,7 @@ use super::counts::{Counts, Draw, LANES};
 use super::lanes::{Entry, LaneSums, Loss, PerClass, Ranking};
 use super::rows::Rows;
 use crate::metrics::{
-    DecisionRule, Metric, are_probabilities, log_loss_of, scale_to_one, squared_error_of,
+    DecisionRule, Metric, is_probability, log_loss_of, scale_to_one, squared_error_of,
 };
 
 /// A metric on all rows or on one slice.
@@ -202,7 +202,9 @@ fn rank_rows(
     let has_losses = wanted
         .iter()
         .any(|metric| matches!(metric, Metric::LogLoss | Metric::Brier))
-        && are_probabilities(scores);
+        && (0..scores.len())
+            .filter(|&row| rows.contains(slice, row))
+            .all(|row| is_probability(scores[row]));
     let has_curve = wanted.iter().any(|metric| {
         matches!(
             metric,

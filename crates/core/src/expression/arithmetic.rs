@@ -6,7 +6,7 @@ use cel::common::ast::operators;
 use cel::extractors::Arguments;
 use cel::{Context, ExecutionError, Value};
 
-type Outcome = Result<Value, ExecutionError>;
+pub(super) type Outcome = Result<Value, ExecutionError>;
 
 /// CEL's name of each operator that is replaced, and the name that stands for it in a resolved tree.
 const OPERATORS: &[(&str, &str)] = &[
@@ -23,6 +23,17 @@ const OPERATORS: &[(&str, &str)] = &[
     (operators::GREATER, ">"),
     (operators::GREATER_EQUALS, ">="),
     (operators::IN, "in"),
+];
+
+/// Which outcomes of a comparison an operator accepts.
+pub(super) type Accepts = fn(Ordering) -> bool;
+
+/// The operators that ask for an order.
+pub(super) const COMPARISONS: &[(&str, Accepts)] = &[
+    ("<", Ordering::is_lt),
+    ("<=", Ordering::is_le),
+    (">", Ordering::is_gt),
+    (">=", Ordering::is_ge),
 ];
 
 /// The operator of this module that replaces CEL's operator `name`.
@@ -53,18 +64,11 @@ pub(super) fn define(language: &mut Context<'_>) {
     });
     language.add_function("==", |left: Value, right: Value| equal(&left, &right));
     language.add_function("!=", |left: Value, right: Value| !equal(&left, &right));
-    language.add_function("<", |left: Value, right: Value| {
-        ordered("<", &left, &right, Ordering::is_lt)
-    });
-    language.add_function("<=", |left: Value, right: Value| {
-        ordered("<=", &left, &right, Ordering::is_le)
-    });
-    language.add_function(">", |left: Value, right: Value| {
-        ordered(">", &left, &right, Ordering::is_gt)
-    });
-    language.add_function(">=", |left: Value, right: Value| {
-        ordered(">=", &left, &right, Ordering::is_ge)
-    });
+    for (operator, accept) in COMPARISONS {
+        language.add_function(operator, |left: Value, right: Value| {
+            compared(operator, &left, &right, *accept)
+        });
+    }
     language.add_function("in", contained);
     language.add_function("max", |Arguments(values): Arguments| {
         extreme("max", &values, Ordering::Greater)
@@ -190,11 +194,11 @@ fn equal(left: &Value, right: &Value) -> bool {
     }
 }
 
-fn ordered(
+pub(super) fn compared(
     operator: &str,
     left: &Value,
     right: &Value,
-    accept: fn(Ordering) -> bool,
+    accept: Accepts,
 ) -> Result<bool, ExecutionError> {
     let ordering = match (Number::read(left), Number::read(right)) {
         (Some(first), Some(second)) => first.compare(second),
@@ -227,7 +231,7 @@ fn contained(member: Value, container: Value) -> Result<bool, ExecutionError> {
 }
 
 /// The largest or smallest of the arguments, or of the elements of one list. NaN wins, so that it is not lost.
-fn extreme(function: &str, arguments: &[Value], wanted: Ordering) -> Outcome {
+pub(super) fn extreme(function: &str, arguments: &[Value], wanted: Ordering) -> Outcome {
     let values = match arguments {
         [Value::List(values)] => values.as_slice(),
         _ => arguments,

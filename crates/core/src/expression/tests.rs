@@ -16,13 +16,13 @@ fn values() -> BTreeMap<&'static str, ParameterValue> {
 }
 
 fn number(source: &str) -> Result<f64, EvaluationError> {
-    Expression::compile(source, None)
+    Expression::compile(source, Names::Metrics)
         .unwrap()
         .number(|name| values().get(name).cloned())
 }
 
 fn condition(source: &str) -> Result<bool, EvaluationError> {
-    Expression::compile(source, None)
+    Expression::compile(source, Names::Metrics)
         .unwrap()
         .condition(|name| values().get(name).cloned())
 }
@@ -66,7 +66,6 @@ fn text_that_reads_as_a_number_is_one_beside_numbers() {
         "impurity == 'gini' && impurity != 5",
         "impurity + '_x' == 'gini_x'",
         "impurity.startsWith('gi') && size(impurity) == 4",
-        "[50, 100].exists(tree, tree == num_trees)",
         "!(num_trees in [1, 2])",
     ] {
         assert_eq!(condition(source), Ok(true), "{source}");
@@ -99,21 +98,20 @@ fn an_absent_name_is_told_apart_from_a_mistake() {
 
 #[test]
 fn unknown_names_and_functions_do_not_compile() {
-    let known = BTreeSet::from(["depth", "rate"]);
-    let message = Expression::compile("dept * rate < 3", Some(&known)).unwrap_err();
+    let known = BTreeMap::from([("depth", None), ("rate", None)]);
+    let known = Names::Known(&known);
+    let message = Expression::compile("dept * rate < 3", known).unwrap_err();
     assert_eq!(
         message,
         "names `dept`, which does not exist; it may name `depth`, `rate`"
     );
-    let message = Expression::compile("sqrt(rate) < 3", Some(&known)).unwrap_err();
+    let message = Expression::compile("sqrt(rate) < 3", known).unwrap_err();
     assert!(
         message.starts_with("calls `sqrt`, which is not a function here"),
         "{message}"
     );
-    assert!(Expression::compile("[1, 2].exists(x, x == rate)", Some(&known)).is_ok());
-    assert!(Expression::compile("[1, 2].exists(x, y == rate)", Some(&known)).is_err());
     assert!(
-        Expression::compile("rate.min > 1", Some(&known))
+        Expression::compile("rate.min > 1", known)
             .unwrap_err()
             .contains("must not select the field `min`")
     );
@@ -131,7 +129,7 @@ fn syntax_errors_say_where() {
         "'open",
         "1 +* 2",
     ] {
-        let message = Expression::compile(source, None).unwrap_err();
+        let message = Expression::compile(source, Names::Metrics).unwrap_err();
         assert!(
             message.starts_with("must be a CEL expression"),
             "{source}: {message}"
@@ -145,7 +143,7 @@ fn syntax_errors_say_where() {
 
 #[test]
 fn names_used_are_listed() {
-    let expression = Expression::compile("[1].all(x, x < b) && a * b < c", None).unwrap();
+    let expression = Expression::compile("1 < b && a * b < c", Names::Metrics).unwrap();
     assert_eq!(
         expression
             .variables()
@@ -156,10 +154,173 @@ fn names_used_are_listed() {
     );
 }
 
+#[test]
+fn what_goes_through_a_list_is_refused_by_name() {
+    for (source, name) in [
+        ("[1, 2].map(x, x * a)[0] > 1", "map"),
+        ("max([a, b].map(x, x > 0, x * 2))", "map"),
+        ("size([a, b].filter(x, x > 0)) > 1", "filter"),
+        ("[1, 2].exists(x, x == a)", "exists"),
+        ("[1, 2].all(x, x == a)", "all"),
+        ("[1, 2].exists_one(x, x == a)", "exists_one"),
+        ("a > 1 ? [1].exists(x, x == a) : true", "exists"),
+    ] {
+        let message = Expression::compile(source, Names::Metrics).unwrap_err();
+        let expected = format!("must not use `{name}`, which goes through a list; write ");
+        assert!(message.starts_with(&expected), "{source}: {message}");
+    }
+}
+
+#[test]
+fn a_metric_whose_name_is_no_word_stands_in_quotes() {
+    let value = |source: &str| {
+        Expression::compile(source, Names::Metrics)
+            .unwrap()
+            .number(|name| match name {
+                "val/auc" => Some(0.5.into()),
+                "val-auc" | "acc" | "in" => Some(0.25.into()),
+                _ => None,
+            })
+    };
+    assert_eq!(
+        value(r#"metrics["val/auc"] + 2 * metrics['val-auc']"#),
+        Ok(1.0)
+    );
+    assert_eq!(value("metrics.acc + acc + metrics[\"in\"]"), Ok(0.75));
+    assert_eq!(
+        value("metrics[\"val auc\"]"),
+        Err(EvaluationError::Absent("val auc".into()))
+    );
+    assert_eq!(
+        value("metrics"),
+        Err(EvaluationError::Absent("metrics".into()))
+    );
+    let named = Expression::compile("metrics['b c'] < d", Names::Metrics).unwrap();
+    assert_eq!(named.variables().iter().collect::<Vec<_>>(), ["b c", "d"]);
+    for source in ["metrics[0]", "metrics[name]", "metrics[\"\"]"] {
+        let message = Expression::compile(source, Names::Metrics).unwrap_err();
+        assert!(
+            message.contains("in the brackets of `metrics`"),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn only_the_branch_that_is_taken_needs_values() {
+    assert_eq!(number("auc > 0.5 ? rate : missing"), Ok(0.25));
+    assert_eq!(number("auc < 0.5 ? missing : rate"), Ok(0.25));
+    assert_eq!(
+        number("auc < 0.5 ? rate : missing"),
+        Err(EvaluationError::Absent("missing".into()))
+    );
+    assert_eq!(
+        number("missing > 0.5 ? rate : auc"),
+        Err(EvaluationError::Absent("missing".into()))
+    );
+}
+
+fn sized(source: &str) -> Result<bool, String> {
+    let texts = |values: &[&str]| -> Vec<String> { values.iter().map(|&v| v.to_owned()).collect() };
+    let sizes = texts(&["small", "medium", "large"]);
+    let more = texts(&["tiny", "small", "medium", "large"]);
+    let depths = texts(&["5", "10", "15"]);
+    let falling = texts(&["15", "10", "5"]);
+    let fruit = texts(&["apple", "pear"]);
+    let known: BTreeMap<&str, Option<&[String]>> = BTreeMap::from([
+        ("size", Some(sizes.as_slice())),
+        ("other", Some(sizes.as_slice())),
+        ("wide", Some(more.as_slice())),
+        ("depth", Some(depths.as_slice())),
+        ("falling", Some(falling.as_slice())),
+        ("fruit", Some(fruit.as_slice())),
+        ("kind", None),
+        ("trees", None),
+        ("absent", Some(sizes.as_slice())),
+    ]);
+    let lookup = |name: &str| {
+        Some(match name {
+            "size" => "medium".into(),
+            "other" | "kind" => "large".into(),
+            "wide" => "tiny".into(),
+            "depth" => "10".into(),
+            "falling" => "15".into(),
+            "fruit" => "pear".into(),
+            "trees" => ParameterValue::Integer(7),
+            _ => return None,
+        })
+    };
+    let compiled = Expression::compile(source, Names::Known(&known))?;
+    compiled
+        .condition(lookup)
+        .map_err(|error| error.to_string())
+}
+
+#[test]
+fn ordinal_values_compare_by_their_places() {
+    for source in [
+        "size > 'small' && size < 'large' && size >= 'medium' && size <= 'medium'",
+        "'small' < size && !('large' <= size)",
+        "size < other && other > size && wide < size && size > wide",
+        "size == 'medium' && size != other && size in ['small', 'medium'] && !(size in ['large'])",
+        "max(size, other) == 'large' && min(size, 'small') == 'small' && max([wide, size]) == size",
+        "max(size, 'small') < other && max(max(size, 'small'), wide) > 'small'",
+        "(trees > 5 ? size : other) < 'large' && (trees > 5 ? 'small' : 'large') < size",
+        "[size, other][1] > 'medium' && {'a': size}['a'] < 'large'",
+        "size < kind",
+        "depth > 7 && depth > '7' && depth > '5' && depth < '15' && depth * 2 == 20 && max(depth, 12.5) == 12.5",
+        "falling < '10' && falling < '5' && falling > 14 && min(falling, '5') == '15'",
+        "size + 'x' == 'mediumx' && size.startsWith('med') && size(size) == 6 && string(size) > 'apple'",
+    ] {
+        assert_eq!(sized(source), Ok(true), "{source}");
+    }
+    assert_eq!(
+        sized("absent > 'small'"),
+        Err("`absent` has no value".to_owned())
+    );
+}
+
+#[test]
+fn what_has_no_place_in_an_order_is_named() {
+    for (source, told) in [
+        (
+            "size > 'huge'",
+            "compares `size` with 'huge', which is none of its `values`; from low to high they are small, medium, large",
+        ),
+        (
+            "max(size, 'huge') == 'large'",
+            "compares `size` with 'huge'",
+        ),
+        (
+            "size < (trees > 5 ? 'huge' : 'small')",
+            "compares `size` with 'huge'",
+        ),
+        (
+            "falling > '7'",
+            "compares `falling` with '7', which is none of its `values`",
+        ),
+        (
+            "size < fruit",
+            "compares `size` with `fruit`, whose `values` have no common order: small, medium, large, and apple, pear",
+        ),
+        (
+            "fruit < kind",
+            "`<` needs one of apple, pear, not the text 'large'",
+        ),
+        (
+            "size > 3",
+            "`>` needs two numbers or two texts, not the text 'medium' and 3",
+        ),
+    ] {
+        let message = sized(source).unwrap_err();
+        assert!(message.starts_with(told), "{source}: {message}");
+    }
+}
+
 proptest! {
     #[test]
     fn any_text_compiles_or_is_refused(source in "[a-z0-9_ .,+*/%<>=!&|?:()\\[\\]'\"{}\\-é\n]{0,24}") {
-        if let Ok(expression) = Expression::compile(&source, None) {
+        if let Ok(expression) = Expression::compile(&source, Names::Metrics) {
             let _ = expression.condition(|_| Some(ParameterValue::Integer(3)));
         }
     }
@@ -167,8 +328,8 @@ proptest! {
     #[test]
     fn comparison_agrees_with_arithmetic(left in -1000_i64..1000, right in -1000.0_f64..1000.0) {
         let lookup = |name: &str| Some(if name == "a" { ParameterValue::Integer(left) } else { ParameterValue::Real(right) });
-        let holds = Expression::compile("a < b", None).unwrap().condition(lookup).unwrap();
-        let difference = Expression::compile("a - b", None).unwrap().number(lookup).unwrap();
+        let holds = Expression::compile("a < b", Names::Metrics).unwrap().condition(lookup).unwrap();
+        let difference = Expression::compile("a - b", Names::Metrics).unwrap().number(lookup).unwrap();
         prop_assert_eq!(holds, difference < 0.0);
     }
 }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 pub use confusion::{Confusion, Costs, DecisionRule, ThresholdOperator};
 pub use rows::{BadRow, Predictions};
 
-pub(crate) use probability::{are_probabilities, log_loss_of, squared_error_of};
+pub(crate) use probability::{is_probability, log_loss_of, squared_error_of};
 pub(crate) use ranking::{RankGroup, rank};
 pub(crate) use rows::{check_label, check_length, check_score, check_weight, scale_to_one};
 

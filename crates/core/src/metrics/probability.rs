@@ -18,7 +18,7 @@ pub(crate) struct Losses {
 impl Losses {
     pub(crate) fn of(predictions: &Predictions<'_>, weights: &[f64]) -> Self {
         let mut sums = Self {
-            probabilities: are_probabilities(predictions.scores),
+            probabilities: predictions.scores.iter().copied().all(is_probability),
             ..Self::default()
         };
         for ((&label, &score), &weight) in predictions
@@ -53,9 +53,9 @@ impl Losses {
     }
 }
 
-/// Whether every score lies from 0 to 1.
-pub(crate) fn are_probabilities(scores: &[f64]) -> bool {
-    scores.iter().all(|score| (0.0..=1.0).contains(score))
+/// Whether a score lies from 0 to 1.
+pub(crate) fn is_probability(score: f64) -> bool {
+    (0.0..=1.0).contains(&score)
 }
 
 /// Negative log-likelihood of `label` under the probability `score`, clipped at the machine epsilon.

@@ -95,6 +95,53 @@ fn missing_and_infinite_numbers_are_failures_with_a_reason() {
 }
 
 #[test]
+fn only_metrics_that_the_value_depends_on_are_needed() {
+    let branches = objective(
+        ObjectiveSource::Expression("fast > 0.5 ? auc : 0.5 * recall".into()),
+        &["fast > 0.5 || gap < 0.1"],
+    );
+    assert_eq!(
+        value(branches.judge(&metrics(&[("fast", 1.0), ("auc", 0.8)]))),
+        0.8
+    );
+    let slow = metrics(&[("fast", 0.0), ("recall", 0.8), ("gap", 0.05)]);
+    assert_eq!(value(branches.judge(&slow)), 0.4);
+    let nan = metrics(&[("fast", 1.0), ("auc", 0.8), ("recall", f64::NAN)]);
+    assert_eq!(value(branches.judge(&nan)), 0.8);
+    for (given, told) in [
+        (
+            metrics(&[("fast", 0.0), ("auc", 0.8)]),
+            "the trial must report the metric `recall`; it reported `auc`, `fast`",
+        ),
+        (
+            metrics(&[("fast", 0.0), ("recall", 0.8)]),
+            "the trial must report the metric `gap`; it reported `fast`, `recall`",
+        ),
+        (
+            metrics(&[("fast", f64::NAN), ("auc", 0.8)]),
+            "the metric `fast` must be a finite number, not NaN",
+        ),
+    ] {
+        let reason = told.to_owned();
+        assert_eq!(branches.judge(&given), Judgement::Failed { reason });
+    }
+}
+
+#[test]
+fn a_name_that_is_no_word_is_a_metric_too() {
+    let measured = metrics(&[("val-auc", 0.75), ("val/acc", 0.5)]);
+    let plain = objective(ObjectiveSource::Metric("val-auc".into()), &[]);
+    assert_eq!(value(plain.judge(&measured)), 0.75);
+    let quoted = ObjectiveSource::Expression("metrics['val-auc'] - metrics['val/acc']".into());
+    assert_eq!(value(objective(quoted, &[]).judge(&measured)), 0.25);
+    let subtraction = objective(ObjectiveSource::Expression("val-auc".into()), &[]);
+    let reason = "the trial must report the metric `val`; it reported `val-auc`, `val/acc`; \
+                  in an expression that name is written `metrics[\"val-auc\"]`"
+        .to_owned();
+    assert_eq!(subtraction.judge(&measured), Judgement::Failed { reason });
+}
+
+#[test]
 fn targets_and_order_follow_the_direction() {
     let maximize = objective(ObjectiveSource::Metric("auc".into()), &[]);
     assert!(

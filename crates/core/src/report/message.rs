@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+use super::distinct::Distinct;
 use super::{Report, ReportError};
 
 /// Kubernetes keeps this many bytes of a termination message and drops the rest; fewer where a pod has more than three containers.
@@ -22,9 +23,15 @@ pub fn parse_termination_message(message: &str, kept: usize) -> Result<Report, R
             "the termination message must be a JSON object with `metrics`; it is empty",
         ));
     }
-    let read: Value = serde_json::from_str(&quote_what_json_lacks(message))
+    let read: Distinct = serde_json::from_str(&quote_what_json_lacks(message))
         .map_err(|error| unreadable(message, kept, &error))?;
-    let Value::Object(mut fields) = read else {
+    if let Some(place) = read.repeated.first() {
+        return Err(ReportError::new(format!(
+            "the termination message must name each thing once; {} stands in it twice",
+            in_words(place)
+        )));
+    }
+    let Value::Object(mut fields) = read.value else {
         return Err(ReportError::new(
             "the termination message must be a JSON object with `metrics`",
         ));
@@ -56,6 +63,15 @@ pub fn parse_termination_message(message: &str, kept: usize) -> Result<Report, R
             "the termination message may have `metrics` and `weights`, but not `{unknown}`"
         ))),
         None => Ok(Report { metrics, weights }),
+    }
+}
+
+/// What stands at a place of the message.
+fn in_words(place: &[String]) -> String {
+    match place {
+        [field, name] if field == "metrics" => format!("the metric `{name}`"),
+        [field, name] if field == "weights" => format!("the weight `{name}`"),
+        _ => format!("`{}`", place.join(".")),
     }
 }
 

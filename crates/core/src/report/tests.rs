@@ -159,6 +159,22 @@ fn what_must_hold_is_said_in_words() {
             "the termination message may have `metrics` and `weights`, but not `wieghts`",
         ),
         (
+            r#"{"metrics": {"auc": 1, "loss": 2, "auc": 0.5}}"#,
+            "the termination message must name each thing once; the metric `auc` stands in it twice",
+        ),
+        (
+            r#"{"metrics": {"auc": 1, "a\u0075c": 1}}"#,
+            "the termination message must name each thing once; the metric `auc` stands in it twice",
+        ),
+        (
+            r#"{"metrics": {"auc": 1}, "weights": {"auc": 3, "auc": 3}}"#,
+            "the termination message must name each thing once; the weight `auc` stands in it twice",
+        ),
+        (
+            r#"{"metrics": {"auc": 1}, "metrics": {"loss": 1}}"#,
+            "the termination message must name each thing once; `metrics` stands in it twice",
+        ),
+        (
             r#"{"metrics": {"auc": 1}, "weights": 3}"#,
             "`weights` must be a JSON object from names to numbers",
         ),

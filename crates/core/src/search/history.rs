@@ -183,6 +183,13 @@ fn split(space: &Space, configuration: &Configuration) -> (Configuration, Vec<f6
     (exact, continuous)
 }
 
+/// Whether two configurations of a space are one, up to the rounding of continuous values.
+#[must_use]
+pub fn alike(space: &Space, left: &Configuration, right: &Configuration) -> bool {
+    let (left, right) = (split(space, left), split(space, right));
+    left.0 == right.0 && same(&left.1, &right.1)
+}
+
 fn same(left: &[f64], right: &[f64]) -> bool {
     left.iter()
         .zip(right)

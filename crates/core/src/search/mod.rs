@@ -5,6 +5,7 @@
 mod grid;
 mod history;
 mod hyperopt;
+mod initial;
 mod novelty;
 mod parzen;
 mod random;
@@ -13,8 +14,9 @@ mod sobol;
 use serde::{Deserialize, Serialize};
 
 use self::history::Known;
-pub use self::history::{Finished, History, Outcome, Pending};
+pub use self::history::{Finished, History, Outcome, Pending, alike};
 pub use self::hyperopt::HyperoptSettings;
+pub use self::initial::initial_trials;
 use crate::random::Stream;
 use crate::space::{Space, SpaceError};
 use crate::value::Configuration;
@@ -78,20 +80,6 @@ pub fn suggest(space: &Space, algorithm: &Algorithm, seed: u64, history: &Histor
         }
     }
 }
-
-/// A configuration with the `given` values, the other parameters drawn from the space; for trials that the user asks for.
-///
-/// It ends as exhausted when no new configuration has these values: they were tried already, break a constraint, or belong to
-/// branches that exclude each other.
-#[must_use]
-pub fn complete(space: &Space, given: &Configuration, seed: u64, history: &History) -> Suggestion {
-    let known = Known::new(space, history);
-    let mut stream = Stream::new(seed, &[known.next_index(), GIVEN]);
-    random::complete(space, &known, given, &mut stream)
-}
-
-/// Tells the stream of a given configuration from that of a suggested one.
-const GIVEN: u64 = 1;
 
 impl Algorithm {
     /// The algorithm that `Auto` stands for; others stand for themselves.

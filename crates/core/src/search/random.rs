@@ -7,31 +7,20 @@ use crate::random::Stream;
 use crate::space::{HOPELESS_DRAWS, Space};
 use crate::value::Configuration;
 
-/// Name of suggestions whose values the user gave.
-const GIVEN: &str = "InitialTrial";
-
 pub(super) fn suggest(space: &Space, known: &Known, stream: &mut Stream) -> Suggestion {
     novelty::new_draw(space, known, stream)
 }
 
+/// A new configuration with the `given` values, which their parameters have; the other parameters are drawn from the space.
+///
+/// # Errors
+/// Why there is none, in words.
 pub(super) fn complete(
     space: &Space,
     known: &Known,
     given: &Configuration,
     stream: &mut Stream,
-) -> Suggestion {
-    let given = match space.admit_partial(given) {
-        Ok(given) => given,
-        Err(problems) => {
-            let problems: Vec<&str> = problems
-                .iter()
-                .map(|problem| problem.message.as_str())
-                .collect();
-            return Suggestion::Exhausted {
-                reason: problems.join("; "),
-            };
-        }
-    };
+) -> Result<Configuration, String> {
     let parameters = space.parameters();
     let mut completed = (0..HOPELESS_DRAWS).map(|_| {
         space.assemble(|place, axis, _| {
@@ -47,15 +36,10 @@ pub(super) fn complete(
         given.keys().all(|name| configuration.contains_key(name))
             && novelty::is_new(space, known, configuration)
     });
-    match found {
-        Some(configuration) => Suggestion::Next {
-            configuration,
-            origin: GIVEN,
-        },
-        None => Suggestion::Exhausted {
-            reason: format!(
-                "none of {HOPELESS_DRAWS} configurations with the given values was new, possible and met all `parameterConstraints`"
-            ),
-        },
-    }
+    found.ok_or_else(|| {
+        format!(
+            "must be completed to a configuration that is new, has all its parameters active and meets all \
+             `parameterConstraints`; none of {HOPELESS_DRAWS} draws did"
+        )
+    })
 }

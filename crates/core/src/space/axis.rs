@@ -62,7 +62,7 @@ impl Axis {
     pub(crate) fn admit(&self, value: &ParameterValue) -> Option<ParameterValue> {
         match (self, value) {
             (Self::Texts(_), ParameterValue::Text(_)) => self.place(value).map(|_| value.clone()),
-            (Self::Numbers(line), _) => line.admit(value.as_number()?),
+            (Self::Numbers(line), _) => line.admit(value),
             (Self::Texts(_), _) => None,
         }
     }

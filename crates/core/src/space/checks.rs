@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::domain::{Domain, Scale};
-use super::line::Line;
+use super::line::{FARTHEST, Line, reach};
 use super::{Cardinality, Constraint, Parameter, ParameterConstraint, Space, SpaceError};
-use crate::expression::{EvaluationError, Expression};
+use crate::expression::{EvaluationError, Expression, Names};
 use crate::random::Stream;
 use crate::value::Configuration;
 
@@ -87,7 +87,7 @@ fn domain_problems(domain: &Domain) -> Vec<Problem> {
                 ));
             }
             if problems.is_empty()
-                && step.is_some_and(|step| (max - min) / step > LARGEST_WHOLE as f64)
+                && step.is_some_and(|step| is_too_fine(step, min.abs().max(max.abs())))
             {
                 problems.push(problem(
                     "step",
@@ -108,7 +108,8 @@ fn domain_problems(domain: &Domain) -> Vec<Problem> {
                 *scale,
                 step.map(|step| step as f64),
             );
-            for (field, bound) in [("min", min), ("max", max)] {
+            let step = step.unwrap_or(1);
+            for (field, bound) in [("min", min), ("max", max), ("step", &step)] {
                 if bound.unsigned_abs() > LARGEST_WHOLE.unsigned_abs() {
                     problems.push(problem(field, format!("`{field}` must lie between -{LARGEST_WHOLE} and {LARGEST_WHOLE}; {bound} does not")));
                 }
@@ -137,12 +138,34 @@ fn domain_problems(domain: &Domain) -> Vec<Problem> {
                     format!("`deviation` must be a finite number above 0, not {deviation}"),
                 ));
             }
-            if problems.is_empty() && Line::new(domain).is_some_and(|line| line.mass() < 1e-12) {
+            if !problems.is_empty() {
+                return problems;
+            }
+            let far = reach(*mean, *deviation, *scale, 1.0);
+            let largest = match (min, max) {
+                (Some(min), Some(max)) => min.abs().max(max.abs()),
+                _ => far,
+            };
+            if step.is_some_and(|step| is_too_fine(step, largest)) {
+                let message = "`step` must be large enough to tell values around `mean` apart";
+                return vec![problem("step", message)];
+            }
+            let line = Line::new(domain);
+            if line.as_ref().is_some_and(Line::is_empty) {
+                let message = "at least one multiple of `step` must lie between `min` and `max`";
+                return vec![problem("step", message)];
+            }
+            if line.is_some_and(|line| line.mass() < 1e-12) {
                 problems.push(problem("mean", format!("`mean` must not lie so many times `deviation` outside of `min` and `max`; {mean} with {deviation} does")));
             }
             problems
         }
     }
+}
+
+/// Whether real numbers so far from 0 do not tell neighbours at this distance apart.
+fn is_too_fine(step: f64, distance: f64) -> bool {
+    distance / step > FARTHEST as f64
 }
 
 fn number_problems(
@@ -211,7 +234,7 @@ fn text_problems(values: &[String]) -> Vec<Problem> {
 /// The compiled `when` of each parameter.
 pub(super) fn compile_conditions(
     parameters: &[Parameter],
-    names: &BTreeSet<&str>,
+    names: Names<'_>,
     problems: &mut Vec<SpaceError>,
 ) -> Vec<Option<Expression>> {
     let mut compile = |(place, parameter): (usize, &Parameter)| {
@@ -230,7 +253,7 @@ pub(super) fn compile_conditions(
 /// The compiled constraints.
 pub(super) fn compile_constraints(
     constraints: Vec<ParameterConstraint>,
-    names: &BTreeSet<&str>,
+    names: Names<'_>,
     problems: &mut Vec<SpaceError>,
 ) -> Vec<Constraint> {
     let mut compile = |(place, constraint): (usize, ParameterConstraint)| {
@@ -254,12 +277,12 @@ pub(super) fn compile_constraints(
 
 fn compile(
     source: &str,
-    names: &BTreeSet<&str>,
+    names: Names<'_>,
     field: &str,
     path: &str,
     problems: &mut Vec<SpaceError>,
 ) -> Option<Expression> {
-    let compiled = Expression::compile(source, Some(names)).and_then(|expression| {
+    let compiled = Expression::compile(source, names).and_then(|expression| {
         if expression.variables().is_empty() {
             Err("must name at least one parameter".to_owned())
         } else {

@@ -59,7 +59,7 @@ pub enum Domain {
         min: Option<f64>,
         /// Largest value.
         max: Option<f64>,
-        /// Distance of neighbours, counted from `min`, or from 0 when there is no `min`.
+        /// Only multiples of it, as hyperopt's `qnormal` rounds.
         step: Option<f64>,
         /// On which scale the prior is normal.
         scale: Scale,
@@ -79,6 +79,15 @@ impl Domain {
         }
     }
 
+    /// The values from low to high, where they are texts with an order.
+    #[must_use]
+    pub fn order(&self) -> Option<&[String]> {
+        match self {
+            Self::Ordinal { values } => Some(values),
+            _ => None,
+        }
+    }
+
     /// The values in words, as in "must be a whole number from 1 to 9".
     #[must_use]
     pub fn in_words(&self) -> String {
@@ -95,7 +104,10 @@ impl Domain {
             Self::Normal { min, max, step, .. } => {
                 let low = min.map_or_else(String::new, |min| format!(" from {min}"));
                 let high = max.map_or_else(String::new, |max| format!(" up to {max}"));
-                format!("a number{low}{high}{}", steps(*step))
+                match step {
+                    Some(step) => format!("a multiple of {step}{low}{high}"),
+                    None => format!("a number{low}{high}"),
+                }
             }
         }
     }

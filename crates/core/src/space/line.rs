@@ -21,7 +21,7 @@ pub(crate) struct Line {
     lattice: Option<Lattice>,
 }
 
-/// The allowed values `origin + k * step`.
+/// The allowed values `origin + k * step`. Where they are whole, they and their distances are exact as real numbers too.
 #[derive(Clone, Debug)]
 struct Lattice {
     origin: f64,
@@ -34,7 +34,18 @@ struct Lattice {
 }
 
 /// Lattice numbers stay below this where the domain itself sets no end; beyond it a double cannot tell neighbours apart.
-const FARTHEST: i64 = 1 << 52;
+pub(super) const FARTHEST: i64 = 1 << 52;
+
+/// Whole numbers up to this are exact as real numbers.
+const EXACT: f64 = (1_u64 << 53) as f64;
+
+/// The largest distance from 0 of values that lie up to so many deviations from the mean.
+pub(super) fn reach(mean: f64, deviation: f64, scale: Scale, deviations: f64) -> f64 {
+    match scale {
+        Scale::Linear => mean.abs() + deviations * deviation,
+        Scale::Log => libm::exp(mean + deviations * deviation),
+    }
+}
 
 impl Line {
     /// The line of a valid numeric domain; `None` for texts.
@@ -46,7 +57,7 @@ impl Line {
                 scale,
                 step,
             } => {
-                let lattice = step.map(|step| Lattice::new(min, step, Some(min), Some(max), false));
+                let lattice = step.map(|step| Lattice::new(min, step, Some(min), Some(max)));
                 Some(Self::with(scale, None, (min, max), lattice))
             }
             Domain::Integer {
@@ -55,10 +66,9 @@ impl Line {
                 step,
                 scale,
             } => {
-                let (low, high) = (min as f64, max as f64);
-                let lattice =
-                    Lattice::new(low, step.unwrap_or(1) as f64, Some(low), Some(high), true);
-                Some(Self::with(scale, None, (low, high), Some(lattice)))
+                let bounds = (min as f64, max as f64);
+                let lattice = Lattice::whole(min, max, step.unwrap_or(1));
+                Some(Self::with(scale, None, bounds, Some(lattice)))
             }
             Domain::Normal {
                 mean,
@@ -75,15 +85,15 @@ impl Line {
                 };
                 let bounds = (min.unwrap_or(smallest), max.unwrap_or(f64::INFINITY));
                 let lattice = step.map(|step| {
-                    let origin = min.unwrap_or(0.0);
                     let positive = (scale == Scale::Log).then_some(step);
-                    Lattice::new(
-                        origin,
-                        step,
-                        min.or(positive),
-                        max,
-                        is_whole(origin) && is_whole(step),
-                    )
+                    let lattice = Lattice::new(0.0, step, min.or(positive), max);
+                    // As far from the mean as draws of 53 bits come.
+                    let far = reach(mean, deviation, scale, 8.5);
+                    let (low, high) = (min.unwrap_or(-far), max.unwrap_or(far));
+                    match step.fract() == 0.0 && low.abs().max(high.abs()) <= EXACT {
+                        true => lattice.of_whole_numbers(),
+                        false => lattice,
+                    }
                 });
                 Some(Self::with(scale, Some((mean, deviation)), bounds, lattice))
             }
@@ -192,8 +202,9 @@ impl Line {
         }
     }
 
-    /// `number` as the domain writes it, if it is one of the domain's values.
-    pub(super) fn admit(&self, number: f64) -> Option<ParameterValue> {
+    /// `value` as the domain writes it, if it is one of the domain's values.
+    pub(super) fn admit(&self, value: &ParameterValue) -> Option<ParameterValue> {
+        let number = value.as_number()?;
         let inside = number.is_finite()
             && self.bounds.0 <= number
             && number <= self.bounds.1
@@ -204,9 +215,18 @@ impl Line {
         let Some(lattice) = &self.lattice else {
             return Some(ParameterValue::Real(number));
         };
-        let value = lattice.value(lattice.nearest(number));
-        let distance = (value.as_number()? - number).abs();
-        (distance <= 1e-9 * lattice.step.max(number.abs() * 1e-3)).then_some(value)
+        match value {
+            ParameterValue::Integer(exact) if lattice.whole => lattice.admit_whole(*exact),
+            _ if lattice.whole => lattice.admit_whole(whole_number(number)?),
+            _ => lattice.admit_real(number),
+        }
+    }
+
+    /// Whether no value lies on the lattice and within the bounds.
+    pub(super) fn is_empty(&self) -> bool {
+        self.lattice
+            .as_ref()
+            .is_some_and(|lattice| lattice.first > lattice.last)
     }
 
     /// The share of the prior below a value; for lattice values the middle of the cell's share.
@@ -285,21 +305,67 @@ impl Line {
 }
 
 impl Lattice {
-    fn new(origin: f64, step: f64, min: Option<f64>, max: Option<f64>, whole: bool) -> Self {
+    fn new(origin: f64, step: f64, min: Option<f64>, max: Option<f64>) -> Self {
         // A bound such as 0.3 with a step of 0.1 is a multiple up to rounding, and is meant to be included.
         const SLACK: f64 = 1e-9;
         let number = |value: f64| (value - origin) / step;
-        let first = min.map_or(-FARTHEST, |min| (number(min) - SLACK).ceil() as i64);
-        let last = max.map_or(FARTHEST, |max| (number(max) + SLACK).floor() as i64);
-        let decimals = decimals(origin).max(decimals(step));
-        Self {
+        let mut lattice = Self {
             origin,
             step,
-            first,
-            last: last.max(first),
-            whole,
-            decimals,
+            first: min.map_or(-FARTHEST, |min| (number(min) - SLACK).ceil() as i64),
+            last: max.map_or(FARTHEST, |max| (number(max) + SLACK).floor() as i64),
+            whole: false,
+            decimals: decimals(origin).max(decimals(step)),
+        };
+        // Where the slack takes in a value beyond a bound, that value is none of the domain's.
+        if min.is_some_and(|min| lattice.written(lattice.first) < min) {
+            lattice.first = lattice.first.saturating_add(1);
         }
+        if max.is_some_and(|max| lattice.written(lattice.last) > max) {
+            lattice.last = lattice.last.saturating_sub(1);
+        }
+        lattice
+    }
+
+    /// The whole numbers from `min` to `max`, which a real number holds exactly, at distances of `step`.
+    fn whole(min: i64, max: i64, step: i64) -> Self {
+        let length = max.saturating_sub(min).max(0);
+        Self {
+            origin: min as f64,
+            step: step as f64,
+            first: 0,
+            last: length.checked_div(step).unwrap_or(0),
+            whole: true,
+            decimals: 0,
+        }
+    }
+
+    /// The same values as whole numbers, without those that a real number does not hold exactly.
+    fn of_whole_numbers(self) -> Self {
+        let farthest = (EXACT / self.step).floor() as i64;
+        Self {
+            first: self.first.max(-farthest),
+            last: self.last.min(farthest),
+            whole: true,
+            ..self
+        }
+    }
+
+    fn admit_whole(&self, value: i64) -> Option<ParameterValue> {
+        let (origin, step) = (self.origin as i128, self.step as i128);
+        let distance = i128::from(value) - origin;
+        let number = distance.checked_div(step)?;
+        let is_on = distance == number * step
+            && (i128::from(self.first)..=i128::from(self.last)).contains(&number);
+        is_on.then_some(ParameterValue::Integer(value))
+    }
+
+    fn admit_real(&self, value: f64) -> Option<ParameterValue> {
+        let number = self.nearest(value);
+        let distance = (self.written(number) - value).abs();
+        // Digits that get lost on the way through text are no difference.
+        let lost = (1e-9 * self.step).max(1e-14 * value.abs());
+        (distance <= lost.min(0.25 * self.step)).then(|| self.value(number))
     }
 
     fn nearest(&self, value: f64) -> i64 {
@@ -319,19 +385,22 @@ impl Lattice {
                 i64::MAX
             }));
         }
+        ParameterValue::Real(self.written(number))
+    }
+
+    /// A real value with the digits of `min` and `step`, so that people read 0.3 and not 0.30000000000000004.
+    fn written(&self, number: i64) -> f64 {
         let position = self.position(number);
-        // Written with the digits of `min` and `step`, so that people read 0.3 and not 0.30000000000000004.
-        ParameterValue::Real(
-            format!("{position:.*}", self.decimals)
-                .parse()
-                .unwrap_or(position)
-                + 0.0,
-        )
+        format!("{position:.*}", self.decimals)
+            .parse()
+            .unwrap_or(position)
+            + 0.0
     }
 }
 
-fn is_whole(value: f64) -> bool {
-    value.fract() == 0.0 && value.abs() < FARTHEST as f64
+/// The whole number that a real one is.
+fn whole_number(value: f64) -> Option<i64> {
+    (value.fract() == 0.0 && value.abs() <= EXACT).then_some(value as i64)
 }
 
 fn decimals(value: f64) -> usize {

@@ -11,11 +11,11 @@ mod dependencies;
 mod domain;
 mod line;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::OnceLock;
 
-use crate::expression::Expression;
+use crate::expression::{Expression, Names};
 use crate::random::Stream;
 use crate::value::{Configuration, ParameterValue};
 
@@ -92,12 +92,13 @@ impl Space {
         constraints: Vec<ParameterConstraint>,
     ) -> Result<Self, Vec<SpaceError>> {
         let mut problems = checks::parameters(&parameters);
-        let names: BTreeSet<&str> = parameters
+        let names: BTreeMap<&str, Option<&[String]>> = parameters
             .iter()
-            .map(|parameter| parameter.name.as_str())
+            .map(|parameter| (parameter.name.as_str(), parameter.domain.order()))
             .collect();
-        let conditions = checks::compile_conditions(&parameters, &names, &mut problems);
-        let constraints = checks::compile_constraints(constraints, &names, &mut problems);
+        let names = Names::Known(&names);
+        let conditions = checks::compile_conditions(&parameters, names, &mut problems);
+        let constraints = checks::compile_constraints(constraints, names, &mut problems);
         let order = dependencies::order(&parameters, &conditions).unwrap_or_else(|cycle| {
             problems.push(cycle);
             Vec::new()
@@ -163,11 +164,7 @@ impl Space {
                     problems.push(SpaceError::new(name, format!("`{name}` must be given")))
                 }
                 (false, true) => {
-                    let when = self.parameters[place].when.as_deref().unwrap_or_default();
-                    problems.push(SpaceError::new(
-                        name,
-                        format!("`{name}` must be left out unless `{when}`"),
-                    ));
+                    problems.push(not_active(&self.parameters[place]));
                 }
                 _ => {}
             }
@@ -214,6 +211,35 @@ impl Space {
         } else {
             Err(problems)
         }
+    }
+
+    /// Why no configuration has all the given values, as far as they alone say so; paths as in [`Space::admit`].
+    #[must_use]
+    pub(crate) fn contradictions(&self, given: &Configuration) -> Vec<SpaceError> {
+        let decided = |expression: &Expression| {
+            let value = expression.condition(|name| given.get(name).cloned());
+            value == Ok(false)
+        };
+        let inactive = self.parameters.iter().zip(&self.dimensions);
+        let inactive = inactive.filter(|(parameter, dimension)| {
+            given.contains_key(&parameter.name) && dimension.when.as_ref().is_some_and(decided)
+        });
+        let inactive = inactive.map(|(parameter, _)| not_active(parameter));
+        let broken = self
+            .constraints
+            .iter()
+            .filter(|one| decided(&one.expression));
+        let broken = broken.map(|constraint| {
+            let values: Vec<String> = constraint
+                .expression
+                .variables()
+                .iter()
+                .filter_map(|name| Some(format!("`{name}` is {}", given.get(name)?)))
+                .collect();
+            let message = format!("{}; {}", constraint.message, values.join(", "));
+            SpaceError::new("", message)
+        });
+        inactive.chain(broken).collect()
     }
 
     /// The message of the first constraint that a configuration does not meet.
@@ -298,6 +324,12 @@ impl Space {
             .iter()
             .position(|parameter| parameter.name == name)
     }
+}
+
+fn not_active(parameter: &Parameter) -> SpaceError {
+    let Parameter { name, when, .. } = parameter;
+    let when = when.as_deref().unwrap_or_default();
+    SpaceError::new(name, format!("`{name}` must be left out unless `{when}`"))
 }
 
 /// How a visit to all configurations ended.

@@ -1,6 +1,6 @@
 //! When a search is over, and how it ended.
 
-use super::trial::Phase;
+use super::trial::{Phase, Reason as TrialReason};
 use super::{Best, Counts, Reason, TuningInput};
 use crate::time::Timestamp;
 
@@ -92,19 +92,40 @@ pub(super) fn judge(
             ),
         ));
     }
-    if counts.total >= settings.max_trials && counts.unfinished() == 0 {
-        return Some(budget_spent(counts, best));
-    }
     let deadline = settings.active_deadline_seconds.zip(input.started);
-    if let Some((seconds, started)) = deadline
-        && now >= started.plus_seconds(seconds)
-    {
-        return Some(Ending::failed(
-            Reason::DeadlineExceeded,
-            format!("the search ran longer than `activeDeadlineSeconds` {seconds}"),
-        ));
+    let overdue = deadline.filter(|(seconds, started)| now >= started.plus_seconds(*seconds));
+    let is_spent = counts.total >= settings.max_trials && counts.unfinished() == 0;
+    match overdue {
+        Some((seconds, _)) if !is_spent || was_cut_short(input) => {
+            Some(out_of_time(seconds, counts, best))
+        }
+        _ if is_spent => Some(budget_spent(counts, best)),
+        _ => None,
     }
-    None
+}
+
+/// Whether trials were stopped because the search had ended: the budget was not spent by trials that came to their own end.
+fn was_cut_short(input: &TuningInput<'_>) -> bool {
+    let mut search = input.trials.iter().filter(|trial| !trial.refit);
+    search.any(|trial| trial.record.reason == Some(TrialReason::SearchEnded))
+}
+
+/// A search that found something in its time has succeeded.
+fn out_of_time(seconds: u64, counts: &Counts, best: Option<&Best>) -> Ending {
+    let message = format!("the search ran longer than `activeDeadlineSeconds` {seconds}");
+    match best {
+        Some(best) => Ending::succeeded(
+            Reason::DeadlineExceeded,
+            format!(
+                "{message}; the best of {} trials is {}",
+                counts.total, best.trial
+            ),
+        ),
+        None => Ending::failed(
+            Reason::DeadlineExceeded,
+            format!("{message}, and no trial ended with a usable objective"),
+        ),
+    }
 }
 
 fn budget_spent(counts: &Counts, best: Option<&Best>) -> Ending {

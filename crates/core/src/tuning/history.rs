@@ -3,7 +3,7 @@
 use super::trial::Phase;
 use super::{ObservedTrial, Settings};
 use crate::objective::Objective;
-use crate::search::{Finished, History, Outcome, Pending, Suggestion, complete};
+use crate::search::{Finished, History, Outcome, Pending, alike};
 use crate::value::Configuration;
 
 /// Finished trials with their outcome, unfinished ones as pending.
@@ -43,9 +43,7 @@ pub(super) fn add_pending(history: &mut History, index: u32, configuration: &Con
     });
 }
 
-/// The configuration of the `index`-th trial where the user gave one: the given parameters, the rest suggested.
-///
-/// One that has been tried already, or that cannot be completed inside the space, is skipped.
+/// The configuration that the user wants as the `index`-th trial, unless it has been tried already.
 pub(super) fn initial_trial(
     settings: &Settings,
     index: u32,
@@ -53,8 +51,10 @@ pub(super) fn initial_trial(
 ) -> Option<(Configuration, String)> {
     let position = usize::try_from(index).ok()?.checked_sub(1)?;
     let given = settings.initial_trials.get(position)?;
-    match complete(&settings.space, given, settings.seed, history) {
-        Suggestion::Next { configuration, .. } => Some((configuration, "Initial".to_string())),
-        Suggestion::Exhausted { .. } => None,
-    }
+    let finished = history.finished.iter().map(|trial| &trial.configuration);
+    let pending = history.pending.iter().map(|trial| &trial.configuration);
+    let is_new = finished
+        .chain(pending)
+        .all(|tried| !alike(&settings.space, tried, given));
+    is_new.then(|| (given.clone(), "Initial".to_string()))
 }

@@ -8,6 +8,7 @@ pub mod ending;
 pub mod expiry;
 pub mod history;
 pub mod reason;
+pub mod registration;
 pub mod report;
 pub mod trial;
 
@@ -20,7 +21,7 @@ pub use report::{Best, Counts, DELETING, Phase, TuningReport};
 
 use crate::objective::Objective;
 use crate::random::Stream;
-use crate::search::{Algorithm, Suggestion, suggest};
+use crate::search::{Algorithm, Suggestion, alike, suggest};
 use crate::space::Space;
 use crate::time::Timestamp;
 use crate::value::Configuration;
@@ -47,7 +48,7 @@ pub struct Settings {
     pub parallelism: u32,
     /// Wall clock of the search in seconds.
     pub active_deadline_seconds: Option<u64>,
-    /// Configurations tried first; missing parameters are suggested.
+    /// Configurations tried first, from [`initial_trials`](crate::search::initial_trials).
     pub initial_trials: Vec<Configuration>,
     /// Seed of every draw of the search.
     pub seed: u64,
@@ -83,13 +84,26 @@ pub struct ObservedTrial {
     pub record: TrialRecord,
 }
 
-/// A model version that came out of this search.
+/// A model version that came out of this search, and what it was registered for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Registered {
     /// The registered model.
     pub model: String,
     /// The version, as the registry names it.
     pub version: String,
+    /// The trial that had won the search.
+    pub winner: String,
+    /// The alias that the version was to get.
+    pub alias: Option<String>,
+    /// Whether the alias was left alone, because others had moved it.
+    pub alias_left: bool,
+}
+
+impl Registered {
+    /// Whether this is what `register` asks for when `best` has won.
+    fn answers(&self, register: &Register, best: &Best) -> bool {
+        self.model == register.model && self.alias == register.alias && self.winner == best.trial
+    }
 }
 
 /// Everything the plan of a search depends on.
@@ -103,7 +117,7 @@ pub struct TuningInput<'a> {
     pub started: Option<Timestamp>,
     /// How the search ended, where that was recorded: it is never judged again.
     pub ended: Option<Ending>,
-    /// The registered winner, where that was recorded.
+    /// The winner that was registered last, where that was recorded.
     pub registered: Option<Registered>,
     /// Why the world refuses trials at all, in its own words; holds the search.
     pub blocked: Option<String>,
@@ -135,7 +149,7 @@ pub enum Action {
 /// A trial to create.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NewTrial {
-    /// `NAME-INDEX`, or `NAME-refit`.
+    /// `NAME-INDEX`, or `NAME-refit` and the number of the refit from the second on.
     pub name: String,
     /// Position in the search, from 1.
     pub index: u32,
@@ -254,9 +268,12 @@ fn after_the_search(
     search: &[&ObservedTrial],
     best: Option<&Best>,
 ) -> Vec<Action> {
-    let unfinished: Vec<Action> = search
+    let refit = best.and_then(|best| refit_of(input, best));
+    let is_wanted = |trial: &ObservedTrial| refit.is_some_and(|refit| refit.name == trial.name);
+    let unfinished: Vec<Action> = input
+        .trials
         .iter()
-        .filter(|t| !t.record.phase.is_finished())
+        .filter(|trial| !trial.record.phase.is_finished() && !is_wanted(trial))
         .map(|t| Action::StopTrial {
             name: t.name.clone(),
             reason: trial::Reason::SearchEnded,
@@ -265,22 +282,21 @@ fn after_the_search(
     if !unfinished.is_empty() {
         return unfinished;
     }
-    let (true, Some(best), Some(register), None) = (
-        ending.succeeded,
-        best,
-        &input.settings.register,
-        &input.registered,
-    ) else {
+    let (true, Some(best), Some(register)) = (ending.succeeded, best, &input.settings.register)
+    else {
         return Vec::new();
     };
+    if registered_for(input, Some(best)).is_some() {
+        return Vec::new();
+    }
     if !register.refit {
         return vec![Action::RegisterWinner {
             trial: best.trial.clone(),
             winner: best.trial.clone(),
         }];
     }
-    match input.trials.iter().find(|t| t.refit) {
-        None => vec![Action::CreateTrial(refit_of(input.settings, best, search))],
+    match refit {
+        None => vec![Action::CreateTrial(new_refit(input, best, search))],
         Some(refit) if refit.record.phase == trial::Phase::Succeeded => {
             vec![Action::RegisterWinner {
                 trial: refit.name.clone(),
@@ -291,10 +307,36 @@ fn after_the_search(
     }
 }
 
-fn refit_of(settings: &Settings, best: &Best, search: &[&ObservedTrial]) -> NewTrial {
+/// What was registered, where that is what is asked for now.
+fn registered_for<'a>(input: &'a TuningInput<'_>, best: Option<&Best>) -> Option<&'a Registered> {
+    let (best, register) = best.zip(input.settings.register.as_ref())?;
+    input
+        .registered
+        .as_ref()
+        .filter(|registered| registered.answers(register, best))
+}
+
+/// The trial that trains the winner once more: no other trial has its configuration.
+fn refit_of<'a>(input: &TuningInput<'a>, best: &Best) -> Option<&'a ObservedTrial> {
+    let space = &input.settings.space;
+    input
+        .trials
+        .iter()
+        .find(|trial| trial.refit && alike(space, &trial.configuration, &best.parameters))
+}
+
+/// The refits of a search that went on are `NAME-refit`, `NAME-refit2` and so on.
+fn new_refit(input: &TuningInput<'_>, best: &Best, search: &[&ObservedTrial]) -> NewTrial {
+    let settings = input.settings;
     let index = search.iter().map(|t| t.index).max().unwrap_or(0) + 1;
+    let first = format!("{}-refit", settings.name);
+    let later = (2_u32..).map(|number| format!("{first}{number}"));
+    let is_free = |name: &String| input.trials.iter().all(|trial| &trial.name != name);
     NewTrial {
-        name: format!("{}-refit", settings.name),
+        name: std::iter::once(first.clone())
+            .chain(later)
+            .find(is_free)
+            .unwrap_or_default(),
         index,
         configuration: best.parameters.clone(),
         seed: seed_for(settings, Purpose::Refit, 0),

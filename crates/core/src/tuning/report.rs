@@ -1,7 +1,7 @@
 //! The state of a search as users see it, recomputed from the trials every time.
 
 use super::trial::{Phase as TrialPhase, Reason as TrialReason};
-use super::{Ending, ObservedTrial, Reason, Registered, TuningInput};
+use super::{Ending, ObservedTrial, Reason, Registered, TuningInput, refit_of, registered_for};
 use crate::objective::Objective;
 use crate::time::Timestamp;
 use crate::value::Configuration;
@@ -162,7 +162,7 @@ impl TuningReport {
         ended: Option<Ending>,
         now: Timestamp,
     ) -> Self {
-        let (phase, reason, message) = situation(input, &counts, ended.as_ref());
+        let (phase, reason, message) = situation(input, &counts, best.as_ref(), ended.as_ref());
         let settings = input.settings;
         let deadline = settings.active_deadline_seconds.zip(input.started);
         Self {
@@ -188,13 +188,14 @@ impl TuningReport {
 fn situation(
     input: &TuningInput<'_>,
     counts: &Counts,
+    best: Option<&Best>,
     ended: Option<&Ending>,
 ) -> (Phase, Reason, String) {
     if input.deleting {
         return (Phase::Terminating, Reason::Deleted, DELETING.to_string());
     }
     if let Some(ending) = ended {
-        return after_the_search(input, counts, ending);
+        return after_the_search(input, counts, best, ending);
     }
     if let Some(why) = &input.blocked {
         return (Phase::Blocked, Reason::TrialRefused, why.clone());
@@ -261,6 +262,7 @@ fn waiting(input: &TuningInput<'_>) -> Option<(Reason, String)> {
 fn after_the_search(
     input: &TuningInput<'_>,
     counts: &Counts,
+    best: Option<&Best>,
     ending: &Ending,
 ) -> (Phase, Reason, String) {
     if counts.unfinished() > 0 {
@@ -277,14 +279,13 @@ fn after_the_search(
     let Some(register) = &input.settings.register else {
         return (Phase::Succeeded, ending.reason, ending.message.clone());
     };
-    if let Some(Registered { model, version }) = &input.registered {
-        let message = format!(
-            "{}; registered as version {version} of {model}",
-            ending.message
-        );
+    if let Some(registered) = registered_for(input, best) {
+        let message = format!("{}; {}", ending.message, in_words(registered));
         return (Phase::Succeeded, ending.reason, message);
     }
-    let refit = input.trials.iter().find(|t| t.refit);
+    let refit = best
+        .filter(|_| register.refit)
+        .and_then(|best| refit_of(input, best));
     match refit.map(|t| (t.record.phase, &t.record.message)) {
         None if register.refit => (
             Phase::Running,
@@ -306,6 +307,17 @@ fn after_the_search(
             "the winner is being registered".to_string(),
         ),
     }
+}
+
+fn in_words(registered: &Registered) -> String {
+    let Registered { model, version, .. } = registered;
+    let alias = registered.alias.as_ref();
+    let left = alias
+        .filter(|_| registered.alias_left)
+        .map_or_else(String::new, |alias| {
+            format!("; the alias `{alias}` was left alone, because others have moved it")
+        });
+    format!("registered as version {version} of {model}{left}")
 }
 
 /// Remaining trials at the mean duration of those that ended, `parallelism` at a time.

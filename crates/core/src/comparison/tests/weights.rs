@@ -137,3 +137,34 @@ fn balanced_accuracy_is_the_mean_of_both_recalls() {
         );
     }
 }
+
+#[test]
+fn the_losses_of_a_slice_ask_for_probabilities_in_the_slice_only() {
+    let mut holdout = simulated(3_000, 0.2, [1.0, 0.8], 8);
+    holdout
+        .slices
+        .insert("day".to_owned(), (0..3_000).map(|row| row != 7).collect());
+    let settings = Settings {
+        guardrails: [Metric::LogLoss, Metric::Brier]
+            .map(|metric| Guardrail {
+                metric,
+                slice: Some("day".to_owned()),
+                max_regression: 0.01,
+            })
+            .to_vec(),
+        resamples: 256,
+        ..Settings::default()
+    };
+    let have_errors = |holdout: &Holdout| {
+        let metrics = verdict(holdout, &settings).statistics.metrics;
+        let losses = metrics.iter().skip(1);
+        losses
+            .map(|of| of.standard_error.is_some_and(|error| error > 0.0))
+            .collect::<Vec<_>>()
+    };
+    // The only row outside of the slice, then one of the slice.
+    holdout.challenger[7] = 1.5;
+    assert_eq!(have_errors(&holdout), [true, true]);
+    holdout.challenger[8] = 1.5;
+    assert_eq!(have_errors(&holdout), [false, false]);
+}

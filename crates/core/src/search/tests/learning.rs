@@ -116,41 +116,6 @@ fn sobol_fills_the_cube_evenly() {
 }
 
 #[test]
-fn given_values_are_kept_and_completed() {
-    let given = Configuration::from([("bins".into(), "16".into())]);
-    let mut history = History::new(Direction::Minimize);
-    for index in 0..2 {
-        match complete(&small(), &given, 7, &history) {
-            Suggestion::Next {
-                configuration,
-                origin,
-            } => {
-                assert_eq!(origin, "InitialTrial");
-                assert_eq!(configuration["bins"], "16".into());
-                assert!(small().contains(&configuration));
-                history.pending.push(Pending {
-                    index,
-                    configuration,
-                });
-            }
-            Suggestion::Exhausted { reason } => panic!("{reason}"),
-        }
-    }
-    assert!(matches!(
-        complete(&small(), &given, 7, &history),
-        Suggestion::Exhausted { .. }
-    ));
-    let exclusive = Configuration::from([
-        ("kind".into(), "linear".into()),
-        ("depth".into(), ParameterValue::Integer(1)),
-    ]);
-    assert!(matches!(
-        complete(&small(), &exclusive, 7, &History::new(Direction::Minimize)),
-        Suggestion::Exhausted { .. }
-    ));
-}
-
-#[test]
 fn trials_from_another_space_do_no_harm() {
     let foreign = Configuration::from([
         ("depth".into(), "deep".into()),

@@ -9,6 +9,8 @@ use crate::space::tests::{
 use crate::space::{Cardinality, Domain, Scale};
 use crate::value::ParameterValue;
 
+mod extremes;
+mod initial;
 mod learning;
 
 const ALL: [Algorithm; 5] = [

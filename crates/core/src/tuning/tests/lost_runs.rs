@@ -2,6 +2,7 @@
 
 use super::trials::{mk_ended, mk_queued, mk_running, step, step_with};
 use super::*;
+use crate::expression::Names;
 
 #[test]
 fn a_lost_run_is_repeated_and_does_not_count_until_there_were_too_many() {
@@ -107,7 +108,7 @@ fn a_run_that_was_seen_and_is_gone_is_a_lost_one() {
 #[test]
 fn a_run_that_a_rule_repeats_was_not_lost() {
     let rule = trial::FailureRule {
-        when: crate::expression::Expression::compile("exitCode == 75", None).unwrap(),
+        when: crate::expression::Expression::compile("exitCode == 75", Names::Metrics).unwrap(),
         action: trial::FailureAction::Retry,
     };
     // An input borrows its rules for as long as it likes.

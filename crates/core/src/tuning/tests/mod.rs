@@ -10,6 +10,7 @@ use crate::search::Direction;
 use crate::space::{Domain, Parameter, Scale};
 use crate::value::ParameterValue;
 
+mod ends;
 mod lost_runs;
 mod trials;
 
@@ -206,6 +207,11 @@ fn too_many_failures_and_the_deadline_fail_the_search() {
     let late = plan(&mk_input(&settings, &trials), Timestamp(1_000_000));
     assert_eq!(
         (late.report.phase, late.report.reason),
+        (Phase::Succeeded, Reason::DeadlineExceeded)
+    );
+    let none = plan(&mk_input(&settings, &[]), Timestamp(1_000_000));
+    assert_eq!(
+        (none.report.phase, none.report.reason),
         (Phase::Failed, Reason::DeadlineExceeded)
     );
 }
@@ -258,6 +264,7 @@ fn the_winner_is_refitted_then_registered_and_then_nothing_is_left() {
     trials.push(ObservedTrial {
         name: "forest-refit".to_string(),
         refit: true,
+        configuration: trials[0].configuration.clone(),
         ..mk_trial(2, TrialPhase::Running, None)
     });
     assert!(plan(&mk_input(&settings, &trials), NOW).actions.is_empty());
@@ -277,6 +284,9 @@ fn the_winner_is_refitted_then_registered_and_then_nothing_is_left() {
     input.registered = Some(Registered {
         model: "m".to_string(),
         version: "2".to_string(),
+        winner: "forest-1".to_string(),
+        alias: None,
+        alias_left: false,
     });
     let done = plan(&input, NOW);
     assert!(done.actions.is_empty());

@@ -1,0 +1,97 @@
+//! JSON whose objects tell when a key stands in them twice, of which a plain value would keep the last.
+
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+
+/// A JSON value, and the keys that were repeated.
+pub(super) struct Distinct {
+    /// The value, with the first of each repeated key.
+    pub(super) value: Value,
+    /// Paths of repeated keys.
+    pub(super) repeated: Vec<Vec<String>>,
+}
+
+impl<'de> Deserialize<'de> for Distinct {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut reader = Reader::default();
+        let value = reader.deserialize(deserializer)?;
+        let repeated = reader.repeated;
+        Ok(Self { value, repeated })
+    }
+}
+
+/// Reads a value below a path.
+#[derive(Default)]
+struct Reader {
+    path: Vec<String>,
+    repeated: Vec<Vec<String>>,
+}
+
+impl<'de> DeserializeSeed<'de> for &mut Reader {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for &mut Reader {
+    type Value = Value;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(Value::Number(value.into()))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(Value::Number(value.into()))
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
+        let number = Number::from_f64(value);
+        number
+            .map(Value::Number)
+            .ok_or_else(|| E::custom("a number must be finite"))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::String(value.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Value, A::Error> {
+        let mut values = Vec::new();
+        while let Some(value) = elements.next_element_seed(&mut *self)? {
+            values.push(value);
+        }
+        Ok(Value::Array(values))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+        let mut fields = Map::new();
+        while let Some(key) = entries.next_key::<String>()? {
+            self.path.push(key.clone());
+            let value = entries.next_value_seed(&mut *self)?;
+            if fields.contains_key(&key) {
+                self.repeated.push(self.path.clone());
+            } else {
+                fields.insert(key, value);
+            }
+            self.path.pop();
+        }
+        Ok(Value::Object(fields))
+    }
+}
