@@ -2,6 +2,7 @@
 
 pub mod admission;
 pub mod evaluator;
+mod intake;
 pub mod manifests;
 pub mod ports;
 pub mod session;
