@@ -2,8 +2,9 @@
 
 use super::manifests::ManifestError;
 use super::ports::LocalPorts;
+use super::scope::Scope;
 use crate::engine::{Conduct, Engine, Left};
-use crate::ports::{Clock, Cluster, PortError, Ports, RunId, TrialRunner};
+use crate::ports::{Clock, Cluster, Object, PortError, Ports, RunId, TrialRunner};
 use kube::ResourceExt;
 use podium_api::convert::record_of;
 use podium_api::{ChampionPolicy, Evaluation, Trial, TuningJob};
@@ -55,16 +56,18 @@ pub enum Pass {
 #[derive(Debug)]
 pub struct Session {
     engine: Engine<LocalPorts>,
+    scope: Scope,
     watched: BTreeSet<(String, u32)>,
     // Held as long as the session lives.
     _lock: File,
 }
 
 impl Session {
-    /// A session on `ports`; it holds `lock` as long as it lives.
-    pub(super) fn new(ports: LocalPorts, lock: File) -> Self {
+    /// A session on `ports` that takes care of what `scope` covers; it holds `lock` as long as it lives.
+    pub(super) fn new(ports: LocalPorts, scope: Scope, lock: File) -> Self {
         Self {
             engine: Engine::new(ports, Conduct::LOCAL),
+            scope,
             watched: BTreeSet::new(),
             _lock: lock,
         }
@@ -76,27 +79,39 @@ impl Session {
         &self.engine
     }
 
+    /// What this run takes care of.
+    #[must_use]
+    pub fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// The stored objects of a kind that this run takes care of.
+    async fn list<K: Object>(&self) -> Result<Vec<K>, PortError> {
+        let mut objects = self.engine.ports().cluster().list::<K>().await?;
+        objects.retain(|object| self.scope.covers(object));
+        Ok(objects)
+    }
+
     /// Looks at every object once and takes it one step further.
     ///
     /// # Errors
     /// A port could not do what it was asked.
     pub async fn pass(&mut self) -> Result<Pass, SessionError> {
-        let cluster = self.engine.ports().cluster();
         let mut left = Left::default();
-        for trial in cluster.list::<Trial>().await? {
+        for trial in self.list::<Trial>().await? {
             left = left.and(self.engine.reconcile_trial(&trial.name_any()).await?);
         }
-        for job in cluster.list::<TuningJob>().await? {
+        for job in self.list::<TuningJob>().await? {
             left = left.and(self.engine.reconcile_tuning_job(&job.name_any()).await?);
         }
-        for evaluation in cluster.list::<Evaluation>().await? {
+        for evaluation in self.list::<Evaluation>().await? {
             left = left.and(
                 self.engine
                     .reconcile_evaluation(&evaluation.name_any())
                     .await?,
             );
         }
-        for policy in cluster.list::<ChampionPolicy>().await? {
+        for policy in self.list::<ChampionPolicy>().await? {
             left = left.and(
                 self.engine
                     .reconcile_champion_policy(&policy.name_any())
@@ -144,7 +159,7 @@ impl Session {
     }
 
     async fn running(&self) -> Result<Vec<(String, u32)>, SessionError> {
-        let trials = self.engine.ports().cluster().list::<Trial>().await?;
+        let trials = self.list::<Trial>().await?;
         Ok(trials.iter().filter_map(running_attempt).collect())
     }
 

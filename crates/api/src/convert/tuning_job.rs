@@ -1,9 +1,10 @@
 //! `TuningJob` to the settings of a search and of its trials.
 
-use super::{Problems, below_spec, count, join, seconds};
+use super::{Problems, below_spec, count, environment, join, seconds};
 use crate::tuning_job::{
-    AlgorithmName, DirectionSpec, FailureActionSpec, MetricsSource, ParameterSpec, ScaleSpec,
-    TuningJobSpec,
+    Aggregate, AlgorithmName, AlgorithmSpec, DirectionSpec, FailureActionSpec, FailureRuleSpec,
+    MetricsSource, MetricsSpec, ObjectiveSpec, ParameterSpec, RegisterSpec, ScaleSpec,
+    TrialTemplate, TuningJobSpec,
 };
 use crate::{TuningJob, tuning_job};
 use k8s_openapi::api::core::v1::PodTemplateSpec;
@@ -46,8 +47,35 @@ const MAX_NAME_LENGTH: usize = 52;
 /// All problems, with their paths from the object's root.
 pub fn tuning_settings(job: &TuningJob) -> Result<Settings, Vec<SpecProblem>> {
     let spec = &job.spec;
+    // Every field is named, so that a new one does not compile until it is carried out or refused.
+    let TuningJobSpec {
+        suspend,
+        seed: _, // below
+        parallelism,
+        max_trials,
+        max_failed_trials,
+        active_deadline_seconds,
+        ttl_seconds_after_finished: _, // carried out by the engine in a cluster, refused elsewhere
+        objective: _,                  // below
+        parameters: _,                 // below
+        parameter_constraints: _,      // below
+        initial_trials,
+        warm_start,
+        algorithm: _, // below
+        early_stopping,
+        metrics,
+        trial,
+        tracking,
+        register,
+    } = spec;
     let mut problems = Problems::default();
+    problems.unsupported("warmStart", warm_start.as_ref());
+    problems.unsupported("earlyStopping", early_stopping.as_ref());
+    problems.unsupported("tracking", tracking.as_ref());
+    refuse_metrics(metrics, &mut problems);
     refuse_what_is_not_carried_out(spec, &mut problems);
+    problems.unsupported("trial.resource", trial.resource.as_ref());
+    let register = converted_register(register.as_ref(), trial.output_uri.is_some(), &mut problems);
     if job.name_any().len() > MAX_NAME_LENGTH {
         return Err(vec![SpecProblem::new(
             "metadata.name",
@@ -82,18 +110,14 @@ pub fn tuning_settings(job: &TuningJob) -> Result<Settings, Vec<SpecProblem>> {
         space,
         algorithm,
         objective,
-        max_trials: count(spec.max_trials),
-        max_failed_trials: spec.max_failed_trials.map(count),
-        parallelism: count(spec.parallelism),
-        active_deadline_seconds: spec.active_deadline_seconds.map(seconds),
-        initial_trials: spec.initial_trials.clone(),
+        max_trials: count(*max_trials),
+        max_failed_trials: max_failed_trials.map(count),
+        parallelism: count(*parallelism),
+        active_deadline_seconds: active_deadline_seconds.map(seconds),
+        initial_trials: initial_trials.clone(),
         seed: seed(job),
-        suspend: spec.suspend,
-        register: spec.register.as_ref().map(|register| Register {
-            model: register.model.clone(),
-            alias: register.alias.clone(),
-            refit: register.refit,
-        }),
+        suspend: *suspend,
+        register,
     })
 }
 
@@ -111,43 +135,85 @@ fn seed(job: &TuningJob) -> u64 {
     }
 }
 
+/// What only a cluster carries out of a search, with paths from the object's root.
+#[must_use]
+pub fn not_carried_out_locally(spec: &TuningJobSpec) -> Vec<SpecProblem> {
+    let mut problems = Problems::default();
+    if spec.ttl_seconds_after_finished.is_some() {
+        let message = "must be left out here: a search is kept as long as its manifest stands, and the next run would begin it anew; `podium delete` removes it";
+        problems.add("ttlSecondsAfterFinished", message);
+    }
+    below_spec(problems.0)
+}
+
 fn refuse_what_is_not_carried_out(spec: &TuningJobSpec, problems: &mut Problems) {
-    problems.unsupported("objective.confirm", spec.objective.confirm.as_ref());
-    problems.unsupported("warmStart", spec.warm_start.as_ref());
-    problems.unsupported("earlyStopping", spec.early_stopping.as_ref());
-    problems.unsupported("tracking", spec.tracking.as_ref());
-    problems.unsupported("trial.resource", spec.trial.resource.as_ref());
-    for (position, source) in spec.metrics.sources.iter().enumerate() {
+    let ObjectiveSpec {
+        direction: _,
+        metric: _,
+        expression: _,
+        target: _,
+        constraints: _,
+        confirm,
+    } = &spec.objective;
+    problems.unsupported("objective.confirm", confirm.as_ref());
+    let AlgorithmSpec { name, hyperopt: _ } = &spec.algorithm;
+    if matches!(name, AlgorithmName::GaussianProcess | AlgorithmName::Tpe) {
+        let known =
+            "must be Auto, Hyperopt, Random, Grid or Sobol: this version of Podium has no other";
+        problems.add("algorithm.name", known);
+    }
+}
+
+fn refuse_metrics(metrics: &MetricsSpec, problems: &mut Problems) {
+    let MetricsSpec {
+        sources,
+        deadline_seconds,
+        aggregate: Aggregate::WeightedMean, // the only one
+    } = metrics;
+    if *deadline_seconds != MetricsSpec::default().deadline_seconds {
+        let message = "must be left out: metrics come with the end of the container, so this version of Podium never waits for them";
+        problems.add("metrics.deadlineSeconds", message);
+    }
+    for (position, source) in sources.iter().enumerate() {
         let MetricsSource {
-            termination_message: _,
+            termination_message,
             log,
             mlflow,
             predictions,
         } = source;
         let path = |field: &str| format!("metrics.sources[{position}].{field}");
+        if position > 0 && termination_message.is_some() {
+            let message =
+                "must be left out: this version of Podium reads one termination message, the first";
+            problems.add(&path("terminationMessage"), message);
+        }
         problems.unsupported(&path("log"), log.as_ref());
         problems.unsupported(&path("mlflow"), mlflow.as_ref());
         problems.unsupported(&path("predictions"), predictions.as_ref());
     }
-    if matches!(
-        spec.algorithm.name,
-        AlgorithmName::GaussianProcess | AlgorithmName::Tpe
-    ) {
-        let known =
-            "must be Auto, Hyperopt, Random, Grid or Sobol: this version of Podium has no other";
-        problems.add("algorithm.name", known);
-    }
-    if let Some(register) = spec
-        .register
-        .as_ref()
-        .filter(|_| spec.trial.output_uri.is_none())
-    {
-        let message = format!(
-            "must be given: `register` makes a trial's files a version of {}",
-            register.model
-        );
+}
+
+fn converted_register(
+    register: Option<&RegisterSpec>,
+    has_output: bool,
+    problems: &mut Problems,
+) -> Option<Register> {
+    let RegisterSpec {
+        registry_ref: _, // the engine looks it up
+        model,
+        alias,
+        refit,
+    } = register?;
+    if !has_output {
+        let message =
+            format!("must be given: `register` makes a trial's files a version of {model}");
         problems.add("trial.outputURI", message);
     }
+    Some(Register {
+        model: model.clone(),
+        alias: alias.clone(),
+        refit: *refit,
+    })
 }
 
 fn objective(spec: &TuningJobSpec) -> Result<Objective, Vec<SpecProblem>> {
@@ -280,25 +346,42 @@ fn algorithm(spec: &TuningJobSpec) -> Algorithm {
 /// # Errors
 /// All problems, with their paths from the object's root.
 pub fn trial_settings(spec: &TuningJobSpec) -> Result<TrialSettings, Vec<SpecProblem>> {
+    let TrialTemplate {
+        active_deadline_seconds,
+        queue_deadline_seconds,
+        output_uri,
+        job,
+        resource,
+        failure_rules: rules,
+    } = &spec.trial;
     let mut problems = Problems::default();
-    let template = spec
-        .trial
-        .job
+    let template = job
         .as_ref()
         .and_then(|job| problems.take(pod_template(job, "trial.job")));
-    if spec.trial.job.is_none() && spec.trial.resource.is_none() {
+    if job.is_none() && resource.is_none() {
         problems.add("trial", "exactly one of `job` and `resource` must be set");
     }
     if let Some(template) = &template {
         require_named_containers(spec, template, &mut problems);
+        let parameters = spec.parameters.iter();
+        let parameters = parameters
+            .map(|parameter| parameter.name.as_str())
+            .collect();
+        environment::refuse_hidden(
+            template,
+            "trial.job",
+            &parameters,
+            "parameter",
+            &mut problems,
+        );
     }
     let known: BTreeSet<&str> = FAILURE_RULE_VARIABLES.into_iter().collect();
     let mut failure_rules = Vec::new();
-    for (position, rule) in spec.trial.failure_rules.iter().enumerate() {
-        match Expression::compile(&rule.when, Some(&known)) {
+    for (position, FailureRuleSpec { when, action }) in rules.iter().enumerate() {
+        match Expression::compile(when, Some(&known)) {
             Ok(when) => failure_rules.push(FailureRule {
                 when,
-                action: failure_action(rule.action),
+                action: failure_action(*action),
             }),
             Err(message) => problems.add(&format!("trial.failureRules[{position}].when"), message),
         }
@@ -307,7 +390,7 @@ pub fn trial_settings(spec: &TuningJobSpec) -> Result<TrialSettings, Vec<SpecPro
         return Err(below_spec(problems.0));
     };
     Ok(TrialSettings {
-        job: spec.trial.job.as_ref().map(job_spec).unwrap_or_default(),
+        job: job.as_ref().map(job_spec).unwrap_or_default(),
         template,
         container: spec
             .metrics
@@ -315,9 +398,9 @@ pub fn trial_settings(spec: &TuningJobSpec) -> Result<TrialSettings, Vec<SpecPro
             .iter()
             .find_map(|source| source.termination_message.as_ref())
             .and_then(|source| source.container.clone()),
-        active_deadline_seconds: spec.trial.active_deadline_seconds.map(seconds),
-        queue_deadline_seconds: spec.trial.queue_deadline_seconds.map(seconds),
-        output_uri: spec.trial.output_uri.clone(),
+        active_deadline_seconds: active_deadline_seconds.map(seconds),
+        queue_deadline_seconds: queue_deadline_seconds.map(seconds),
+        output_uri: output_uri.clone(),
         failure_rules,
     })
 }
