@@ -8,5 +8,7 @@ mod commands;
 mod evidence;
 mod faults;
 mod fraud;
+mod objects;
 mod policies;
 mod project;
+mod templates;

@@ -13,6 +13,7 @@ mod schedule;
 mod status;
 mod trial;
 mod tuning_job;
+mod tuning_refusals;
 
 pub use admissible::admissible;
 pub use champion_policy::{PolicySettings, World, confirm_fraction, policy};
@@ -25,9 +26,8 @@ pub use status::{
     shows, to_time, trial_status, with_conditions,
 };
 pub use trial::trial_variables;
-pub use tuning_job::{
-    TrialSettings, job_spec, not_carried_out_locally, trial_settings, tuning_settings,
-};
+pub use tuning_job::{TrialSettings, job_spec, trial_settings, tuning_settings};
+pub use tuning_refusals::not_carried_out_locally;
 
 use podium_core::problem::SpecProblem;
 
