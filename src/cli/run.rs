@@ -178,7 +178,10 @@ fn conclude_job(job: &TuningJob) -> bool {
         println!("  {}", metrics.join(", "));
     }
     if let Some(registered) = &status.registered {
-        println!("registered as {} v{}", registered.model, registered.version);
+        println!(
+            "registered as version {} of {}",
+            registered.version, registered.model
+        );
     }
     matches!(phase.as_str(), "Failed" | "Blocked")
 }
