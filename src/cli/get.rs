@@ -6,7 +6,7 @@ use crate::local::state::StateDirectory;
 use crate::local::state_root;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Show the objects of a local run as kubectl would.
@@ -40,15 +40,7 @@ enum Output {
 pub(super) fn get(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let crd = crd_of(&arguments.kind)?;
     let plural = text(&crd, "/spec/names/plural");
-    let root = state_root(&arguments.directory);
-    if !root.is_dir() {
-        let message = format!(
-            "{} holds no run; `podium run` makes one",
-            arguments.directory.display()
-        );
-        return Err(message.into());
-    }
-    let state = StateDirectory::new(root.join("state"));
+    let state = state_in(&arguments.directory)?;
     let objects = match &arguments.name {
         Some(name) => {
             let found = state.read(&plural, name)?;
@@ -71,6 +63,19 @@ pub(super) fn get(arguments: &Arguments) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// What a run left in `directory`.
+pub(super) fn state_in(directory: &Path) -> Result<StateDirectory, Failure> {
+    let root = state_root(directory);
+    if !root.is_dir() {
+        let message = format!(
+            "{} holds no run; `podium run` makes one",
+            directory.display()
+        );
+        return Err(message.into());
+    }
+    Ok(StateDirectory::new(root.join("state")))
+}
+
 /// Trials by their place in the search, which their names do not sort by.
 fn in_order(mut objects: Vec<Value>) -> Vec<Value> {
     objects.sort_by_key(|object| object.pointer("/spec/index").and_then(Value::as_i64));
@@ -84,7 +89,7 @@ fn one_or_list(arguments: &Arguments, mut objects: Vec<Value>) -> Value {
     json!({"apiVersion": "v1", "items": objects, "kind": "List", "metadata": {"resourceVersion": ""}})
 }
 
-fn text(value: &Value, pointer: &str) -> String {
+pub(super) fn text(value: &Value, pointer: &str) -> String {
     value
         .pointer(pointer)
         .and_then(Value::as_str)
@@ -93,7 +98,7 @@ fn text(value: &Value, pointer: &str) -> String {
 }
 
 /// The CRD whose kind, plural, singular or short name is asked for.
-fn crd_of(kind: &str) -> Result<Value, Failure> {
+pub(super) fn crd_of(kind: &str) -> Result<Value, Failure> {
     let wanted = kind.to_lowercase();
     let crds = podium_api::crds();
     let named = crds.iter().find(|crd| {

@@ -3,6 +3,7 @@
 mod bench_search;
 mod champion;
 mod consent;
+mod delete;
 mod evaluate;
 mod get;
 mod intervals;
@@ -53,6 +54,7 @@ enum Command {
     Run(run::Arguments),
     Operator(operator::Arguments),
     Get(get::Arguments),
+    Delete(delete::Arguments),
     Approve(consent::Approve),
     Reject(consent::Reject),
     History(champion::History),
@@ -94,6 +96,7 @@ impl Cli {
             Command::Run(arguments) => run::run(&arguments),
             Command::Operator(arguments) => operator::operator(arguments),
             Command::Get(arguments) => get::get(&arguments),
+            Command::Delete(arguments) => delete::delete(&arguments),
             Command::Approve(arguments) => consent::approve(&arguments),
             Command::Reject(arguments) => consent::reject(&arguments),
             Command::History(arguments) => champion::history(&arguments),

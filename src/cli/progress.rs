@@ -1,6 +1,7 @@
 //! Showing what goes on: bars and a live table on a terminal, plain lines elsewhere.
 
-use crate::ports::{Cluster, PortError};
+use crate::local::scope::Scope;
+use crate::ports::{Cluster, Object, PortError};
 use comfy_table::Table;
 use indicatif::{ProgressBar, ProgressStyle};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -40,16 +41,23 @@ pub(super) struct Snapshot {
 }
 
 impl Snapshot {
-    pub(super) async fn take(cluster: &impl Cluster) -> Result<Self, PortError> {
-        let mut trials: Vec<Trial> = cluster.list().await?;
+    /// Everything that `scope` covers.
+    pub(super) async fn take(cluster: &impl Cluster, scope: &Scope) -> Result<Self, PortError> {
+        let mut trials: Vec<Trial> = covered(cluster, scope).await?;
         trials.sort_by_key(|trial| (job_of(trial), trial.spec.index));
         Ok(Self {
-            jobs: cluster.list().await?,
+            jobs: covered(cluster, scope).await?,
             trials,
-            policies: cluster.list().await?,
-            evaluations: cluster.list().await?,
+            policies: covered(cluster, scope).await?,
+            evaluations: covered(cluster, scope).await?,
         })
     }
+}
+
+async fn covered<K: Object>(cluster: &impl Cluster, scope: &Scope) -> Result<Vec<K>, PortError> {
+    let mut objects = cluster.list::<K>().await?;
+    objects.retain(|object| scope.covers(object));
+    Ok(objects)
 }
 
 fn job_of(trial: &Trial) -> String {

@@ -3,6 +3,7 @@
 use super::progress::{Progress, Snapshot, condition};
 use super::{FAILED, Failure, HELD, intervals, summary};
 use crate::engine::evaluation::judged;
+use crate::local::intake::Intake;
 use crate::local::session::{Pass, Session};
 use crate::ports::{Clock, Ports};
 use crate::signals::asked_to_end;
@@ -32,6 +33,9 @@ pub(super) struct Arguments {
     /// Exit with code 3 unless every policy's challenger was promoted.
     #[arg(long)]
     require_promotion: bool,
+    /// Remove the objects of earlier runs that have no manifest any more, with what belongs to them.
+    #[arg(long)]
+    prune: bool,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
@@ -40,7 +44,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         let interrupted = asked_to_end()?;
         let podium = std::env::current_exe()?;
         let directory = std::path::absolute(&arguments.directory)?;
-        let mut session = Session::begin(&directory, podium)?;
+        let (mut session, intake) = Session::begin(&directory, podium, arguments.prune).await?;
+        say(&intake);
         let mut progress = Progress::new();
         let finished = tokio::select! {
             biased;
@@ -51,8 +56,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         match finished {
             Some(settled) => {
                 settled?;
-                let snapshot = Snapshot::take(session.engine().ports().cluster()).await?;
-                Ok(conclude(&snapshot, arguments.require_promotion))
+                let cluster = session.engine().ports().cluster();
+                let snapshot = Snapshot::take(cluster, session.scope()).await?;
+                let concluded = conclude(&snapshot, arguments.require_promotion);
+                Ok(if conclude_intake(&intake) { concluded } else { ExitCode::from(FAILED) })
             }
             None => {
                 let stopped = session.stop_trials().await?;
@@ -68,10 +75,35 @@ pub(super) fn supervise(run: PathBuf) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+pub(super) fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
+}
+
+/// Says what became of the manifests before anything runs.
+fn say(intake: &Intake) {
+    for removed in &intake.pruned {
+        eprintln!("{removed}");
+    }
+    for left in &intake.left_alone {
+        eprintln!("note: {left}");
+    }
+    for refused in &intake.refused {
+        eprintln!("error: {refused}");
+    }
+}
+
+/// Whether every manifest was taken in; what was said before the run is by now out of sight.
+fn conclude_intake(intake: &Intake) -> bool {
+    if !intake.refused.is_empty() {
+        eprintln!();
+        eprintln!("error: not everything was taken in:");
+        for refused in &intake.refused {
+            eprintln!("  {refused}");
+        }
+    }
+    intake.refused.is_empty()
 }
 
 async fn settle(session: &mut Session, progress: &mut Progress) -> Result<(), Failure> {
@@ -80,7 +112,7 @@ async fn settle(session: &mut Session, progress: &mut Progress) -> Result<(), Fa
         tokio::task::yield_now().await;
         let pass = session.pass().await?;
         let ports = session.engine().ports();
-        let snapshot = Snapshot::take(ports.cluster()).await?;
+        let snapshot = Snapshot::take(ports.cluster(), session.scope()).await?;
         progress.show(&snapshot, ports.clock().now().0);
         match pass {
             Pass::Acted => {}
@@ -146,7 +178,10 @@ fn conclude_job(job: &TuningJob) -> bool {
         println!("  {}", metrics.join(", "));
     }
     if let Some(registered) = &status.registered {
-        println!("registered as {} v{}", registered.model, registered.version);
+        println!(
+            "registered as version {} of {}",
+            registered.version, registered.model
+        );
     }
     matches!(phase.as_str(), "Failed" | "Blocked")
 }

@@ -6,7 +6,7 @@ use crate::trials::expansion::expand;
 use kube::{Resource, ResourceExt};
 use podium_api::convert::{
     TrialSettings, from_time, record_of, says, settled_condition, trial_settings, trial_status,
-    tuning_settings,
+    trial_variables, tuning_settings,
 };
 use podium_api::{TRIAL_LABEL, TUNING_JOB_LABEL, Trial, TuningJob};
 use podium_core::time::Timestamp;
@@ -296,19 +296,11 @@ pub(super) fn request<'a>(
     attempt: u32,
 ) -> RunRequest<'a> {
     let name = trial.name_any();
-    let parameters = &trial.spec.parameters;
-    let mut variables: BTreeMap<String, String> = parameters
-        .iter()
-        .map(|(name, value)| (name.clone(), value.to_string()))
-        .collect();
+    let mut variables = trial_variables(&trial.spec);
     let given = [
         ("PODIUM_TUNING_JOB", Some(job.name_any())),
         ("PODIUM_TRIAL", Some(name.clone())),
-        ("PODIUM_TRIAL_INDEX", Some(trial.spec.index.to_string())),
-        ("PODIUM_SEED", Some(trial.spec.seed.to_string())),
         ("PODIUM_OUTPUT_URI", output_uri(job, runs, &name)),
-        ("PODIUM_PARAMETERS", serde_json::to_string(parameters).ok()),
-        ("PODIUM_REFIT", is_refit(trial).then(|| "true".to_string())),
     ];
     variables.extend(
         given

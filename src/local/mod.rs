@@ -2,8 +2,11 @@
 
 pub mod admission;
 pub mod evaluator;
+pub mod intake;
 pub mod manifests;
 pub mod ports;
+pub mod removal;
+pub mod scope;
 pub mod session;
 pub mod state;
 

@@ -7,8 +7,10 @@ use crate::adapters::directory::registry::DirectoryRegistry;
 use crate::adapters::directory::store::DirectoryStore;
 use crate::ports::{Events, Happened, PortError, Ports};
 use crate::trials::process::ProcessRunner;
-use podium_api::convert::World;
-use podium_api::{ModelRegistrySpec, TuningJobSpec};
+use crate::trials::template::problems_of;
+use podium_api::convert::{self, World};
+use podium_api::tuning_job::RegisterSpec;
+use podium_api::{ModelRegistry, ModelRegistrySpec, TuningJobSpec};
 use podium_core::champion::cause::digest;
 use podium_core::problem::SpecProblem;
 use std::path::{Path, PathBuf};
@@ -41,6 +43,44 @@ impl LocalPorts {
     }
 }
 
+impl LocalPorts {
+    /// Why a winner could not be registered as a search asks; better said before hours of trials than after them.
+    fn unusable(&self, register: &RegisterSpec) -> Option<SpecProblem> {
+        let name = &register.registry_ref.name;
+        let problem = |path: &str, message: String| Some(SpecProblem::new(path, message));
+        let reference = "spec.register.registryRef.name";
+        let stored = match self.state.read("modelregistries", name) {
+            Ok(Some(stored)) => stored,
+            Ok(None) => {
+                let message = format!(
+                    "must be the name of a ModelRegistry in this directory, which has no `{name}`"
+                );
+                return problem(reference, message);
+            }
+            Err(error) => return problem(reference, error.to_string()),
+        };
+        let settings = serde_json::from_value::<ModelRegistry>(stored)
+            .map_err(|error| error.to_string())
+            .and_then(|found| {
+                convert::registry(&found.spec, World::Local)
+                    .map_err(|problems| problems.iter().map(ToString::to_string).collect())
+            });
+        match (settings, &register.alias) {
+            (Err(why), _) => problem(
+                reference,
+                format!("the ModelRegistry `{name}` cannot be used: {why}"),
+            ),
+            (Ok(settings), Some(alias)) if settings.protected_aliases.contains(alias) => problem(
+                "spec.register.alias",
+                format!(
+                    "must not be `{alias}`: the ModelRegistry `{name}` protects it (`protectedAliases`), so that only a ChampionPolicy moves it"
+                ),
+            ),
+            _ => None,
+        }
+    }
+}
+
 /// A local run shows its state itself: nobody reads events.
 #[derive(Clone, Copy, Debug)]
 pub struct NoEvents;
@@ -65,13 +105,12 @@ impl Ports for LocalPorts {
     }
 
     fn registry(&self, spec: &ModelRegistrySpec) -> Result<DirectoryRegistry, PortError> {
-        let Some(directory) = &spec.directory else {
-            let message =
-                "`spec.directory` must be set: this version of Podium reaches no MLflow server yet";
-            return Err(PortError::Permanent(message.to_string()));
-        };
+        let settings = convert::registry(spec, World::Local).map_err(|problems| {
+            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            PortError::Permanent(problems.join("; "))
+        })?;
         Ok(DirectoryRegistry::new(
-            self.directory.join(&directory.path),
+            self.directory.join(settings.directory),
             self.directory.clone(),
         ))
     }
@@ -114,8 +153,21 @@ impl Ports for LocalPorts {
         }
     }
 
-    fn unsupported(&self, _: &TuningJobSpec) -> Vec<SpecProblem> {
-        Vec::new()
+    fn unsupported(&self, spec: &TuningJobSpec) -> Vec<SpecProblem> {
+        let mut problems = convert::not_carried_out_locally(spec);
+        // What does not fit a pod template at all is told by the conversion.
+        if let Ok(runs) = convert::trial_settings(spec) {
+            let found = problems_of(&runs.job, &runs.template, runs.container.as_deref());
+            problems.extend(found.into_iter().map(|problem| {
+                SpecProblem::new(format!("spec.trial.job.{}", problem.path), problem.message)
+            }));
+        }
+        problems.extend(
+            spec.register
+                .as_ref()
+                .and_then(|register| self.unusable(register)),
+        );
+        problems
     }
 
     fn clock(&self) -> &SystemClock {

@@ -2,6 +2,7 @@
 
 use crate::ports::{Cluster, Created, Object, PortError};
 use kube::ResourceExt;
+use podium_core::champion::cause::digest;
 use podium_workload::atomic_file;
 use serde_json::{Value, json};
 use std::fs;
@@ -71,19 +72,37 @@ impl StateDirectory {
 
     /// Removes an object and, as a garbage collector would, what belongs to it.
     fn remove(&self, plural: &str, name: &str, uid: &str) -> Result<(), PortError> {
-        for crd in podium_api::crds() {
-            let pointer = "/spec/names/plural";
-            let Some(children) = crd.pointer(pointer).and_then(Value::as_str) else {
-                continue;
-            };
-            for child in self.list_values(children)? {
-                if is_owned_by(&child, uid) {
-                    let child_uid = uid_of(&child).unwrap_or_default().to_string();
-                    self.remove(children, &name_of(&child)?, &child_uid)?;
-                }
+        for (children, child) in self.everything()? {
+            if is_owned_by(&child, uid) {
+                let child_uid = uid_of(&child).unwrap_or_default().to_string();
+                self.remove(&children, &name_of(&child)?, &child_uid)?;
             }
         }
-        Ok(fs::remove_file(self.path(plural, name))?)
+        self.remove_file(plural, name)
+    }
+
+    /// Removes an object alone; one that is gone already is what is wanted.
+    pub(super) fn remove_file(&self, plural: &str, name: &str) -> Result<(), PortError> {
+        let path = self.path(plural, name);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(PortError::Permanent(
+                format!("cannot remove {}: {error}", path.display()),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// All stored objects, each with its plural.
+    pub(super) fn everything(&self) -> Result<Vec<(String, Value)>, PortError> {
+        let mut all = Vec::new();
+        for crd in podium_api::crds() {
+            let plural = crd.pointer("/spec/names/plural").and_then(Value::as_str);
+            if let Some(plural) = plural {
+                let listed = self.list_values(plural)?;
+                all.extend(listed.into_iter().map(|value| (plural.to_string(), value)));
+            }
+        }
+        Ok(all)
     }
 
     /// All stored objects of a kind, by name.
@@ -114,7 +133,7 @@ impl StateDirectory {
     }
 
     fn path(&self, plural: &str, name: &str) -> PathBuf {
-        self.root.join(plural).join(format!("{name}.yaml"))
+        self.root.join(plural).join(file_name(name))
     }
 }
 
@@ -182,7 +201,7 @@ fn uid_of(object: &Value) -> Option<&str> {
     object.pointer("/metadata/uid").and_then(Value::as_str)
 }
 
-fn is_owned_by(object: &Value, uid: &str) -> bool {
+pub(super) fn is_owned_by(object: &Value, uid: &str) -> bool {
     let owners = object.pointer("/metadata/ownerReferences");
     owners.and_then(Value::as_array).is_some_and(|owners| {
         owners
@@ -223,6 +242,15 @@ fn name_of(object: &Value) -> Result<String, PortError> {
     Ok(name.to_string())
 }
 
+/// An object's name may have 253 characters, and a file's 255 together with what is added while it is written. `~` is in no object's name.
+fn file_name(name: &str) -> String {
+    const LONGEST: usize = 200;
+    match name.get(..LONGEST) {
+        Some(start) if name.len() > LONGEST => format!("{start}~{}.yaml", digest(&[name])),
+        _ => format!("{name}.yaml"),
+    }
+}
+
 fn hidden(path: &Path) -> bool {
     path.file_name()
         .is_some_and(|n| n.to_string_lossy().starts_with('.'))
@@ -245,4 +273,29 @@ fn typed<K: Object>(path: &Path, value: Value) -> Result<K, PortError> {
     serde_json::from_value(value).map_err(|e| {
         PortError::Permanent(format!("{} is not what podium writes: {e}", path.display()))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_names_are_files_and_stay_apart() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = StateDirectory::new(directory.path().to_path_buf());
+        let names: Vec<String> = [200, 201, 245, 252, 253]
+            .into_iter()
+            .map(|length| "n".repeat(length))
+            .collect();
+        for name in &names {
+            let object = json!({"metadata": {"name": name}});
+            let created = state.create_value("tuningjobs", object, "2026-11-26T00:00:00Z");
+            assert_eq!(created.unwrap(), Created::New, "{}", name.len());
+        }
+        for name in &names {
+            let found = state.read("tuningjobs", name).unwrap().unwrap();
+            assert_eq!(found.pointer("/metadata/name"), Some(&json!(name)));
+        }
+        assert_eq!(state.list_values("tuningjobs").unwrap().len(), names.len());
+    }
 }

@@ -5,6 +5,7 @@ pub mod job;
 pub mod job_manifest;
 pub mod job_state;
 pub mod last_pod;
+mod local_template;
 mod log_tail;
 mod pod_end;
 pub mod pod_state;

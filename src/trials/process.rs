@@ -50,6 +50,12 @@ impl ProcessRunner {
         self.changed.notified().await;
     }
 
+    /// Where the runs are kept.
+    #[must_use]
+    pub fn runs(&self) -> &Path {
+        &self.runs
+    }
+
     /// The directory of a run.
     #[must_use]
     pub fn directory(&self, name: &str, attempt: u32) -> RunDirectory {
@@ -67,7 +73,7 @@ impl ProcessRunner {
         });
     }
 
-    fn request_of(&self, process: Process, deadline_seconds: Option<u64>) -> Request {
+    fn request_of(&self, process: Process, owner: Option<String>) -> Request {
         let mut environment = process.environment;
         environment
             .entry("PATH".to_string())
@@ -79,7 +85,10 @@ impl ProcessRunner {
                 Some(directory) => self.working_directory.join(directory),
                 None => self.working_directory.clone(),
             },
-            deadline_seconds,
+            deadline_seconds: process.deadline_seconds,
+            retries: process.retries,
+            grace_seconds: process.grace_seconds,
+            owner,
         }
     }
 
@@ -129,16 +138,18 @@ impl TrialRunner for ProcessRunner {
     }
 
     async fn refusal(&self, request: &RunRequest<'_>) -> Result<Option<String>, PortError> {
-        Ok(process_of(request)
-            .err()
-            .map(|error| format!("template.{error}")))
+        Ok(process_of(request).err().map(|error| error.to_string()))
     }
 
     async fn start(&self, request: &RunRequest<'_>) -> Result<StartOutcome, PortError> {
         let directory = self.directory(&request.name, request.attempt);
-        let process =
-            process_of(request).map_err(|error| PortError::Permanent(error.to_string()))?;
-        directory.write_request(&self.request_of(process, request.deadline_seconds))?;
+        // It may have been taken before, by a podium that asked less.
+        let process = match process_of(request) {
+            Ok(process) => process,
+            Err(error) => return Ok(StartOutcome::Refused(error.to_string())),
+        };
+        let owner = request.owner.as_ref().map(|owner| owner.uid.clone());
+        directory.write_request(&self.request_of(process, owner))?;
         let Some(lock) = directory.lock()? else {
             return Ok(StartOutcome::Already);
         };

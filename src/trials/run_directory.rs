@@ -25,6 +25,15 @@ pub struct Request {
     pub working_directory: PathBuf,
     /// Running time in seconds after which the program is ended.
     pub deadline_seconds: Option<u64>,
+    /// How often it is started again after it failed, within the same deadline.
+    #[serde(default)]
+    pub retries: u32,
+    /// Seconds between asking the program to end and ending it.
+    #[serde(default)]
+    pub grace_seconds: Option<u64>,
+    /// Uid of the object that the run belongs to.
+    #[serde(default)]
+    pub owner: Option<String>,
 }
 
 /// Written before the program starts.

@@ -3,6 +3,7 @@
 
 use super::template::Process;
 use crate::adapters::directory::file_digests::FileDigests;
+use crate::adapters::directory::store::path_of;
 use podium_core::champion::cause::digest;
 use std::collections::BTreeMap;
 use std::io;
@@ -28,15 +29,16 @@ pub(super) fn digest_of(
     }
     let output = variables
         .get(OUTPUT)
-        .map(|uri| directory.join(path_in(uri)));
+        .and_then(|uri| path_of(directory, uri).ok());
     let mut files: Vec<PathBuf> = texts
         .iter()
         .flat_map(|text| words(text))
-        .map(|word| directory.join(path_in(word)))
+        .filter_map(|word| path_of(directory, word).ok())
         .filter(|path| path.is_file() && Some(path) != output.as_ref())
         .collect();
-    if let Some(model) = variables.get(MODEL) {
-        files_below(&directory.join(path_in(model)), &mut files)?;
+    let model = variables.get(MODEL);
+    if let Some(model) = model.and_then(|uri| path_of(directory, uri).ok()) {
+        files_below(&model, &mut files)?;
     }
     files.sort();
     files.dedup();
@@ -57,10 +59,6 @@ fn words(argument: &str) -> impl Iterator<Item = &str> {
         .filter(|word| !word.is_empty())
 }
 
-fn path_in(uri: &str) -> &str {
-    uri.strip_prefix("file://").unwrap_or(uri)
-}
-
 fn files_below(path: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     if path.is_file() {
         files.push(path.to_path_buf());
@@ -79,8 +77,7 @@ mod tests {
     fn digest_in(directory: &Path, command: &[&str]) -> String {
         let process = Process {
             command: command.iter().map(ToString::to_string).collect(),
-            environment: BTreeMap::new(),
-            working_directory: None,
+            ..Process::default()
         };
         let variables = BTreeMap::from([
             (OUTPUT.to_string(), "file://out.csv".to_string()),

@@ -37,22 +37,56 @@ pub async fn supervise(directory: &RunDirectory) -> io::Result<()> {
         time: SystemClock.now().0,
         supervisor,
     })?;
-    let how = match spawn(directory, &request) {
-        Ok(child) => wait(child, request.deadline_seconds, asked_to_end).await?,
-        Err(error) => HowEnded::CannotStart(cannot_start(&request, &error)),
-    };
+    let how = run_until_it_succeeds(directory, &request, asked_to_end).await?;
     directory.write_ended(&Ended {
         time: SystemClock.now().0,
         how,
     })
 }
 
-fn spawn(directory: &RunDirectory, request: &Request) -> io::Result<Child> {
+/// Runs the program, and again as often as is asked while it fails by itself; the last end counts.
+async fn run_until_it_succeeds(
+    directory: &RunDirectory,
+    request: &Request,
+    asked_to_end: impl Future<Output = ()>,
+) -> io::Result<HowEnded> {
+    let deadline = async {
+        match request.deadline_seconds {
+            Some(seconds) => tokio::time::sleep(Duration::from_secs(seconds)).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::pin!(deadline, asked_to_end);
+    let grace = request.grace_seconds.map_or(GRACE, Duration::from_secs);
+    let log = File::create(directory.log())?;
+    let mut left = request.retries;
+    loop {
+        let how = match spawn(directory, request, &log) {
+            Ok(child) => wait(child, &mut deadline, &mut asked_to_end, grace).await?,
+            Err(error) => return Ok(HowEnded::CannotStart(cannot_start(request, &error))),
+        };
+        let failed = match how {
+            HowEnded::Code(code) => code != 0,
+            HowEnded::Signal(_) => true,
+            HowEnded::Deadline | HowEnded::Stopped | HowEnded::CannotStart(_) => false,
+        };
+        if !failed || left == 0 {
+            return Ok(how);
+        }
+        left -= 1;
+        // What a failed start reported is not the next one's.
+        match std::fs::remove_file(directory.termination_message()) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+}
+
+fn spawn(directory: &RunDirectory, request: &Request, log: &File) -> io::Result<Child> {
     let (program, arguments) = request
         .command
         .split_first()
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the command is empty"))?;
-    let log = File::create(directory.log())?;
     Command::new(program)
         .args(arguments)
         .envs(&request.environment)
@@ -63,7 +97,7 @@ fn spawn(directory: &RunDirectory, request: &Request) -> io::Result<Child> {
         .current_dir(&request.working_directory)
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
-        .stderr(log)
+        .stderr(log.try_clone()?)
         .process_group(0)
         .spawn()
 }
@@ -81,19 +115,14 @@ fn cannot_start(request: &Request, error: &io::Error) -> String {
 
 async fn wait(
     mut child: Child,
-    deadline_seconds: Option<u64>,
+    deadline: impl Future<Output = ()>,
     asked_to_end: impl Future<Output = ()>,
+    grace: Duration,
 ) -> io::Result<HowEnded> {
     let group = child
         .id()
         .and_then(|id| i32::try_from(id).ok())
         .and_then(Pid::from_raw);
-    let deadline = async {
-        match deadline_seconds {
-            Some(seconds) => tokio::time::sleep(Duration::from_secs(seconds)).await,
-            None => std::future::pending().await,
-        }
-    };
     let early = tokio::select! {
         status = child.wait() => {
             end_group(group, Signal::KILL);
@@ -103,7 +132,7 @@ async fn wait(
         () = asked_to_end => HowEnded::Stopped,
     };
     end_group(group, Signal::TERM);
-    if tokio::time::timeout(GRACE, child.wait()).await.is_err() {
+    if tokio::time::timeout(grace, child.wait()).await.is_err() {
         end_group(group, Signal::KILL);
         child.wait().await?;
     }

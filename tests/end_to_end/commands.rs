@@ -104,6 +104,7 @@ fn help_has_examples_and_wrong_usage_exits_with_2() {
         vec!["score", "--help"],
         vec!["evaluate", "--help"],
         vec!["get", "--help"],
+        vec!["delete", "--help"],
         vec!["approve", "--help"],
         vec!["reject", "--help"],
         vec!["history", "--help"],

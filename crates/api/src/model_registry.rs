@@ -48,6 +48,14 @@ pub struct ModelRegistrySpec {
     /// A directory of this machine, for `podium run`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub directory: Option<DirectoryRegistrySpec>,
+    /// Aliases that only a ChampionPolicy moves; `register.alias` of a TuningJob may not be one of them. Default `[champion]`.
+    #[serde(default = "champion")]
+    #[schemars(length(max = 20), inner(length(min = 1, max = 250), regex(pattern = "^[a-z0-9_-]+$")), extend("x-kubernetes-list-type" = "set"))]
+    pub protected_aliases: Vec<String>,
+}
+
+fn champion() -> Vec<String> {
+    vec!["champion".to_string()]
 }
 
 /// An MLflow tracking server.

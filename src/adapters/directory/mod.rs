@@ -4,3 +4,4 @@ pub mod file_digests;
 mod ledger;
 pub mod registry;
 pub mod store;
+mod version_files;

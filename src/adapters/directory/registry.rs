@@ -11,6 +11,7 @@
 
 use super::ledger;
 use super::store::path_of;
+use super::version_files;
 use crate::ports::{AliasUpdate, ModelRegistry, NewVersion, PortError, RegisterWrite};
 use podium_core::champion::ledger::Register;
 use podium_core::champion::{RegistryView, VersionView};
@@ -67,19 +68,12 @@ impl DirectoryRegistry {
         version: &str,
     ) -> Result<(), PortError> {
         let source = path_of(&self.base, new.source)?;
-        if !source.is_dir() {
-            let message = format!(
-                "the output {} does not exist, so it cannot be registered",
-                source.display()
-            );
-            return Err(PortError::Permanent(message));
-        }
         let versions = model.join("versions");
         let unfinished = versions.join(".unfinished");
         if unfinished.exists() {
             fs::remove_dir_all(&unfinished).map_err(|e| cannot("remove", &unfinished, &e))?;
         }
-        copy_tree(&source, &unfinished.join("files"))?;
+        version_files::copy(&source, &unfinished.join("files"))?;
         let file = VersionFile {
             source: new.source.to_string(),
             key: Some(new.key.to_string()),
@@ -271,17 +265,4 @@ fn write_version_file(path: &Path, file: &VersionFile) -> Result<(), PortError> 
     let text =
         serde_saphyr::to_string(file).map_err(|error| PortError::Permanent(error.to_string()))?;
     Ok(atomic_file::write(path, text.as_bytes())?)
-}
-
-fn copy_tree(from: &Path, to: &Path) -> Result<(), PortError> {
-    fs::create_dir_all(to).map_err(|e| cannot("write", to, &e))?;
-    for name in entries(from)? {
-        let (source, target) = (from.join(&name), to.join(&name));
-        if source.is_dir() {
-            copy_tree(&source, &target)?;
-        } else {
-            fs::copy(&source, &target).map_err(|e| cannot("write", &target, &e))?;
-        }
-    }
-    Ok(())
 }

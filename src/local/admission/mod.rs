@@ -3,6 +3,7 @@
 mod structure;
 
 use kube_cel::{Validator, apply_defaults, compile_schema};
+use podium_core::problem::SpecProblem;
 use serde_json::{Map, Value, json};
 use std::fmt;
 
@@ -23,6 +24,11 @@ impl Cause {
         }
     }
 
+    /// A cause that is no single field's.
+    pub(super) fn whole(message: impl Into<String>) -> Self {
+        Self::new("", message)
+    }
+
     /// Whether the shape is wrong, so that a rule could stumble over it.
     fn blocks_rules(&self) -> bool {
         [
@@ -34,6 +40,12 @@ impl Cause {
         .iter()
         .any(|kind| self.message.starts_with(kind))
             || self.message.contains(" in body must be of type ")
+    }
+}
+
+impl From<&SpecProblem> for Cause {
+    fn from(problem: &SpecProblem) -> Self {
+        Self::new(&problem.path, problem.message.clone())
     }
 }
 

@@ -5,6 +5,9 @@ use regex::Regex;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
+/// Bytes of an object's name.
+const LONGEST_NAME: usize = 253;
+
 /// A step of a field path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Segment<'a> {
@@ -112,13 +115,18 @@ pub(super) fn metadata(object: &Value) -> Option<Cause> {
             format!("Invalid value: {}: must be of type string", shown(name)),
         ));
     };
+    if name.len() > LONGEST_NAME {
+        let message =
+            format!("Invalid value: \"{name}\": must be no more than {LONGEST_NAME} bytes");
+        return Some(Cause::new("metadata.name", message));
+    }
     let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     let label = |label: &str| {
         label.starts_with(inner)
             && label.ends_with(inner)
             && label.chars().all(|c| inner(c) || c == '-')
     };
-    if name.len() <= 253 && name.split('.').all(label) {
+    if name.split('.').all(label) {
         return None;
     }
     Some(Cause::new(

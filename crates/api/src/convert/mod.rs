@@ -3,22 +3,31 @@
 //! What the schema can say it says; here stands what needs the core: expressions, spaces, algorithms.
 //! All problems are reported at once, each with its field path. After it, planning cannot fail.
 
+mod admissible;
 mod champion_policy;
+mod environment;
 mod evaluation;
+mod model_registry;
 mod policy_status;
 mod schedule;
 mod status;
+mod trial;
 mod tuning_job;
+mod tuning_refusals;
 
+pub use admissible::admissible;
 pub use champion_policy::{PolicySettings, World, confirm_fraction, policy};
 pub use evaluation::{comparison_settings, measurements};
+pub use model_registry::{RegistrySettings, registry};
 pub use policy_status::{memory_of, policy_status};
 pub use schedule::{BadSchedule, Schedule, Window, window_at};
 pub use status::{
     from_time, is_own_condition, name_of, parameters_text, record_of, says, settled_condition,
     shows, to_time, trial_status, with_conditions,
 };
+pub use trial::trial_variables;
 pub use tuning_job::{TrialSettings, job_spec, trial_settings, tuning_settings};
+pub use tuning_refusals::not_carried_out_locally;
 
 use podium_core::problem::SpecProblem;
 

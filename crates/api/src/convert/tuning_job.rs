@@ -1,9 +1,10 @@
 //! `TuningJob` to the settings of a search and of its trials.
 
-use super::{Problems, below_spec, count, seconds};
+use super::tuning_refusals::{converted_register, refuse_metrics, refuse_what_is_not_carried_out};
+use super::{Problems, below_spec, count, environment, seconds};
 use crate::tuning_job::{
-    AlgorithmName, DirectionSpec, FailureActionSpec, HyperoptSpec, MetricsSource, ParameterSpec,
-    ScaleSpec, TuningJobSpec,
+    AlgorithmName, DirectionSpec, FailureActionSpec, FailureRuleSpec, HyperoptSpec, ParameterSpec,
+    ScaleSpec, TrialTemplate, TuningJobSpec,
 };
 use crate::{TuningJob, tuning_job};
 use k8s_openapi::api::core::v1::PodTemplateSpec;
@@ -13,8 +14,8 @@ use podium_core::objective::{Objective, ObjectiveSource};
 use podium_core::problem::SpecProblem;
 use podium_core::search::{Algorithm, Direction, HyperoptSettings, initial_trials};
 use podium_core::space::{Domain, Parameter, ParameterConstraint, Scale, Space};
+use podium_core::tuning::Settings;
 use podium_core::tuning::trial::{FAILURE_RULE_VARIABLES, FailureAction, FailureRule};
-use podium_core::tuning::{Register, Settings};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
@@ -46,8 +47,35 @@ const MAX_NAME_LENGTH: usize = 52;
 /// All problems, with their paths from the object's root.
 pub fn tuning_settings(job: &TuningJob) -> Result<Settings, Vec<SpecProblem>> {
     let spec = &job.spec;
+    // Every field is named, so that a new one does not compile until it is carried out or refused.
+    let TuningJobSpec {
+        suspend,
+        seed: _, // below
+        parallelism,
+        max_trials,
+        max_failed_trials,
+        active_deadline_seconds,
+        ttl_seconds_after_finished: _, // carried out by the engine in a cluster, refused elsewhere
+        objective: _,                  // below
+        parameters: _,                 // below
+        parameter_constraints: _,      // below
+        initial_trials: asked_first,
+        warm_start,
+        algorithm: _, // below
+        early_stopping,
+        metrics,
+        trial,
+        tracking,
+        register,
+    } = spec;
     let mut problems = Problems::default();
+    problems.unsupported("warmStart", warm_start.as_ref());
+    problems.unsupported("earlyStopping", early_stopping.as_ref());
+    problems.unsupported("tracking", tracking.as_ref());
+    refuse_metrics(metrics, &mut problems);
     refuse_what_is_not_carried_out(spec, &mut problems);
+    problems.unsupported("trial.resource", trial.resource.as_ref());
+    let register = converted_register(register.as_ref(), trial.output_uri.is_some(), &mut problems);
     if job.name_any().len() > MAX_NAME_LENGTH {
         return Err(vec![SpecProblem::new(
             "metadata.name",
@@ -62,12 +90,7 @@ pub fn tuning_settings(job: &TuningJob) -> Result<Settings, Vec<SpecProblem>> {
     let mut first = Vec::new();
     if let Some(space) = &space {
         problems.take(algorithm.check(space));
-        let initial = initial_trials(
-            space,
-            &spec.initial_trials,
-            count(spec.max_trials),
-            seed(job),
-        );
+        let initial = initial_trials(space, asked_first, count(*max_trials), seed(job));
         first = problems.take(initial).unwrap_or_default();
     }
     let (Some(objective), Some(space), true) = (objective, space, problems.0.is_empty()) else {
@@ -78,18 +101,14 @@ pub fn tuning_settings(job: &TuningJob) -> Result<Settings, Vec<SpecProblem>> {
         space,
         algorithm,
         objective,
-        max_trials: count(spec.max_trials),
-        max_failed_trials: spec.max_failed_trials.map(count),
-        parallelism: count(spec.parallelism),
-        active_deadline_seconds: spec.active_deadline_seconds.map(seconds),
+        max_trials: count(*max_trials),
+        max_failed_trials: max_failed_trials.map(count),
+        parallelism: count(*parallelism),
+        active_deadline_seconds: active_deadline_seconds.map(seconds),
         initial_trials: first,
         seed: seed(job),
-        suspend: spec.suspend,
-        register: spec.register.as_ref().map(|register| Register {
-            model: register.model.clone(),
-            alias: register.alias.clone(),
-            refit: register.refit,
-        }),
+        suspend: *suspend,
+        register,
     })
 }
 
@@ -104,45 +123,6 @@ fn seed(job: &TuningJob) -> u64 {
             .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
                 (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
             }),
-    }
-}
-
-fn refuse_what_is_not_carried_out(spec: &TuningJobSpec, problems: &mut Problems) {
-    problems.unsupported("objective.confirm", spec.objective.confirm.as_ref());
-    problems.unsupported("warmStart", spec.warm_start.as_ref());
-    problems.unsupported("earlyStopping", spec.early_stopping.as_ref());
-    problems.unsupported("tracking", spec.tracking.as_ref());
-    problems.unsupported("trial.resource", spec.trial.resource.as_ref());
-    for (position, source) in spec.metrics.sources.iter().enumerate() {
-        let MetricsSource {
-            termination_message: _,
-            log,
-            mlflow,
-            predictions,
-        } = source;
-        let path = |field: &str| format!("metrics.sources[{position}].{field}");
-        problems.unsupported(&path("log"), log.as_ref());
-        problems.unsupported(&path("mlflow"), mlflow.as_ref());
-        problems.unsupported(&path("predictions"), predictions.as_ref());
-    }
-    if matches!(
-        spec.algorithm.name,
-        AlgorithmName::GaussianProcess | AlgorithmName::Tpe
-    ) {
-        let known =
-            "must be Auto, Hyperopt, Random, Grid or Sobol: this version of Podium has no other";
-        problems.add("algorithm.name", known);
-    }
-    if let Some(register) = spec
-        .register
-        .as_ref()
-        .filter(|_| spec.trial.output_uri.is_none())
-    {
-        let message = format!(
-            "must be given: `register` makes a trial's files a version of {}",
-            register.model
-        );
-        problems.add("trial.outputURI", message);
     }
 }
 
@@ -284,26 +264,43 @@ fn algorithm(spec: &TuningJobSpec) -> Algorithm {
 /// # Errors
 /// All problems, with their paths from the object's root.
 pub fn trial_settings(spec: &TuningJobSpec) -> Result<TrialSettings, Vec<SpecProblem>> {
+    let TrialTemplate {
+        active_deadline_seconds,
+        queue_deadline_seconds,
+        output_uri,
+        job,
+        resource,
+        failure_rules: rules,
+    } = &spec.trial;
     let mut problems = Problems::default();
-    let template = spec
-        .trial
-        .job
+    let template = job
         .as_ref()
         .and_then(|job| problems.take(pod_template(job, "trial.job")));
-    if spec.trial.job.is_none() && spec.trial.resource.is_none() {
+    if job.is_none() && resource.is_none() {
         problems.add("trial", "exactly one of `job` and `resource` must be set");
     }
     if let Some(template) = &template {
         require_named_containers(spec, template, &mut problems);
+        let parameters = spec.parameters.iter();
+        let parameters = parameters
+            .map(|parameter| parameter.name.as_str())
+            .collect();
+        environment::refuse_hidden(
+            template,
+            "trial.job",
+            &parameters,
+            "parameter",
+            &mut problems,
+        );
     }
     let known: BTreeMap<&str, Option<&[String]>> =
         FAILURE_RULE_VARIABLES.map(|name| (name, None)).into();
     let mut failure_rules = Vec::new();
-    for (position, rule) in spec.trial.failure_rules.iter().enumerate() {
-        match Expression::compile(&rule.when, Names::Known(&known)) {
+    for (position, FailureRuleSpec { when, action }) in rules.iter().enumerate() {
+        match Expression::compile(when, Names::Known(&known)) {
             Ok(when) => failure_rules.push(FailureRule {
                 when,
-                action: failure_action(rule.action),
+                action: failure_action(*action),
             }),
             Err(message) => problems.add(&format!("trial.failureRules[{position}].when"), message),
         }
@@ -312,7 +309,7 @@ pub fn trial_settings(spec: &TuningJobSpec) -> Result<TrialSettings, Vec<SpecPro
         return Err(below_spec(problems.0));
     };
     Ok(TrialSettings {
-        job: spec.trial.job.as_ref().map(job_spec).unwrap_or_default(),
+        job: job.as_ref().map(job_spec).unwrap_or_default(),
         template,
         container: spec
             .metrics
@@ -320,9 +317,9 @@ pub fn trial_settings(spec: &TuningJobSpec) -> Result<TrialSettings, Vec<SpecPro
             .iter()
             .find_map(|source| source.termination_message.as_ref())
             .and_then(|source| source.container.clone()),
-        active_deadline_seconds: spec.trial.active_deadline_seconds.map(seconds),
-        queue_deadline_seconds: spec.trial.queue_deadline_seconds.map(seconds),
-        output_uri: spec.trial.output_uri.clone(),
+        active_deadline_seconds: active_deadline_seconds.map(seconds),
+        queue_deadline_seconds: queue_deadline_seconds.map(seconds),
+        output_uri: output_uri.clone(),
         failure_rules,
     })
 }

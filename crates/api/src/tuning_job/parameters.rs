@@ -63,7 +63,10 @@ pub struct Confirm {
 pub struct ParameterSpec {
     /// Name; also that of the environment variable that a trial gets.
     #[schemars(length(min = 1, max = 63), regex(pattern = "^[A-Za-z_][A-Za-z0-9_]*$"))]
-    #[x_kube(validation = Rule::new("!self.upperAscii().startsWith('PODIUM_')").message("`name` must not begin with `PODIUM_`: these variables are given by Podium"))]
+    #[x_kube(
+        validation = Rule::new("!self.upperAscii().startsWith('PODIUM_')").message("`name` must not begin with `PODIUM_`: these variables are given by Podium"),
+        validation = Rule::new("!(self in ['PATH', 'HOME', 'USER', 'LOGNAME', 'SHELL', 'PWD', 'OLDPWD', 'TMPDIR', 'TMP', 'TEMP', 'LANG', 'LANGUAGE', 'TZ', 'TERM', 'HOSTNAME', 'IFS', 'ENV', 'BASH_ENV', 'JAVA_HOME', 'JAVA_TOOL_OPTIONS']) && !self.matches('^(LC_|LD_|DYLD_|PYTHON|KUBERNETES_|MLFLOW_)')").message("`name` must not be that of a variable that programs depend on, such as `PATH`: the parameter is given under its name")
+    )]
     pub name: String,
     /// A real number between bounds.
     #[serde(default, skip_serializing_if = "Option::is_none")]

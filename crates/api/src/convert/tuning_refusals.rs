@@ -1,0 +1,90 @@
+//! What of a search's specification is not carried out, and where, by name.
+
+use super::{Problems, below_spec};
+use crate::tuning_job::{
+    Aggregate, AlgorithmName, AlgorithmSpec, MetricsSource, MetricsSpec, ObjectiveSpec,
+    RegisterSpec, TuningJobSpec,
+};
+use podium_core::problem::SpecProblem;
+use podium_core::tuning::Register;
+
+/// What only a cluster carries out of a search, with paths from the object's root.
+#[must_use]
+pub fn not_carried_out_locally(spec: &TuningJobSpec) -> Vec<SpecProblem> {
+    let mut problems = Problems::default();
+    if spec.ttl_seconds_after_finished.is_some() {
+        let message = "must be left out here: a search is kept as long as its manifest stands, and the next run would begin it anew; `podium delete` removes it";
+        problems.add("ttlSecondsAfterFinished", message);
+    }
+    below_spec(problems.0)
+}
+
+pub(super) fn refuse_what_is_not_carried_out(spec: &TuningJobSpec, problems: &mut Problems) {
+    let ObjectiveSpec {
+        direction: _,
+        metric: _,
+        expression: _,
+        target: _,
+        constraints: _,
+        confirm,
+    } = &spec.objective;
+    problems.unsupported("objective.confirm", confirm.as_ref());
+    let AlgorithmSpec { name, hyperopt: _ } = &spec.algorithm;
+    if matches!(name, AlgorithmName::GaussianProcess | AlgorithmName::Tpe) {
+        let known =
+            "must be Auto, Hyperopt, Random, Grid or Sobol: this version of Podium has no other";
+        problems.add("algorithm.name", known);
+    }
+}
+
+pub(super) fn refuse_metrics(metrics: &MetricsSpec, problems: &mut Problems) {
+    let MetricsSpec {
+        sources,
+        deadline_seconds,
+        aggregate: Aggregate::WeightedMean, // the only one
+    } = metrics;
+    if *deadline_seconds != MetricsSpec::default().deadline_seconds {
+        let message = "must be left out: metrics come with the end of the container, so this version of Podium never waits for them";
+        problems.add("metrics.deadlineSeconds", message);
+    }
+    for (position, source) in sources.iter().enumerate() {
+        let MetricsSource {
+            termination_message,
+            log,
+            mlflow,
+            predictions,
+        } = source;
+        let path = |field: &str| format!("metrics.sources[{position}].{field}");
+        if position > 0 && termination_message.is_some() {
+            let message =
+                "must be left out: this version of Podium reads one termination message, the first";
+            problems.add(&path("terminationMessage"), message);
+        }
+        problems.unsupported(&path("log"), log.as_ref());
+        problems.unsupported(&path("mlflow"), mlflow.as_ref());
+        problems.unsupported(&path("predictions"), predictions.as_ref());
+    }
+}
+
+pub(super) fn converted_register(
+    register: Option<&RegisterSpec>,
+    has_output: bool,
+    problems: &mut Problems,
+) -> Option<Register> {
+    let RegisterSpec {
+        registry_ref: _, // the engine looks it up
+        model,
+        alias,
+        refit,
+    } = register?;
+    if !has_output {
+        let message =
+            format!("must be given: `register` makes a trial's files a version of {model}");
+        problems.add("trial.outputURI", message);
+    }
+    Some(Register {
+        model: model.clone(),
+        alias: alias.clone(),
+        refit: *refit,
+    })
+}

@@ -1,0 +1,53 @@
+//! Every field of a trial and of a registry is carried out or refused by name.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)] // A test speaks by failing.
+
+mod schema_leaves;
+
+use podium_api::convert::{World, registry, trial_variables};
+use podium_api::{ModelRegistrySpec, TrialSpec};
+use schema_leaves::{Fate, every_leaf_has_its_fate};
+use serde_json::{Value, json};
+
+/// Carried out: the base with this change gives something else.
+fn added(change: Value) -> Fate {
+    Fate::Carried(json!({}), change)
+}
+
+#[test]
+fn every_field_of_a_trial() {
+    let base = json!({"index": 1, "parameters": {"x": 1}, "seed": 7, "origin": "Random"});
+    let fates = [
+        ("spec.index", added(json!({"index": 2}))),
+        ("spec.parameters.*", added(json!({"parameters": {"x": 2}}))),
+        ("spec.seed", added(json!({"seed": 8}))),
+        ("spec.origin", added(json!({"origin": "Refit"}))),
+    ];
+    every_leaf_has_its_fate("Trial", &base, &fates, |spec| {
+        let spec: TrialSpec = serde_json::from_value(spec.clone()).unwrap();
+        Ok(format!("{:?}", trial_variables(&spec)))
+    });
+}
+
+#[test]
+fn every_field_of_a_registry() {
+    let base = json!({"directory": {"path": "registry"}});
+    let mlflow = json!({"directory": null, "mlflow": {"url": "https://mlflow.example.com"}});
+    let fates = [
+        (
+            "spec.directory.path",
+            added(json!({"directory": {"path": "other"}})),
+        ),
+        (
+            "spec.protectedAliases[]",
+            added(json!({"protectedAliases": ["champion", "shadow"]})),
+        ),
+        ("spec.mlflow", Fate::Refused(mlflow, "spec.mlflow")),
+    ];
+    every_leaf_has_its_fate("ModelRegistry", &base, &fates, |spec| {
+        let spec: ModelRegistrySpec = serde_json::from_value(spec.clone()).unwrap();
+        match registry(&spec, World::Local) {
+            Ok(settings) => Ok(format!("{settings:?}")),
+            Err(problems) => Err(problems.iter().map(ToString::to_string).collect()),
+        }
+    });
+}

@@ -1,0 +1,123 @@
+//! The leaves of a kind's specification, as its CRD has them, and the question what becomes of each.
+
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+/// What becomes of a field.
+#[allow(dead_code)] // Not every kind has each.
+pub enum Fate {
+    /// It is carried out: what is made of the specification differs between the two changes of the base.
+    Carried(Value, Value),
+    /// It, or what it stands in, is refused: the change of the base leads to a problem at this path.
+    Refused(Value, &'static str),
+    /// It has one value only.
+    Constant,
+}
+
+/// Paths such as `spec.parameters[].real.min`; `.*` stands for the fields of a map, and for those that no schema names.
+pub fn leaves(kind: &str) -> BTreeSet<String> {
+    let crd = podium_api::crd_of(kind).unwrap();
+    let spec = "/spec/versions/0/schema/openAPIV3Schema/properties/spec";
+    let mut found = BTreeSet::new();
+    collect("spec", crd.pointer(spec).unwrap(), &mut found);
+    found
+}
+
+fn collect(path: &str, schema: &Value, found: &mut BTreeSet<String>) {
+    let keeps = schema["x-kubernetes-preserve-unknown-fields"] == true;
+    let properties = schema["properties"].as_object();
+    for (name, below) in properties.into_iter().flatten() {
+        collect(&format!("{path}.{name}"), below, found);
+    }
+    if keeps && properties.is_some() {
+        found.insert(format!("{path}.*"));
+    }
+    match (schema.get("items"), schema.get("additionalProperties")) {
+        (Some(items), _) => collect(&format!("{path}[]"), items, found),
+        (_, Some(values)) => collect(&format!("{path}.*"), values, found),
+        _ if properties.is_none() => drop(found.insert(path.to_string())),
+        _ => {}
+    }
+}
+
+/// Asks of every leaf what becomes of it. `outcome` is what is made of a specification, or its problems.
+pub fn every_leaf_has_its_fate(
+    kind: &str,
+    base: &Value,
+    fates: &[(&str, Fate)],
+    outcome: impl Fn(&Value) -> Result<String, Vec<String>>,
+) {
+    let leaves = leaves(kind);
+    let covers = |path: &str, fate: &Fate, leaf: &str| {
+        let below = leaf.strip_prefix(path);
+        let whole = matches!(fate, Fate::Refused(..));
+        below.is_some_and(|rest| rest.is_empty() || (whole && rest.starts_with(['.', '['])))
+    };
+    for leaf in &leaves {
+        let found = fates.iter().filter(|(path, fate)| covers(path, fate, leaf));
+        assert_eq!(
+            found.count(),
+            1,
+            "{kind}: {leaf} must be carried out or refused, and stand in the table once"
+        );
+    }
+    let sound = outcome(base);
+    assert!(sound.is_ok(), "{kind}: {sound:?}");
+    for (path, fate) in fates {
+        let known = leaves.iter().any(|leaf| covers(path, fate, leaf));
+        assert!(known, "{kind}: the schema has no {path}");
+        match fate {
+            Fate::Carried(one, other) => {
+                let (one, other) = (outcome(&merged(base, one)), outcome(&merged(base, other)));
+                assert!(
+                    one.is_ok() && other.is_ok(),
+                    "{kind}: {path}: {one:?} {other:?}"
+                );
+                assert_ne!(one, other, "{kind}: {path} changes nothing");
+            }
+            Fate::Refused(change, at) => {
+                let problems = outcome(&merged(base, change)).expect_err(path);
+                let named = problems
+                    .iter()
+                    .any(|problem| problem.starts_with(&format!("{at}: must ")));
+                assert!(named, "{kind}: {path}: {problems:?}");
+            }
+            Fate::Constant => {
+                let values = schema_of(kind, path)["enum"].as_array().cloned();
+                assert_eq!(
+                    values.map_or(0, |values| values.len()),
+                    1,
+                    "{kind}: {path} has a choice"
+                );
+            }
+        }
+    }
+}
+
+fn schema_of(kind: &str, path: &str) -> Value {
+    let pointer = path.replace("[]", ".items").replace('.', "/");
+    let pointer = pointer
+        .replace("/items", "\u{0}")
+        .replace('/', "/properties/")
+        .replace('\u{0}', "/items");
+    let crd = podium_api::crd_of(kind).unwrap();
+    let root = "/spec/versions/0/schema/openAPIV3Schema/properties/";
+    crd.pointer(&format!("{root}{pointer}")).cloned().unwrap()
+}
+
+/// RFC 7386.
+fn merged(base: &Value, patch: &Value) -> Value {
+    let Value::Object(changes) = patch else {
+        return patch.clone();
+    };
+    let mut fields = base.as_object().cloned().unwrap_or_default();
+    for (name, change) in changes {
+        if change.is_null() {
+            fields.remove(name);
+        } else {
+            let below = fields.get(name).cloned().unwrap_or_default();
+            fields.insert(name.clone(), merged(&below, change));
+        }
+    }
+    Value::Object(fields)
+}

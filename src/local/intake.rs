@@ -1,0 +1,301 @@
+//! What happens before the first pass of a run: the directory is locked, its manifests are admitted and stored.
+
+use super::admission::{self, Cause};
+use super::manifests::{self, Manifest, Manifests};
+use super::ports::LocalPorts;
+use super::removal::{self, Removed};
+use super::scope::Scope;
+use super::session::{Session, SessionError};
+use super::state::{StateDirectory, bump_resource_version, is_owned_by};
+use super::state_root;
+use crate::ports::{PortError, Ports};
+use podium_api::convert::{World, admissible};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::fs::{self, File, TryLockError};
+use std::path::Path;
+
+/// What became of the manifests of a directory and of what is stored of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Intake {
+    /// Manifests that were not taken in, each with its place and its problems.
+    pub refused: Vec<String>,
+    /// Stored objects that the run leaves alone, each with the reason and the way out.
+    pub left_alone: Vec<String>,
+    /// Objects without a manifest that were removed.
+    pub pruned: Vec<Removed>,
+}
+
+/// Plural and object.
+type Admitted = (String, Value);
+
+impl Session {
+    /// Locks `directory`, admits its manifests and stores those that are admitted. Objects without a manifest are left alone, or
+    /// removed when `prune` is set.
+    ///
+    /// # Errors
+    /// See [`SessionError`]; nothing is stored when no manifest is admitted.
+    pub async fn begin(
+        directory: &Path,
+        podium: std::path::PathBuf,
+        prune: bool,
+    ) -> Result<(Self, Intake), SessionError> {
+        let found = manifests::read(directory)?;
+        let lock = lock(directory)?;
+        let ports = LocalPorts::new(directory, podium);
+        let mut intake = Intake::default();
+        let admitted = admit_all(directory, &found, ports.cluster(), &mut intake)?;
+        let now = jiff::Timestamp::now().to_string();
+        for (plural, object) in &admitted {
+            apply(ports.cluster(), plural, object, &now)?;
+        }
+        let mut uids = Vec::new();
+        for (plural, object) in without_admitted_manifest(&admitted, ports.cluster())? {
+            let named = is_named_in(&found, &object);
+            // It may stand in a file that cannot be read.
+            if prune && !named && found.unreadable.is_empty() {
+                let removed = removal::remove(&ports, &plural, &object).await?;
+                intake.pruned.push(removed);
+            } else {
+                intake
+                    .left_alone
+                    .push(why_left_alone(directory, &object, named));
+                uids.extend(text(&object, "/metadata/uid").map(str::to_string));
+            }
+        }
+        if prune && !found.unreadable.is_empty() {
+            let message =
+                "nothing is pruned, since a manifest may stand in a file that cannot be read";
+            intake.left_alone.push(message.to_string());
+        }
+        Ok((Self::new(ports, Scope::without(uids), lock), intake))
+    }
+}
+
+/// The lock of the run that works on `directory`.
+///
+/// # Errors
+/// Another run holds it, or the directory cannot be written.
+pub fn lock(directory: &Path) -> Result<File, SessionError> {
+    let root = state_root(directory);
+    let path = root.join("lock");
+    let unwritable = |path: &Path, error| SessionError::Unwritable {
+        path: path.to_path_buf(),
+        error,
+    };
+    fs::create_dir_all(&root).map_err(|error| unwritable(&root, error))?;
+    let file = File::create(&path).map_err(|error| unwritable(&path, error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(SessionError::Busy(directory.to_path_buf())),
+        Err(TryLockError::Error(error)) => Err(unwritable(&path, error)),
+    }
+}
+
+/// Admits each manifest on its own; fails only when none is admitted.
+fn admit_all(
+    directory: &Path,
+    found: &Manifests,
+    state: &StateDirectory,
+    intake: &mut Intake,
+) -> Result<Vec<Admitted>, SessionError> {
+    intake.refused.clone_from(&found.unreadable);
+    let duplicates = manifests::duplicates(&found.manifests);
+    for ((kind, name), places) in &duplicates {
+        intake.refused.push(format!(
+            "{}: {kind} \"{name}\" stands there {} times; each must have a name of its own, so none of them is taken in",
+            places.join(" and "),
+            places.len()
+        ));
+    }
+    let mut admitted = Vec::new();
+    for manifest in &found.manifests {
+        if manifest
+            .key()
+            .is_some_and(|key| duplicates.contains_key(&key))
+        {
+            continue;
+        }
+        match admit_one(directory, &manifest.object, state) {
+            Ok(object) => admitted.push(object),
+            Err(causes) => {
+                let what = manifest.described();
+                let causes = causes.iter().map(|cause| format!("{what}: {cause}"));
+                intake.refused.extend(causes);
+            }
+        }
+    }
+    if admitted.is_empty() {
+        return Err(SessionError::Refused(intake.refused.clone()));
+    }
+    Ok(admitted)
+}
+
+fn admit_one(
+    directory: &Path,
+    object: &Value,
+    state: &StateDirectory,
+) -> Result<Admitted, Vec<Cause>> {
+    let plural = plural_of(object).unwrap_or_default();
+    let name = text(object, "/metadata/name").unwrap_or_default();
+    let failed = |error: PortError| vec![Cause::whole(error.to_string())];
+    // Whatever else is wrong with a name, it leads nowhere.
+    let known = !plural.is_empty() && !name.is_empty() && !name.contains('/');
+    let old = if known {
+        state.read(&plural, name).map_err(failed)?
+    } else {
+        None
+    };
+    let ran = match &old {
+        Some(old) => what_ran(state, &plural, old).map_err(failed)?,
+        None => None,
+    };
+    // What is immutable is so for what was made of it.
+    let admitted = match (&old, &ran) {
+        (Some(old), Some(ran)) => admission::admit(object, Some(old)).map_err(|causes| {
+            let way_out = admission::admit(object, None).is_ok();
+            let way_out = way_out.then(|| way_out_of(directory, object, ran));
+            causes.into_iter().chain(way_out).collect()
+        }),
+        _ => admission::admit(object, None),
+    }?;
+    let problems = admissible(&admitted, World::Local);
+    if problems.is_empty() {
+        Ok((plural, admitted))
+    } else {
+        Err(problems.iter().map(Cause::from).collect())
+    }
+}
+
+/// What was made of a stored object that its specification may not contradict; `None` while nothing was.
+fn what_ran(
+    state: &StateDirectory,
+    plural: &str,
+    stored: &Value,
+) -> Result<Option<String>, PortError> {
+    let uid = text(stored, "/metadata/uid").unwrap_or_default();
+    let owned = |children: &str| -> Result<usize, PortError> {
+        let children = state.list_values(children)?;
+        Ok(children
+            .iter()
+            .filter(|child| is_owned_by(child, uid))
+            .count())
+    };
+    let counted = |count: usize, what: &str| match count {
+        0 => None,
+        1 => Some(format!("1 {what} of it exists")),
+        count => Some(format!("{count} {what}s of it exist")),
+    };
+    Ok(match plural {
+        "tuningjobs" => counted(owned("trials")?, "trial"),
+        "championpolicies" => {
+            let epoch = stored.pointer("/status/epoch").and_then(Value::as_i64);
+            let watches = epoch.is_some_and(|epoch| epoch > 0);
+            let watches = watches.then(|| "it watches its alias".to_string());
+            counted(owned("evaluations")?, "comparison").or(watches)
+        }
+        "modelregistries" => None,
+        _ => Some("it is taken in".to_string()),
+    })
+}
+
+fn way_out_of(directory: &Path, object: &Value, ran: &str) -> Cause {
+    let kind = text(object, "/kind").unwrap_or_default().to_lowercase();
+    let name = text(object, "/metadata/name").unwrap_or_default();
+    Cause::whole(format!(
+        "{ran} by now: undo the change, give the object another name, or remove it with `podium delete {kind} {name} -d {}`, after which the next run begins anew",
+        directory.display()
+    ))
+}
+
+/// Stored objects of which no manifest was admitted, and that belong to no other object.
+fn without_admitted_manifest(
+    admitted: &[Admitted],
+    state: &StateDirectory,
+) -> Result<Vec<Admitted>, PortError> {
+    let name_of = |object: &Value| text(object, "/metadata/name").map(str::to_string);
+    let taken: BTreeSet<(&str, Option<String>)> = admitted
+        .iter()
+        .map(|(plural, object)| (plural.as_str(), name_of(object)))
+        .collect();
+    let mut left = state.everything()?;
+    left.retain(|(plural, object)| {
+        object.pointer("/metadata/ownerReferences").is_none()
+            && !taken.contains(&(plural.as_str(), name_of(object)))
+    });
+    Ok(left)
+}
+
+fn why_left_alone(directory: &Path, object: &Value, named: bool) -> String {
+    let kind = text(object, "/kind").unwrap_or_default();
+    let name = text(object, "/metadata/name").unwrap_or_default();
+    if named {
+        return format!(
+            "{kind} \"{name}\" is left alone as it is stored, since its manifest is not taken in"
+        );
+    }
+    let directory = directory.display();
+    format!(
+        "{kind} \"{name}\" has no manifest any more and is left alone; `podium run {directory} --prune` or `podium delete {} {name} -d {directory}` removes it",
+        kind.to_lowercase()
+    )
+}
+
+fn is_named_in(found: &Manifests, object: &Value) -> bool {
+    let key = Manifest {
+        place: String::new(),
+        object: object.clone(),
+    }
+    .key();
+    key.is_some() && found.manifests.iter().any(|manifest| manifest.key() == key)
+}
+
+fn text<'a>(object: &'a Value, pointer: &str) -> Option<&'a str> {
+    object.pointer(pointer).and_then(Value::as_str)
+}
+
+fn plural_of(object: &Value) -> Option<String> {
+    let crd = podium_api::crd_of(object.get("kind")?.as_str()?)?;
+    let plural = crd.pointer("/spec/names/plural")?;
+    plural.as_str().map(str::to_string)
+}
+
+/// Stores a manifest as `kubectl apply` would: a changed specification is a new generation.
+fn apply(state: &StateDirectory, plural: &str, object: &Value, now: &str) -> Result<(), PortError> {
+    let name = object
+        .pointer("/metadata/name")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    let Some(mut stored) = state.read(plural, name)? else {
+        return state.create_value(plural, object.clone(), now).map(drop);
+    };
+    let kept = |of: &Value, field: &str| of.pointer(&format!("/metadata/{field}")).cloned();
+    let fields = ["labels", "annotations"];
+    let same_metadata = fields
+        .iter()
+        .all(|field| kept(&stored, field) == kept(object, field));
+    let same_spec = stored.get("spec") == object.get("spec");
+    if same_spec && same_metadata {
+        return Ok(());
+    }
+    bump_resource_version(&mut stored);
+    let generation = stored
+        .pointer("/metadata/generation")
+        .and_then(Value::as_i64)
+        .unwrap_or(0);
+    if let Some(metadata) = stored.get_mut("metadata").and_then(Value::as_object_mut) {
+        if !same_spec {
+            metadata.insert("generation".into(), json!(generation + 1));
+        }
+        for field in fields {
+            match kept(object, field) {
+                Some(value) => drop(metadata.insert(field.into(), value)),
+                None => drop(metadata.remove(field)),
+            }
+        }
+    }
+    if let (Some(map), Some(spec)) = (stored.as_object_mut(), object.get("spec")) {
+        map.insert("spec".into(), spec.clone());
+    }
+    state.write(plural, &stored)
+}
