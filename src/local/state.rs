@@ -94,10 +94,18 @@ impl StateDirectory {
 
     /// All stored objects, each with its plural.
     pub(super) fn everything(&self) -> Result<Vec<(String, Value)>, PortError> {
+        self.everything_but(&[])
+    }
+
+    /// The stored objects of all kinds but these, each with its plural.
+    pub(super) fn everything_but(
+        &self,
+        left_out: &[&str],
+    ) -> Result<Vec<(String, Value)>, PortError> {
         let mut all = Vec::new();
         for crd in podium_api::crds() {
             let plural = crd.pointer("/spec/names/plural").and_then(Value::as_str);
-            if let Some(plural) = plural {
+            if let Some(plural) = plural.filter(|plural| !left_out.contains(plural)) {
                 let listed = self.list_values(plural)?;
                 all.extend(listed.into_iter().map(|value| (plural.to_string(), value)));
             }
