@@ -7,8 +7,8 @@ use std::process::ExitCode;
 
 /// Score the rows of a file with a trained model.
 ///
-/// The output holds the column `score`, the columns of the data that are no features of the model, and those of --keep. Its metadata say
-/// which model and which data it was made from, and `podium evaluate` and the operator check that.
+/// The output holds the column `score`, the columns of the data that are no features of the model, and those of --keep, unchanged. The
+/// metadata of a Parquet output say which model and which data it was made from, and `podium evaluate` and the operator check that.
 ///
 /// Example:
 ///   podium score --model models/7 --data holdout.parquet --out predictions.parquet
@@ -21,10 +21,10 @@ pub(super) struct Arguments {
     /// The version of the model, which is written into the metadata of the output.
     #[arg(long, env = "MODEL_VERSION", value_name = "VERSION")]
     model_version: Option<String>,
-    /// Rows to score, Parquet or CSV.
+    /// Rows to score: Parquet or CSV, compressed or not, or a directory of such parts.
     #[arg(long)]
     data: String,
-    /// The Parquet file to write.
+    /// The file to write, which must be none of the others; its name says the format: .parquet, .csv, .tsv, .csv.gz or .tsv.gz.
     #[arg(long)]
     out: String,
     /// Features that the output shall hold too, such as those that slices are made of.

@@ -23,10 +23,10 @@ use std::process::ExitCode;
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment, group(ArgGroup::new("validation").args(["folds", "validation_fraction"])))]
 pub(super) struct Arguments {
-    /// Rows to learn from, Parquet or CSV.
+    /// Rows to learn from: Parquet or CSV, compressed or not, or a directory of such parts.
     #[arg(long)]
     data: String,
-    /// The column of labels, 0 or 1.
+    /// The column of labels, 0 and 1 or true and false.
     #[arg(long)]
     label: String,
     /// What a row weighs: `equal`, `balanced` (both classes weigh the same), or a column, which is then no feature.

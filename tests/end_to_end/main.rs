@@ -5,6 +5,7 @@ mod bad_files;
 mod bad_manifests;
 mod bad_trials;
 mod commands;
+mod data;
 mod evidence;
 mod faults;
 mod fields;

@@ -319,3 +319,26 @@ fn bad_rows_are_refused_by_number() {
     }
     assert_eq!(refused, 5);
 }
+
+/// scikit-learn subtracts products of the whole weight, so that digits are lost beside a weight of 1e15. The expected values are of exact
+/// fractions: `(TP TN - FP FN) / sqrt((TP + FP) (TP + FN) (TN + FP) (TN + FN))` with 60 digits.
+#[test]
+fn one_weight_of_a_million_billions_leaves_the_correlation_exact() {
+    let huge = 1e15;
+    // The weights of the true positive, true negative, false positive and false negative row.
+    for (weights, exact) in [
+        ([huge, 3.0, 0.5, 0.25], 0.889_499_179_993_321),
+        ([3.0, huge, 0.25, 0.5], 0.889_499_179_993_321),
+        ([1.0, 2.0, huge, 0.5], -0.258_198_889_747_159_7),
+        ([1.0, 2.0, 0.5, huge], -0.258_198_889_747_159_7),
+    ] {
+        let predictions = Predictions {
+            labels: &[1, 0, 0, 1],
+            scores: &[0.9, 0.1, 0.9, 0.1],
+            weights: Some(&weights),
+        };
+        let found = evaluate(&predictions, &DecisionRule::default()).unwrap();
+        let found = found[&Metric::Mcc].defined().unwrap();
+        assert!((found - exact).abs() < 1e-15, "{weights:?}: {found}");
+    }
+}

@@ -92,6 +92,18 @@ impl Model {
         atomic_file::write(path, &bytes).map_err(|error| unwritable(error.to_string()))
     }
 
+    /// SHA-256 of the file that [`Model::write`] writes, 64 hexadecimal digits.
+    ///
+    /// # Errors
+    /// The model cannot be encoded.
+    pub fn sha256(&self) -> Result<String, ModelError> {
+        let bytes = self.encode().map_err(|error| ModelError::Unwritable {
+            path: PathBuf::from("the model"),
+            message: error.to_string(),
+        })?;
+        Ok(sha256_hex(&bytes))
+    }
+
     fn encode(&self) -> Result<Vec<u8>, Box<dyn std::error::Error>> {
         let description = Description {
             format_version: FORMAT_VERSION,

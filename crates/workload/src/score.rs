@@ -1,8 +1,8 @@
 //! Scores the rows of a file with a trained model.
 
-use super::model_file::{Model, ModelError};
-use super::predictions_file::{self, WriteError};
-use super::table::{MadeBy, Table, TableError};
+use super::model_file::{Model, ModelError, file_of};
+use super::predictions_file::{self, OutputFormat, Scored, WriteError};
+use super::table::{MadeBy, RowFile, Table, TableError};
 use std::path::Path;
 
 /// Why rows cannot be scored.
@@ -19,12 +19,12 @@ pub enum ScoreError {
     Write(#[from] WriteError),
 }
 
-/// Writes the scores of the rows of `data` to `out`, with the columns that are no features of the model and those of `keep`.
+/// Writes the scores of the rows of `data` to `out`, with the columns that are no features of the model and those of `keep`, unchanged.
 /// The metadata of `out` hold the digests of the model and of the data as they were read, and the `version` of the model if it is given.
 /// Returns the number of rows.
 ///
 /// # Errors
-/// See [`ScoreError`]; a feature that the data lack is named.
+/// See [`ScoreError`]; a feature that the data lack is named. Nothing is written over an input.
 pub fn score(
     model: &Path,
     version: Option<&str>,
@@ -32,31 +32,48 @@ pub fn score(
     keep: &[String],
     out: &Path,
 ) -> Result<usize, ScoreError> {
+    OutputFormat::of(out)?;
+    let model_file = file_of(model);
     let (model, model_sha256) = Model::read_with_digest(model)?;
-    let table = Table::read(data, None)?;
+    let file = RowFile::open(data)?;
+    let inputs = file.part_paths().chain([data, model_file.as_path()]);
+    predictions_file::check_inputs(out, inputs)?;
     let made_by = MadeBy {
         version: version.map(str::to_string),
         model_sha256: Some(model_sha256),
-        data_sha256: Some(table.source.sha256.clone()),
+        data_sha256: Some(file.sha256().to_string()),
     };
-    let features = model
-        .features
+    for name in keep {
+        file.position(name)?;
+    }
+    let scores = scores(&model, &file)?;
+    let names = file.names();
+    let is_kept = |name: &String| keep.contains(name) || !model.features.contains(name);
+    let columns: Vec<usize> = (0..names.len())
+        .filter(|&column| is_kept(&names[column]))
+        .collect();
+    let scored = Scored {
+        file: &file,
+        columns: &columns,
+        chosen: None,
+        scores: &scores,
+    };
+    predictions_file::write(out, &scored, &made_by)?;
+    Ok(scores.len())
+}
+
+fn scores(model: &Model, file: &RowFile) -> Result<Vec<f64>, TableError> {
+    let wanted: Vec<&str> = model.features.iter().map(String::as_str).collect();
+    let table = Table::of(file, &wanted)?;
+    let features = wanted
         .iter()
         .map(|name| table.numbers(name))
         .collect::<Result<Vec<_>, _>>()?;
-    for name in keep {
-        table.column(name)?;
-    }
-    let scores = model.forest.score(&features);
-    let rows = table.rows();
-    let others: Vec<_> = table
-        .into_columns()
-        .filter(|(name, _)| keep.contains(name) || !model.features.contains(name))
-        .collect();
-    let all: Vec<usize> = (0..rows).collect();
-    predictions_file::write(out, &others, &all, scores, Some(&made_by))?;
-    Ok(rows)
+    Ok(model.forest.score(&features))
 }
+
+#[cfg(test)]
+mod round_trip;
 
 #[cfg(test)]
 mod tests {
@@ -64,7 +81,8 @@ mod tests {
     use crate::forest::{Forest, Rows, Settings};
     use crate::table::sha256_hex;
 
-    fn write_model(path: &Path) {
+    /// A model of the feature `amount`.
+    pub(super) fn write_model(path: &Path) {
         let features = vec![(0..40).map(f64::from).collect::<Vec<_>>()];
         let labels: Vec<u8> = (0..40).map(|row| u8::from(row > 20)).collect();
         let settings = Settings {
@@ -96,8 +114,8 @@ mod tests {
         std::fs::write(&data, rows).unwrap();
         let made_by = |version: Option<&str>| {
             assert_eq!(score(&model, version, &data, &[], &out).unwrap(), 2);
-            let scored = Table::read(&out, None).unwrap();
-            assert_eq!(scored.names().collect::<Vec<_>>(), ["id", "score"]);
+            assert_eq!(RowFile::open(&out).unwrap().names(), ["id", "score"]);
+            let scored = Table::read(&out, &["id", "score"]).unwrap();
             scored.source.made_by.unwrap()
         };
         let expected = MadeBy {

@@ -2,16 +2,16 @@
 
 use super::forest::{Forest, Rows, Settings};
 use super::model_file::{Model, ModelError};
-use super::predictions_file::{self, WriteError};
-use super::table::TableError;
-use super::training_data::{Columns, Part, Suspect, TrainingData};
+use super::predictions_file::{self, Scored, WriteError};
+use super::table::{MadeBy, TableError, unusable};
+use super::training_data::{Columns, Part, Suspect, TrainingData, check_classes};
 use podium_core::metrics::{
     BadRow, DecisionRule, Metric, Predictions, ThresholdOperator, Value, evaluate,
 };
 use podium_core::random::Stream;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Rows that a forest is judged on.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -102,13 +102,14 @@ pub fn train(
 ) -> Result<Trained, TrainError> {
     check(request)?;
     let data = TrainingData::read(&request.data, &request.columns)?;
+    check_output(request, &data)?;
     let rows = data.labels.len();
     let everything: Vec<usize> = (0..rows).collect();
     let report = match request.validation {
         Validation::Refit => {
-            let forest = grow(&data.part(&everything), &request.settings);
+            let forest = grow(request, &data.part(&everything))?;
             advance(1, 1);
-            write_model(request, &data, forest)?;
+            write_model(request, &model(request, &data, forest))?;
             None
         }
         Validation::Fraction(fraction) => {
@@ -116,13 +117,14 @@ pub fn train(
             let (validation, training): (Vec<usize>, Vec<usize>) = everything
                 .into_iter()
                 .partition(|_| stream.uniform() < fraction);
-            let forest = grow(&data.part(&training), &request.settings);
+            let forest = grow(request, &data.part(&training))?;
             advance(1, 1);
             let part = data.part(&validation);
             let scores = forest.score(&part.features);
             let (metrics, _) = judge(&part, &scores, "")?;
-            write_predictions(request, &data, &validation, scores)?;
-            write_model(request, &data, forest)?;
+            let model = model(request, &data, forest);
+            write_predictions(request, &data, &validation, &scores, Some(&model))?;
+            write_model(request, &model)?;
             Some(Report {
                 metrics,
                 weights: BTreeMap::new(),
@@ -190,7 +192,7 @@ fn cross_validate(
     for fold in 0..folds {
         let (validation, training): (Vec<usize>, Vec<usize>) =
             (0..rows).partition(|&row| fold_of[row] == fold);
-        let forest = grow(&data.part(&training), &request.settings);
+        let forest = grow(request, &data.part(&training))?;
         let part = data.part(&validation);
         let of_fold = forest.score(&part.features);
         let name = format!("fold_{}", fold + 1);
@@ -204,17 +206,22 @@ fn cross_validate(
         }
         advance(fold + 1, folds);
     }
-    write_predictions(request, data, &(0..rows).collect::<Vec<_>>(), scores)?;
+    let all: Vec<usize> = (0..rows).collect();
+    write_predictions(request, data, &all, &scores, None)?;
     Ok(report)
 }
 
-fn grow(part: &Part, settings: &Settings) -> Forest {
+fn grow(request: &Request, part: &Part) -> Result<Forest, TrainError> {
+    check_classes(&request.columns.label, &part.labels, &part.weights).map_err(|message| {
+        let message = format!("of the rows to learn from when others are set apart: {message}");
+        unusable(&request.data, message)
+    })?;
     let rows = Rows {
         features: &part.features,
         labels: &part.labels,
         weights: &part.weights,
     };
-    Forest::grow(&rows, settings)
+    Ok(Forest::grow(&rows, &request.settings))
 }
 
 /// Metrics of unseen rows: ROC AUC by weight; precision and recall by count at a score above 0.5, precision being 0 when no row
@@ -254,38 +261,76 @@ fn judge(
     Ok((BTreeMap::from(metrics), part.weights.iter().sum()))
 }
 
+fn predictions_path(output: &Path) -> PathBuf {
+    output.join("predictions.parquet")
+}
+
+fn model_path(output: &Path) -> PathBuf {
+    output.join("model.parquet")
+}
+
+/// What is written must not be what was read.
+fn check_output(request: &Request, data: &TrainingData) -> Result<(), TrainError> {
+    let Some(output) = &request.output else {
+        return Ok(());
+    };
+    for path in [predictions_path(output), model_path(output)] {
+        let inputs = data.file.part_paths().chain([request.data.as_path()]);
+        predictions_file::check_inputs(&path, inputs)?;
+    }
+    Ok(())
+}
+
+/// Writes the scores of the rows at `rows`, which are in the order of the file. They are those of `model`, or of one model per fold.
 fn write_predictions(
     request: &Request,
     data: &TrainingData,
     rows: &[usize],
-    scores: Vec<f64>,
+    scores: &[f64],
+    model: Option<&Model>,
 ) -> Result<(), TrainError> {
-    match &request.output {
-        Some(output) => Ok(predictions_file::write(
-            &output.join("predictions.parquet"),
-            &data.others,
-            rows,
-            scores,
-            None,
-        )?),
-        None => Ok(()),
-    }
-}
-
-fn write_model(request: &Request, data: &TrainingData, forest: Forest) -> Result<(), TrainError> {
     let Some(output) = &request.output else {
         return Ok(());
     };
-    let path = output.join("model.parquet");
-    std::fs::create_dir_all(output).map_err(|error| ModelError::Unwritable {
-        path: path.clone(),
-        message: error.to_string(),
-    })?;
-    let model = Model {
+    let mut chosen = vec![false; data.labels.len()];
+    for row in rows {
+        chosen[*row] = true;
+    }
+    let scored = Scored {
+        file: &data.file,
+        columns: &data.others,
+        chosen: Some(&chosen),
+        scores,
+    };
+    let made_by = MadeBy {
+        version: None,
+        model_sha256: model.map(Model::sha256).transpose()?,
+        data_sha256: Some(data.file.sha256().to_string()),
+    };
+    Ok(predictions_file::write(
+        &predictions_path(output),
+        &scored,
+        &made_by,
+    )?)
+}
+
+fn model(request: &Request, data: &TrainingData, forest: Forest) -> Model {
+    Model {
         features: data.names.clone(),
         label: request.columns.label.clone(),
         settings: request.settings,
         forest,
+    }
+}
+
+fn write_model(request: &Request, model: &Model) -> Result<(), TrainError> {
+    let Some(output) = &request.output else {
+        return Ok(());
     };
+    let path = model_path(output);
+    std::fs::create_dir_all(output).map_err(|error| ModelError::Unwritable {
+        path: path.clone(),
+        message: error.to_string(),
+    })?;
     Ok(model.write(&path)?)
 }

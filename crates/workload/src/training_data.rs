@@ -1,6 +1,6 @@
 //! What a forest learns from: features, labels and weights of the rows of a table.
 
-use super::table::{Table, TableError, Values, unusable};
+use super::table::{RowFile, Table, TableError, is_number, unusable};
 use std::path::Path;
 use std::str::FromStr;
 
@@ -14,6 +14,15 @@ pub enum Weighting {
     Balanced,
     /// A column, which is then no feature.
     Column(String),
+}
+
+impl Weighting {
+    fn column(&self) -> Option<&str> {
+        match self {
+            Self::Column(name) => Some(name),
+            Self::Equal | Self::Balanced => None,
+        }
+    }
 }
 
 impl FromStr for Weighting {
@@ -42,7 +51,7 @@ pub struct Columns {
 }
 
 /// Rows to learn from; features by column, everything else by row.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct TrainingData {
     /// Names of the features.
     pub names: Vec<String>,
@@ -52,8 +61,10 @@ pub struct TrainingData {
     pub labels: Vec<u8>,
     /// Finite and not negative.
     pub weights: Vec<f64>,
-    /// The columns that are no features, such as ids.
-    pub others: Vec<(String, Values)>,
+    /// The file of the rows.
+    pub file: RowFile,
+    /// Its columns that are no features, such as ids.
+    pub others: Vec<usize>,
     /// Features that determine the label or the weight.
     pub suspects: Vec<Suspect>,
 }
@@ -71,11 +82,16 @@ impl TrainingData {
     /// Reads the rows of `path`.
     ///
     /// # Errors
-    /// The file cannot be read, a column is missing or not numbers, a label is not 0 or 1, or a weight is negative.
+    /// The file cannot be read, a column is missing or not numbers, a label is not 0 or 1, a weight is negative, or a class has no rows or
+    /// no weight, so that nothing can be learnt.
     pub fn read(path: &Path, columns: &Columns) -> Result<Self, TableError> {
-        let table = Table::read(path, None)?;
+        let file = RowFile::open(path)?;
+        let names = feature_names(&file, columns)?;
+        let mut wanted: Vec<&str> = names.iter().map(String::as_str).collect();
+        wanted.push(&columns.label);
+        wanted.extend(columns.weight.column());
+        let table = Table::of(&file, &wanted)?;
         let labels = table.labels(&columns.label)?;
-        let names = feature_names(&table, columns).map_err(|message| unusable(path, message))?;
         let features = names
             .iter()
             .map(|name| table.numbers(name))
@@ -85,16 +101,17 @@ impl TrainingData {
             Weighting::Balanced => balanced(&labels),
             Weighting::Column(name) => table.weights(name)?,
         };
+        check_classes(&columns.label, &labels, &weights).map_err(|m| unusable(path, m))?;
         let suspects = suspects(&names, &features, &labels, &weights);
-        let others = table
-            .into_columns()
-            .filter(|(name, _)| !names.contains(name))
+        let others = (0..file.names().len())
+            .filter(|&column| !names.contains(&file.names()[column]))
             .collect();
         Ok(Self {
             names,
             features,
             labels,
             weights,
+            file,
             others,
             suspects,
         })
@@ -140,42 +157,63 @@ fn balanced(labels: &[u8]) -> Vec<f64> {
         .collect()
 }
 
-fn feature_names(table: &Table, columns: &Columns) -> Result<Vec<String>, String> {
-    let weight = match &columns.weight {
-        Weighting::Column(name) => Some(name),
-        Weighting::Equal | Weighting::Balanced => None,
-    };
-    let reserved = |name: &String| name == &columns.label || Some(name) == weight;
+/// Both classes must have rows that weigh something.
+pub(super) fn check_classes(label: &str, labels: &[u8], weights: &[f64]) -> Result<(), String> {
+    if labels.is_empty() {
+        return Err("the data must hold rows to learn from; there are none".to_string());
+    }
+    for class in [0, 1] {
+        let mut of_class = labels
+            .iter()
+            .zip(weights)
+            .filter(|(label, _)| **label == class)
+            .peekable();
+        if of_class.peek().is_none() {
+            let rows = labels.len();
+            return Err(format!(
+                "`{label}` must hold 0 and 1; all {rows} rows hold {}",
+                1 - class
+            ));
+        }
+        if of_class.all(|(_, weight)| *weight == 0.0) {
+            return Err(format!(
+                "the weights must not all be 0 where `{label}` is {class}"
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn feature_names(file: &RowFile, columns: &Columns) -> Result<Vec<String>, TableError> {
+    let refuse = |message: String| Err(unusable(file.path(), message));
+    let weight = columns.weight.column();
+    let reserved = |name: &str| name == columns.label || Some(name) == weight;
     if let Some(name) = columns.features.iter().find(|name| reserved(name)) {
-        return Err(format!(
+        return refuse(format!(
             "`{name}` must not be a feature: it is the label or the weight"
         ));
     }
+    // A misspelt label is better said than that a column of texts is none.
+    file.position(&columns.label)?;
     for name in &columns.exclude {
-        table.column(name).map_err(|error| error.to_string())?;
+        if !file.names().contains(name) {
+            file.position(name)?;
+        }
     }
+    let wanted = |name: &&String| !columns.exclude.contains(name) && !reserved(name);
     let names: Vec<String> = if columns.features.is_empty() {
-        let numeric = |name: &String| {
-            matches!(
-                table.column(name),
-                Ok(Values::Integers(_) | Values::Numbers(_))
-            )
-        };
-        table
-            .names()
-            .map(str::to_string)
-            .filter(|name| !reserved(name) && !columns.exclude.contains(name) && numeric(name))
-            .collect()
-    } else {
-        columns
-            .features
-            .iter()
-            .filter(|name| !columns.exclude.contains(name))
+        let types = file.types()?;
+        let all = file.names().iter().zip(&types);
+        all.filter(|(_, data_type)| is_number(data_type))
+            .map(|(name, _)| name)
+            .filter(wanted)
             .cloned()
             .collect()
+    } else {
+        columns.features.iter().filter(wanted).cloned().collect()
     };
     if names.is_empty() {
-        return Err("at least one column of numbers must be left as a feature".to_string());
+        return refuse("at least one column of numbers must be left as a feature".to_string());
     }
     Ok(names)
 }

@@ -13,7 +13,8 @@ use std::path::PathBuf;
 
 /// Compare two models on their predictions for the same rows.
 ///
-/// Predictions are two files that are joined by --id, or one file with a column of scores per model; Parquet or CSV. Labels, weights,
+/// Predictions are two files that are joined by --id, or one file with a column of scores per model; Parquet or CSV,
+/// compressed or not, or directories of such parts. Labels, weights,
 /// clusters and slices come from the champion's predictions, or from --holdout, which whoever makes predictions cannot change.
 ///
 /// Examples:
@@ -59,7 +60,7 @@ pub(in crate::cli) struct Arguments {
     /// The column that names a row.
     #[arg(long)]
     id: Option<String>,
-    /// The column of labels, 0 or 1.
+    /// The column of labels, 0 and 1 or true and false.
     #[arg(long, required_unless_present = "from")]
     label: Option<String>,
     /// The column of weights; every row weighs 1 when absent.

@@ -14,11 +14,15 @@ use arguments::Output;
 use podium_core::comparison::{Comparison, Naming, Verdict, sentence};
 use podium_workload::evaluate::{self, Evaluated, Evidence};
 use serde::Serialize;
+use std::io::Write;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 /// Resampling that takes no longer than this shows no bar.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Where no bar can be drawn, a line is printed after each of these.
+const INTERVAL: Duration = Duration::from_secs(10);
 
 /// What `-o json` prints.
 #[derive(Serialize)]
@@ -81,17 +85,24 @@ fn exit_code(verdict: &Verdict, require_superior: bool) -> ExitCode {
     }
 }
 
-/// Shows how many resamples are drawn when they take long and standard error is a terminal.
+/// Shows how many resamples are drawn when they take long: as a bar where standard error is a terminal, else in lines there.
 fn with_a_bar<T>(work: impl FnOnce(&mut dyn FnMut(u32, u32)) -> T) -> T {
     let bar = progress::bar("resamples");
     let mut began: Option<Instant> = None;
+    let mut lines = 0;
     let done = work(&mut |drawn, wanted| {
         // The first call comes when the first resamples are drawn, long after the files began to be read.
-        if began.get_or_insert_with(Instant::now).elapsed() >= PATIENCE {
+        let elapsed = began.get_or_insert_with(Instant::now).elapsed();
+        if elapsed >= PATIENCE {
             bar.update(|state| {
                 state.set_len(u64::from(wanted));
                 state.set_pos(u64::from(drawn));
             });
+        }
+        if bar.is_hidden() && elapsed >= INTERVAL * (lines + 1) {
+            lines += 1;
+            // Nobody is helped by an end for want of a reader of these lines.
+            let _ = writeln!(std::io::stderr(), "{drawn} of {wanted} resamples drawn");
         }
     });
     bar.finish_and_clear();

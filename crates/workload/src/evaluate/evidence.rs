@@ -1,7 +1,7 @@
 //! What was read for a comparison: enough to recognise the same evidence, and to repeat the comparison.
 
 use super::rows::Rows;
-use crate::table::{FileRead, TableError, Values, hex};
+use crate::table::{FileRead, Keys, hex};
 use podium_core::comparison::Holdout;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -71,11 +71,8 @@ fn leading(digest: &[u8], bytes: usize) -> u64 {
 }
 
 /// A hash of each id that depends on its text only, so that ids read as numbers and as texts are the same rows.
-pub(super) fn hashes(ids: &Values, places: &[usize]) -> Vec<u64> {
-    let hash = |place: &usize| {
-        let text = ids.text(*place).unwrap_or_default();
-        leading(&Sha256::digest(text), 8)
-    };
+pub(super) fn hashes(ids: &Keys, places: &[usize]) -> Vec<u64> {
+    let hash = |place: &usize| leading(&Sha256::digest(ids.text(*place)), 8);
     places.iter().map(hash).collect()
 }
 
@@ -84,19 +81,14 @@ pub(super) fn hashes(ids: &Values, places: &[usize]) -> Vec<u64> {
 /// The encoding begins with the text `podium holdout 1`, three flags (whether there are ids, weights and clusters), the number of slices
 /// with the name of each in the order of names, and the number of rows. Of each row follow its id, its label as a flag, the bits of its
 /// weight, its cluster, and a flag per slice. A flag is a byte, 0 or 1; a number 8 bytes, the highest first; a text is preceded by the number
-/// of its bytes. An id or a cluster is the byte `i` and a number, or the byte `t` and a text. Ids that are numbers are in the order of
+/// of its bytes. An id or a cluster is the byte `i` and a number, the byte `n` and the digits of a whole number that 8 bytes with a sign do not
+/// hold, or the byte `t` and a text. Ids that are numbers are in the order of
 /// numbers, texts in that of their bytes.
 ///
 /// Every part has a fixed length or is preceded by its length, and columns that are not given are told apart from those that are, so that
 /// no two holdouts have the same encoding.
-pub(super) fn fingerprint(
-    rows: &Rows,
-    id: Option<&str>,
-    cluster: Option<&str>,
-    places: &[usize],
-) -> Result<String, TableError> {
-    let column = |name: Option<&str>| name.map(|name| rows.described.column(name)).transpose();
-    let (ids, clusters) = (column(id)?, column(cluster)?);
+pub(super) fn fingerprint(rows: &Rows, places: &[usize]) -> String {
+    let (ids, clusters) = (&rows.ids, &rows.clusters);
     let Holdout {
         labels,
         weights,
@@ -110,12 +102,12 @@ pub(super) fn fingerprint(
 
     let mut places = places.to_vec();
     match ids {
-        Some(Values::Integers(ids)) => places.sort_unstable_by_key(|&place| ids[place]),
-        Some(Values::Texts(ids)) => {
-            places.sort_unstable_by(|&left, &right| ids[left].cmp(&ids[right]));
+        Some(Keys::Integers(ids)) => places.sort_unstable_by_key(|&place| ids[place]),
+        Some(Keys::Texts(ids)) => {
+            places.sort_unstable_by(|&left, &right| ids.value(left).cmp(ids.value(right)));
         }
         // Without ids the order of the file is all there is.
-        Some(Values::Numbers(_) | Values::Other(_)) | None => {}
+        None => {}
     }
 
     let mut encoding = Encoding::default();
@@ -144,7 +136,7 @@ pub(super) fn fingerprint(
             encoding.flag(members[place]);
         }
     }
-    Ok(encoding.digest())
+    encoding.digest()
 }
 
 #[derive(Default)]
@@ -165,13 +157,22 @@ impl Encoding {
     }
 
     /// A whole number or a text; the two never have the same encoding.
-    fn value(&mut self, values: &Values, place: usize) {
-        if let Values::Integers(numbers) = values {
-            self.0.update(b"i");
-            self.number(numbers[place].cast_unsigned());
-        } else {
-            self.0.update(b"t");
-            self.text(&values.text(place).unwrap_or_default());
+    fn value(&mut self, keys: &Keys, place: usize) {
+        match keys {
+            Keys::Integers(numbers) => match i64::try_from(numbers[place]) {
+                Ok(number) => {
+                    self.0.update(b"i");
+                    self.number(number.cast_unsigned());
+                }
+                Err(_) => {
+                    self.0.update(b"n");
+                    self.text(&keys.text(place));
+                }
+            },
+            Keys::Texts(texts) => {
+                self.0.update(b"t");
+                self.text(texts.value(place));
+            }
         }
     }
 
@@ -193,13 +194,15 @@ mod tests {
         };
         assert_ne!(digest(&["ab", "c"]), digest(&["a", "bc"]));
         assert_ne!(digest(&["a", ""]), digest(&["", "a"]));
-        let of_value = |values: &Values| {
+        let of_value = |keys: &Keys| {
             let mut encoding = Encoding::default();
-            encoding.value(values, 0);
+            encoding.value(keys, 0);
             encoding.digest()
         };
-        let number = Values::Integers(vec![1]);
-        let text = Values::Texts(vec!["1".to_string()]);
-        assert_ne!(of_value(&number), of_value(&text));
+        let number = |number| of_value(&Keys::Integers(vec![number]));
+        let text = Keys::Texts(vec!["1"].into());
+        assert_ne!(number(1), of_value(&text));
+        // As 8 bytes these two would be the same.
+        assert_ne!(number(-1), number(i128::from(u64::MAX)));
     }
 }

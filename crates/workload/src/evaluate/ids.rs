@@ -1,34 +1,82 @@
 //! Rows of several files, brought together by their ids.
 
-use crate::table::{Table, TableError, Values, unusable};
+use crate::table::{Keys, Table, TableError, unusable};
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::path::Path;
 
+/// The ids of the rows of a table.
+pub(super) struct Ids {
+    column: String,
+    path: std::path::PathBuf,
+    /// Whether they were told to be numbers from their digits only.
+    untyped: bool,
+    pub(super) keys: Keys,
+}
+
+impl Ids {
+    /// The ids in a column; no two rows have the same one.
+    ///
+    /// # Errors
+    /// The column is not there, or an id is missing or stands twice.
+    pub(super) fn of(table: &Table, column: &str) -> Result<Self, TableError> {
+        let keys = table.keys(column, ", since it names the row")?;
+        check_distinct(table, column, &keys)?;
+        Ok(Self {
+            column: column.to_string(),
+            path: table.path().to_path_buf(),
+            untyped: table.column(column)?.untyped,
+            keys,
+        })
+    }
+
+    fn texts(&self) -> Keys {
+        Keys::Texts(self.keys.clone().into_texts())
+    }
+}
+
 /// The row of `new` for each row of `old`; ids must match one to one.
-pub(super) fn join(old: &Table, new: &Table, id: &str) -> Result<Vec<usize>, TableError> {
-    check_distinct(new, id)?;
-    match (old.column(id)?, new.column(id)?) {
-        (Values::Integers(left), Values::Integers(right)) => join_ids(old, new, id, left, right),
-        (Values::Texts(left), Values::Texts(right)) => join_ids(old, new, id, left, right),
-        _ => Err(unusable(
-            new.path(),
+pub(super) fn join(old: &Ids, new: &Ids) -> Result<Vec<usize>, TableError> {
+    match (&old.keys, &new.keys) {
+        (Keys::Integers(left), Keys::Integers(right)) => join_ids(old, new, left, right),
+        (Keys::Texts(left), Keys::Texts(right)) => {
+            let (left, right) = (texts(left), texts(right));
+            join_ids(old, new, &left, &right)
+        }
+        // Digits in a CSV file may as well be texts.
+        (Keys::Integers(_), Keys::Texts(right)) if old.untyped => {
+            let left = old.texts().into_texts();
+            join_ids(old, new, &texts(&left), &texts(right))
+        }
+        (Keys::Texts(left), Keys::Integers(_)) if new.untyped => {
+            let right = new.texts().into_texts();
+            join_ids(old, new, &texts(left), &texts(&right))
+        }
+        (left, right) => Err(unusable(
+            &new.path,
             format!(
-                "`{id}` must hold whole numbers or texts, the same as in {}",
-                old.path().display()
+                "`{}` must hold {left}, as in {}; it holds {right}. Write both files with the same type",
+                new.column,
+                old.path.display(),
+                left = left.kind(),
+                right = right.kind(),
             ),
         )),
     }
 }
 
+fn texts(keys: &arrow::array::LargeStringArray) -> Vec<&str> {
+    keys.iter().flatten().collect()
+}
+
 fn join_ids<I: Eq + Hash + std::fmt::Display>(
-    old: &Table,
-    new: &Table,
-    id: &str,
+    old: &Ids,
+    new: &Ids,
     left: &[I],
     right: &[I],
 ) -> Result<Vec<usize>, TableError> {
+    let id = &old.column;
     let places: HashMap<&I, usize> = right
         .iter()
         .enumerate()
@@ -40,12 +88,12 @@ fn join_ids<I: Eq + Hash + std::fmt::Display>(
         .collect();
     if rows.len() < left.len() {
         let missing: Vec<&I> = left.iter().filter(|id| !places.contains_key(id)).collect();
-        return Err(unmatched(new.path(), old.path(), id, &missing));
+        return Err(unmatched(&new.path, &old.path, id, &missing));
     }
     if rows.len() < right.len() {
         let known: HashSet<&I> = left.iter().collect();
         let extra: Vec<&I> = right.iter().filter(|id| !known.contains(id)).collect();
-        return Err(unmatched(old.path(), new.path(), id, &extra));
+        return Err(unmatched(&old.path, &new.path, id, &extra));
     }
     Ok(rows)
 }
@@ -67,8 +115,7 @@ fn unmatched<I: std::fmt::Display>(
     unusable(lacking, message)
 }
 
-/// No two rows have the same id.
-pub(super) fn check_distinct(table: &Table, id: &str) -> Result<(), TableError> {
+fn check_distinct(table: &Table, id: &str, keys: &Keys) -> Result<(), TableError> {
     fn repeated<I: Eq + Hash>(ids: &[I]) -> Option<(usize, usize)> {
         let mut seen = HashMap::with_capacity(ids.len());
         ids.iter()
@@ -81,27 +128,19 @@ pub(super) fn check_distinct(table: &Table, id: &str) -> Result<(), TableError> 
                 }
             })
     }
-    let values = table.column(id)?;
-    let found = match values {
-        Values::Integers(ids) => repeated(ids),
-        Values::Texts(ids) => repeated(ids),
-        Values::Numbers(_) | Values::Other(_) => {
-            return Err(unusable(
-                table.path(),
-                format!("`{id}` must hold whole numbers or texts"),
-            ));
-        }
+    let found = match keys {
+        Keys::Integers(ids) => repeated(ids),
+        Keys::Texts(ids) => repeated(&texts(ids)),
     };
     match found {
         None => Ok(()),
-        Some((first, row)) => Err(unusable(
-            table.path(),
-            format!(
-                "row {}: `{id}` must be unique; {} stands in row {} already",
-                row + 1,
-                values.text(row).unwrap_or_default(),
-                first + 1
-            ),
-        )),
+        Some((first, row)) => {
+            let message = format!(
+                "`{id}` must be unique; {} stands in {} already",
+                keys.text(row),
+                table.place(first)
+            );
+            Err(table.refuse_row(row, &message))
+        }
     }
 }

@@ -114,7 +114,6 @@ pub fn measure(
 pub fn read_evidence(request: &Request) -> Result<(Holdout, Evidence), EvaluateError> {
     request.check()?;
     let rows = rows::read(request)?;
-    let (id, cluster) = (request.id.as_deref(), request.cluster.as_deref());
     let chosen = request
         .confirm_fraction
         .map(|fraction| confirmation_rows(&rows.holdout, fraction));
@@ -122,13 +121,13 @@ pub fn read_evidence(request: &Request) -> Result<(Holdout, Evidence), EvaluateE
     let places = match &chosen {
         Some(chosen) => chosen,
         None => {
-            all = (0..rows.described.rows()).collect();
+            all = (0..rows.holdout.labels.len()).collect();
             &all
         }
     };
-    let fingerprint = evidence::fingerprint(&rows, id, cluster, places)?;
-    let ids = match id {
-        Some(id) => evidence::hashes(rows.described.column(id)?, places),
+    let fingerprint = evidence::fingerprint(&rows, places);
+    let ids = match &rows.ids {
+        Some(ids) => evidence::hashes(ids, places),
         None => Vec::new(),
     };
     let Rows {
@@ -136,7 +135,8 @@ pub fn read_evidence(request: &Request) -> Result<(Holdout, Evidence), EvaluateE
         champion,
         challenger,
         holdout_file,
-        described: _,
+        ids: _,
+        clusters: _,
     } = rows;
     let seed = request
         .seed

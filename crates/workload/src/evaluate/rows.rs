@@ -1,10 +1,10 @@
 //! The rows that two models are compared on, from one, two or three files.
 
 use super::EvaluateError;
-use super::ids::{check_distinct, join};
+use super::ids::{Ids, join};
 use super::origin;
-use super::request::{HoldoutFile, Request, Source};
-use crate::table::{FileBytes, FileRead, Table, TableError, Values, unusable};
+use super::request::{HoldoutFile, Request, Slice, Source};
+use crate::table::{FileBytes, FileRead, Keys, RowFile, Table, TableError, unusable};
 use podium_core::comparison::Holdout;
 use std::path::Path;
 
@@ -12,8 +12,10 @@ use std::path::Path;
 pub(super) struct Rows {
     /// The rows as the core compares them, in the order of `described`.
     pub(super) holdout: Holdout,
-    /// The file that labels, weights, clusters and slices are from.
-    pub(super) described: Table,
+    /// Names of the rows, when a column of ids is given.
+    pub(super) ids: Option<Keys>,
+    /// Names of the clusters of the rows, when there are clusters.
+    pub(super) clusters: Option<Keys>,
     pub(super) champion: FileRead,
     pub(super) challenger: FileRead,
     /// The file of the holdout, when it is not that of the champion's predictions.
@@ -50,18 +52,12 @@ fn one_file(
     challenger_score: &str,
 ) -> Result<Rows, EvaluateError> {
     let wanted = descriptive(request, &[champion_score, challenger_score]);
-    let table = Table::read(predictions, Some(&wanted))?;
+    let table = Table::read(predictions, &wanted)?;
     origin::check(&table.source, request)?;
-    let mut holdout = describe(request, &table)?;
-    holdout.champion = finite(&table, champion_score)?;
-    holdout.challenger = finite(&table, challenger_score)?;
-    Ok(Rows {
-        holdout,
-        champion: table.source.clone(),
-        challenger: table.source.clone(),
-        holdout_file: None,
-        described: table,
-    })
+    let mut described = describe(request, &table)?;
+    described.holdout.champion = table.scores(champion_score)?;
+    described.holdout.challenger = table.scores(challenger_score)?;
+    Ok(described.rows(table.source.clone(), table.source, None))
 }
 
 fn two_files(
@@ -71,50 +67,53 @@ fn two_files(
     score: &str,
 ) -> Result<Rows, EvaluateError> {
     let id = id_to_join(request, champion)?;
-    let old = Table::read(champion, Some(&descriptive(request, &[score])))?;
+    let old = Table::read(champion, &descriptive(request, &[score]))?;
     origin::check_champion(&old.source, request)?;
-    let mut holdout = describe(request, &old)?;
-    let mut wanted = vec![id, request.label.as_str(), score];
-    wanted.extend(request.weight.as_deref());
-    let new = Table::read(challenger, Some(&wanted))?;
+    let mut described = describe(request, &old)?;
+    let file = RowFile::open(challenger)?;
+    // Labels and weights are the champion's file's. Where the challenger's has them too they must agree, or the files are of different rows.
+    let has = |name: &&str| file.names().iter().any(|present| present == name);
+    let label = Some(request.label.as_str()).filter(has);
+    let weight = request.weight.as_deref().filter(has);
+    let wanted: Vec<&str> = [Some(id), Some(score), label, weight]
+        .into_iter()
+        .flatten()
+        .collect();
+    let new = Table::of(&file, &wanted)?;
     origin::check_challenger(&new.source, request)?;
-    let rows = join(&old, &new, id)?;
-    check_same(&old, &new, &request.label, &rows)?;
-    if let Some(weight) = &request.weight {
-        check_same(&old, &new, weight, &rows)?;
+    let rows = described.join(&new, id)?;
+    if let Some(label) = label {
+        let number = |labels: Vec<u8>| labels.into_iter().map(f64::from).collect::<Vec<_>>();
+        let values = (number(old.labels(label)?), number(new.labels(label)?));
+        check_same((&old, &values.0), (&new, &values.1), label, &rows)?;
     }
-    holdout.challenger = at(&finite(&new, score)?, &rows);
-    holdout.champion = finite(&old, score)?;
-    Ok(Rows {
-        holdout,
-        champion: old.source.clone(),
-        challenger: new.source,
-        holdout_file: None,
-        described: old,
-    })
+    if let Some(weight) = weight {
+        let values = (old.weights(weight)?, new.weights(weight)?);
+        check_same((&old, &values.0), (&new, &values.1), weight, &rows)?;
+    }
+    described.holdout.challenger = at(&new.scores(score)?, &rows);
+    described.holdout.champion = old.scores(score)?;
+    Ok(described.rows(old.source, new.source, None))
 }
 
 /// The predictions bring ids and scores; whatever else they hold is not read.
 fn with_holdout(request: &Request, file: &HoldoutFile) -> Result<Rows, EvaluateError> {
     let id = id_to_join(request, &file.path)?;
-    let described = Table::parse(expected_bytes(file)?, Some(&descriptive(request, &[])))?;
-    let mut holdout = describe(request, &described)?;
-    let scores = |table: &Table, column: &str| -> Result<Vec<f64>, EvaluateError> {
-        let rows = join(&described, table, id)?;
-        Ok(at(&finite(table, column)?, &rows))
-    };
+    let file = RowFile::of_bytes(expected_bytes(file)?)?;
+    let table = Table::of(&file, &descriptive(request, &[]))?;
+    let mut described = describe(request, &table)?;
     let (champion, challenger) = match &request.source {
         Source::TwoFiles {
             champion,
             challenger,
             score,
         } => {
-            let old = Table::read(champion, Some(&[id, score]))?;
+            let old = Table::read(champion, &[id, score])?;
             origin::check_champion(&old.source, request)?;
-            holdout.champion = scores(&old, score)?;
-            let new = Table::read(challenger, Some(&[id, score]))?;
+            described.holdout.champion = described.scores(&old, id, score)?;
+            let new = Table::read(challenger, &[id, score])?;
             origin::check_challenger(&new.source, request)?;
-            holdout.challenger = scores(&new, score)?;
+            described.holdout.challenger = described.scores(&new, id, score)?;
             (old.source, new.source)
         }
         Source::OneFile {
@@ -122,21 +121,14 @@ fn with_holdout(request: &Request, file: &HoldoutFile) -> Result<Rows, EvaluateE
             champion_score,
             challenger_score,
         } => {
-            let wanted = [id, champion_score, challenger_score];
-            let both = Table::read(predictions, Some(&wanted))?;
+            let both = Table::read(predictions, &[id, champion_score, challenger_score])?;
             origin::check(&both.source, request)?;
-            holdout.champion = scores(&both, champion_score)?;
-            holdout.challenger = scores(&both, challenger_score)?;
+            described.holdout.champion = described.scores(&both, id, champion_score)?;
+            described.holdout.challenger = described.scores(&both, id, challenger_score)?;
             (both.source.clone(), both.source)
         }
     };
-    Ok(Rows {
-        holdout,
-        champion,
-        challenger,
-        holdout_file: Some(described.source.clone()),
-        described,
-    })
+    Ok(described.rows(champion, challenger, Some(table.source)))
 }
 
 fn id_to_join<'a>(request: &'a Request, path: &Path) -> Result<&'a str, TableError> {
@@ -173,7 +165,46 @@ fn descriptive<'a>(request: &'a Request, scores: &[&'a str]) -> Vec<&'a str> {
 }
 
 /// Everything of the rows but the scores.
-fn describe(request: &Request, table: &Table) -> Result<Holdout, TableError> {
+struct Described {
+    holdout: Holdout,
+    ids: Option<Ids>,
+    clusters: Option<Keys>,
+}
+
+impl Described {
+    /// The row of `table` for each of these rows.
+    fn join(&self, table: &Table, id: &str) -> Result<Vec<usize>, TableError> {
+        let new = Ids::of(table, id)?;
+        match &self.ids {
+            Some(old) => join(old, &new),
+            None => Err(table.refuse("a column of ids must be given to join two files")),
+        }
+    }
+
+    /// A column of scores, in the order of these rows.
+    fn scores(&self, table: &Table, id: &str, column: &str) -> Result<Vec<f64>, TableError> {
+        let rows = self.join(table, id)?;
+        Ok(at(&table.scores(column)?, &rows))
+    }
+
+    fn rows(
+        self,
+        champion: FileRead,
+        challenger: FileRead,
+        holdout_file: Option<FileRead>,
+    ) -> Rows {
+        Rows {
+            holdout: self.holdout,
+            ids: self.ids.map(|ids| ids.keys),
+            clusters: self.clusters,
+            champion,
+            challenger,
+            holdout_file,
+        }
+    }
+}
+
+fn describe(request: &Request, table: &Table) -> Result<Described, TableError> {
     let mut holdout = Holdout {
         labels: table.labels(&request.label)?,
         ..Holdout::default()
@@ -181,33 +212,50 @@ fn describe(request: &Request, table: &Table) -> Result<Holdout, TableError> {
     if let Some(weight) = &request.weight {
         holdout.weights = Some(table.weights(weight)?);
     }
-    if let Some(cluster) = &request.cluster {
-        holdout.clusters = Some(keys(table, cluster)?);
-    }
-    if let Some(id) = &request.id {
-        check_distinct(table, id)?;
-        holdout.unit_keys = Some(keys(table, id)?);
-    }
+    let clusters = match &request.cluster {
+        Some(cluster) => Some(table.keys(cluster, WITHOUT_CLUSTER)?),
+        None => None,
+    };
+    holdout.clusters = clusters.as_ref().map(hashes);
+    let ids = match &request.id {
+        Some(id) => Some(Ids::of(table, id)?),
+        None => None,
+    };
+    holdout.unit_keys = ids.as_ref().map(|ids| hashes(&ids.keys));
     for slice in &request.slices {
-        let values = table.column(&slice.column)?;
-        let is_member = |row| values.text(row).as_deref() == Some(&slice.equals);
-        let members = (0..table.rows()).map(is_member).collect();
-        holdout.slices.insert(slice.name.clone(), members);
+        holdout
+            .slices
+            .insert(slice.name.clone(), members(table, slice)?);
     }
-    Ok(holdout)
+    Ok(Described {
+        holdout,
+        ids,
+        clusters,
+    })
 }
 
-/// A column of scores; checked here, since after a join rows are counted as in another file.
-fn finite(table: &Table, column: &str) -> Result<Vec<f64>, TableError> {
-    let scores = table.numbers(column)?;
-    match scores.iter().position(|score| !score.is_finite()) {
-        None => Ok(scores),
-        Some(row) => {
-            let (row, score) = (row + 1, scores[row]);
-            let message = format!("row {row}: `{column}` must be a finite number; got {score}");
-            Err(unusable(table.path(), message))
-        }
+/// What helps where a row has no cluster.
+const WITHOUT_CLUSTER: &str =
+    ": all rows without a cluster would be one. Give each a cluster of its own, or leave it out";
+
+/// The rows of a slice, of which there must be some.
+fn members(table: &Table, slice: &Slice) -> Result<Vec<bool>, TableError> {
+    let Slice {
+        name,
+        column,
+        equals,
+    } = slice;
+    let values = table.column(column)?;
+    let members = values
+        .equal_to(equals)
+        .map_err(|message| table.refuse(&format!("slice `{name}`: `{column}` {message}")))?;
+    if members.contains(&true) || members.is_empty() {
+        return Ok(members);
     }
+    Err(table.refuse(&format!(
+        "slice `{name}`: `{column}` must be `{equals}` in some row; it holds {}",
+        values.values()
+    )))
 }
 
 fn at(values: &[f64], rows: &[usize]) -> Vec<f64> {
@@ -215,39 +263,40 @@ fn at(values: &[f64], rows: &[usize]) -> Vec<f64> {
 }
 
 /// Labels and weights must agree, or the predictions are of different holdouts.
-fn check_same(old: &Table, new: &Table, column: &str, rows: &[usize]) -> Result<(), TableError> {
-    let (left, right) = (old.numbers(column)?, new.numbers(column)?);
-    // A missing number equals a missing number.
-    let differs =
-        |(old_row, &new_row): (usize, &usize)| left[old_row].to_bits() != right[new_row].to_bits();
-    match rows.iter().enumerate().find(|&pair| differs(pair)) {
+fn check_same(
+    (old, left): (&Table, &[f64]),
+    (new, right): (&Table, &[f64]),
+    column: &str,
+    rows: &[usize],
+) -> Result<(), TableError> {
+    let mut pairs = rows.iter().enumerate();
+    match pairs.find(|&(old_row, &new_row)| left[old_row] != right[new_row]) {
         None => Ok(()),
-        Some((old_row, &new_row)) => Err(unusable(
-            new.path(),
-            format!(
-                "row {}: `{column}` must be {} as in row {} of {}, which has the same id; got {}. The predictions must be of one holdout",
-                new_row + 1,
+        Some((old_row, &new_row)) => {
+            let message = format!(
+                "`{column}` must be {} as in {} of {}, which has the same id; got {}. The predictions must be of one holdout",
                 left[old_row],
-                old_row + 1,
+                old.place(old_row),
                 old.path().display(),
                 right[new_row]
-            ),
-        )),
+            );
+            Err(new.refuse_row(new_row, &message))
+        }
     }
 }
 
-/// A number per row that depends on the row's value only.
-fn keys(table: &Table, column: &str) -> Result<Vec<u64>, TableError> {
-    match table.column(column)? {
-        Values::Integers(values) => Ok(values.iter().map(|value| value.cast_unsigned()).collect()),
-        Values::Texts(values) => Ok(values
-            .iter()
-            .map(|value| fnv_1a(value.as_bytes()))
-            .collect()),
-        Values::Numbers(_) | Values::Other(_) => Err(unusable(
-            table.path(),
-            format!("`{column}` must hold whole numbers or texts"),
-        )),
+/// A number per row that depends on the row's key only.
+fn hashes(keys: &Keys) -> Vec<u64> {
+    let of_integer = |value: &i128| match i64::try_from(*value) {
+        Ok(value) => value.cast_unsigned(),
+        Err(_) => fnv_1a(value.to_string().as_bytes()),
+    };
+    match keys {
+        Keys::Integers(values) => values.iter().map(of_integer).collect(),
+        Keys::Texts(values) => {
+            let texts = values.iter().flatten();
+            texts.map(|text| fnv_1a(text.as_bytes())).collect()
+        }
     }
 }
 

@@ -22,7 +22,7 @@ pub enum TableError {
         message: String,
     },
     /// A column is not there.
-    #[error("{path} must have the column `{column}`; it has {}", .present.join(", "))]
+    #[error("{path} must have the column `{column}`; it has {}{}", quoted(.present), separators(.present))]
     MissingColumn {
         /// In which file.
         path: PathBuf,
@@ -31,16 +31,33 @@ pub enum TableError {
         /// Those that are there.
         present: Vec<String>,
     },
-    /// A column holds no numbers.
-    #[error("the column `{column}` of {path} must hold numbers, not {found}")]
-    NotNumbers {
+    /// A column is there more than once, so that its name does not say which is meant.
+    #[error(
+        "{path} must have one column `{column}`; it has {count} of that name: rename or remove the others"
+    )]
+    RepeatedColumn {
         /// In which file.
         path: PathBuf,
         /// Which.
         column: String,
-        /// What it holds.
-        found: String,
+        /// How often it is there.
+        count: usize,
     },
+}
+
+/// Names in backquotes, so that spaces in them can be seen.
+fn quoted(names: &[String]) -> String {
+    let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    names.join(", ")
+}
+
+/// What may be wrong when a whole header is one name.
+fn separators(present: &[String]) -> &'static str {
+    if present.len() == 1 {
+        ". The cells of a CSV file must be separated by commas, semicolons, tabs or bars"
+    } else {
+        ""
+    }
 }
 
 /// What the rows or columns of `path` hold cannot be used.

@@ -2,6 +2,7 @@
 
 use super::error::{TableError, unreadable};
 use super::made_by::MadeBy;
+use super::parts::{self, Partition};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -11,11 +12,12 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FileRead {
-    /// Where it was read from.
+    /// Where it was read from; a directory when the rows stand in parts.
     pub path: PathBuf,
-    /// SHA-256 of its bytes, 64 hexadecimal digits.
+    /// SHA-256 of its bytes, 64 hexadecimal digits. That of a directory is over a line for each part in the order of their names, as
+    /// `sha256sum` prints it: the part's digest, two spaces, its path below the directory.
     pub sha256: String,
-    /// Number of its bytes.
+    /// Number of its bytes, in all parts.
     pub size: u64,
     /// Number of its rows.
     pub rows: usize,
@@ -24,44 +26,76 @@ pub struct FileRead {
     pub made_by: Option<MadeBy>,
 }
 
-/// The bytes of a file, read at once, so that what is parsed and what is hashed cannot differ.
+/// The bytes of a file, or of a directory of parts, read at once, so that what is parsed and what is hashed cannot differ.
 #[derive(Clone, Debug)]
 pub struct FileBytes {
     pub(super) path: PathBuf,
-    // The type that parquet reads from without a copy; axum exports it from the crate `bytes`.
-    pub(super) bytes: Bytes,
+    pub(super) parts: Vec<PartBytes>,
+    pub(super) size: u64,
     sha256: String,
 }
 
+/// The bytes of one part; a file has one.
+#[derive(Clone, Debug)]
+pub(super) struct PartBytes {
+    pub(super) path: PathBuf,
+    pub(super) partitions: Vec<Partition>,
+    // The type that parquet reads from without a copy.
+    pub(super) bytes: Bytes,
+}
+
 impl FileBytes {
-    /// Reads the whole file into memory.
+    /// Reads the whole file, or all parts in a directory, into memory.
     ///
     /// # Errors
-    /// The file cannot be read.
+    /// The file cannot be read, or the directory holds no parts.
     pub fn read(path: &Path) -> Result<Self, TableError> {
-        let bytes = std::fs::read(path).map_err(|error| unreadable(path, &error))?;
+        if path.is_dir() {
+            return Self::read_directory(path);
+        }
+        let bytes = read(path)?;
         Ok(Self {
             path: path.to_path_buf(),
             sha256: sha256_hex(&bytes),
-            bytes: bytes.into(),
+            size: bytes.len() as u64,
+            parts: vec![PartBytes {
+                path: path.to_path_buf(),
+                partitions: Vec::new(),
+                bytes,
+            }],
         })
     }
 
-    /// SHA-256 of the bytes, 64 hexadecimal digits.
+    fn read_directory(path: &Path) -> Result<Self, TableError> {
+        let mut lines = Sha256::new();
+        let mut parts = Vec::new();
+        for part in parts::of_directory(path)? {
+            let bytes = read(&part.path)?;
+            lines.update(format!("{}  {}\n", sha256_hex(&bytes), part.name));
+            parts.push(PartBytes {
+                path: part.path,
+                partitions: part.partitions,
+                bytes,
+            });
+        }
+        Ok(Self {
+            path: path.to_path_buf(),
+            sha256: hex(&lines.finalize()),
+            size: parts.iter().map(|part| part.bytes.len() as u64).sum(),
+            parts,
+        })
+    }
+
+    /// SHA-256 as in [`FileRead::sha256`].
     #[must_use]
     pub fn sha256(&self) -> &str {
         &self.sha256
     }
+}
 
-    pub(super) fn into_file_read(self, rows: usize, made_by: Option<MadeBy>) -> FileRead {
-        FileRead {
-            path: self.path,
-            sha256: self.sha256,
-            size: self.bytes.len() as u64,
-            rows,
-            made_by,
-        }
-    }
+fn read(path: &Path) -> Result<Bytes, TableError> {
+    let bytes = std::fs::read(path).map_err(|error| unreadable(path, &error))?;
+    Ok(bytes.into())
 }
 
 /// SHA-256 of `bytes` as 64 hexadecimal digits.

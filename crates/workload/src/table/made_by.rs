@@ -17,7 +17,7 @@ pub struct MadeBy {
     /// SHA-256 of the model's file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model_sha256: Option<String>,
-    /// SHA-256 of the file of the rows that were scored.
+    /// SHA-256 of the file of the rows that were scored, or of its parts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_sha256: Option<String>,
 }
@@ -35,6 +35,11 @@ impl MadeBy {
             data_sha256: value(DATA_KEY),
         };
         (made_by != Self::default()).then_some(made_by)
+    }
+
+    /// Whether a key of metadata is one of these.
+    pub(crate) fn has_key(key: &str) -> bool {
+        [VERSION_KEY, MODEL_KEY, DATA_KEY].contains(&key)
     }
 
     /// The key-value metadata that a Parquet file keeps of it.

@@ -1,115 +1,112 @@
-//! Columns of a Parquet or CSV file, by name.
+//! Rows of Parquet and CSV files, and some of their columns in memory. No value is changed on the way: what cannot be kept is refused with
+//! its row.
 
+mod content;
 mod csv_file;
 mod error;
 mod file_read;
+mod inference;
+mod keys;
 mod made_by;
+mod matching;
+mod numbers;
 mod parquet_file;
+mod parts;
+mod row_file;
 #[cfg(test)]
 pub(super) mod tests;
+mod text;
 
 pub use error::TableError;
 pub(super) use error::{unreadable, unusable};
 pub(super) use file_read::hex;
 pub use file_read::{FileBytes, FileRead, sha256_hex};
+pub use keys::Keys;
 pub use made_by::MadeBy;
+pub(super) use numbers::is_number;
+pub(super) use row_file::PartBatch;
+pub use row_file::{CellTypes, RowFile};
+pub(super) use text::{kind, text};
 
-use arrow::array::{ArrayRef, Float64Array, Int64Array, StringArray};
-use std::path::Path;
-use std::sync::Arc;
-
-/// Values of one column, one per row.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Values {
-    /// Whole numbers.
-    Integers(Vec<i64>),
-    /// Numbers; a missing one is NaN.
-    Numbers(Vec<f64>),
-    /// Texts; a missing one is empty.
-    Texts(Vec<String>),
-    /// Something else, such as a time; its type.
-    Other(String),
-}
-
-impl Values {
-    /// The values as numbers, where they are numbers.
-    #[must_use]
-    pub fn as_numbers(&self) -> Option<Vec<f64>> {
-        match self {
-            #[allow(clippy::cast_precision_loss)]
-            Self::Integers(values) => Some(values.iter().map(|v| *v as f64).collect()),
-            Self::Numbers(values) => Some(values.clone()),
-            Self::Texts(_) | Self::Other(_) => None,
-        }
-    }
-
-    /// The values at some rows as an Arrow array; absent where they are of another kind.
-    #[must_use]
-    pub fn array(&self, rows: &[usize]) -> Option<ArrayRef> {
-        Some(match self {
-            Self::Integers(values) => Arc::new(Int64Array::from_iter_values(
-                rows.iter().map(|&row| values[row]),
-            )),
-            Self::Numbers(values) => Arc::new(Float64Array::from_iter_values(
-                rows.iter().map(|&row| values[row]),
-            )),
-            Self::Texts(values) => Arc::new(StringArray::from_iter_values(
-                rows.iter().map(|&row| &values[row]),
-            )),
-            Self::Other(_) => return None,
-        })
-    }
-
-    /// The value of a row as text, where values have one.
-    #[must_use]
-    pub fn text(&self, row: usize) -> Option<String> {
-        match self {
-            Self::Integers(values) => values.get(row).map(ToString::to_string),
-            Self::Numbers(values) => values.get(row).map(ToString::to_string),
-            Self::Texts(values) => values.get(row).cloned(),
-            Self::Other(_) => None,
-        }
-    }
-}
+use arrow::array::{Array, ArrayRef};
+use arrow::compute::cast;
+use arrow::datatypes::DataType;
+use std::path::{Path, PathBuf};
 
 /// Some columns of a file.
 #[derive(Clone, Debug)]
 pub struct Table {
     /// The file, as it was read.
     pub source: FileRead,
-    columns: Vec<(String, Values)>,
+    columns: Vec<Column>,
+    /// The files of the parts and the number of rows before each.
+    starts: Vec<(PathBuf, usize)>,
 }
 
-/// What a format's parser finds in the bytes of a file.
-struct Parsed {
-    rows: usize,
-    columns: Vec<(String, Values)>,
-    made_by: Option<MadeBy>,
+/// The values of one column.
+#[derive(Clone, Debug)]
+pub(crate) struct Column {
+    name: String,
+    /// Cells of text without types, whose types were told from what they hold.
+    pub(crate) untyped: bool,
+    /// All values, without dictionaries.
+    chunks: Vec<ArrayRef>,
 }
 
 impl Table {
-    /// Reads the columns `wanted`, or all of them.
+    /// Reads the columns `wanted`.
     ///
     /// # Errors
     /// The file cannot be read, or lacks a column.
-    pub fn read(path: &Path, wanted: Option<&[&str]>) -> Result<Self, TableError> {
-        Self::parse(FileBytes::read(path)?, wanted)
+    pub fn read(path: &Path, wanted: &[&str]) -> Result<Self, TableError> {
+        Self::of(&RowFile::open(path)?, wanted)
     }
 
-    /// Takes the columns `wanted`, or all of them, from the bytes of a file. The file is not opened again.
+    /// Takes the columns `wanted` from a file.
     ///
     /// # Errors
-    /// The bytes are no rows, or lack a column.
-    pub fn parse(file: FileBytes, wanted: Option<&[&str]>) -> Result<Self, TableError> {
-        let extension = file.path.extension();
-        let parsed = if extension.is_some_and(|e| e.eq_ignore_ascii_case("csv")) {
-            csv_file::parse(&file, wanted)?
-        } else {
-            parquet_file::parse(&file, wanted)?
+    /// The file is damaged, or lacks a column.
+    pub fn of(file: &RowFile, wanted: &[&str]) -> Result<Self, TableError> {
+        let mut chosen = Vec::new();
+        for name in wanted {
+            let position = file.position(name)?;
+            if !chosen.contains(&position) {
+                chosen.push(position);
+            }
+        }
+        let scan = file.scan(&chosen, CellTypes::Nearest)?;
+        let mut columns: Vec<Column> = chosen
+            .iter()
+            .zip(scan.schema.fields())
+            .map(|(position, field)| Column {
+                name: field.name().clone(),
+                untyped: file.is_untyped(*position),
+                chunks: Vec::new(),
+            })
+            .collect();
+        let mut starts: Vec<(PathBuf, usize)> = Vec::new();
+        let mut rows = 0;
+        for batch in scan.batches {
+            let batch = batch?;
+            if starts.last().is_none_or(|(part, _)| part != batch.part) {
+                starts.push((batch.part.to_path_buf(), rows));
+            }
+            rows += batch.rows.num_rows();
+            for (column, values) in columns.iter_mut().zip(batch.rows.columns()) {
+                let values = without_dictionary(values);
+                column
+                    .chunks
+                    .push(values.map_err(|e| unreadable(batch.part, &e))?);
+            }
+        }
+        let source = FileRead {
+            rows,
+            ..file.source().clone()
         };
         Ok(Self {
-            source: file.into_file_read(parsed.rows, parsed.made_by),
-            columns: parsed.columns,
+            source,
+            columns,
+            starts,
         })
     }
 
@@ -125,104 +122,66 @@ impl Table {
         &self.source.path
     }
 
-    /// Names of the columns that were read, in the order of the file.
+    /// Names of the columns that were read.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.columns.iter().map(|(name, _)| name.as_str())
-    }
-
-    /// All columns that were read, with their names.
-    pub fn into_columns(self) -> impl Iterator<Item = (String, Values)> {
-        self.columns.into_iter()
+        self.columns.iter().map(|column| column.name.as_str())
     }
 
     /// A column.
     ///
     /// # Errors
-    /// It is not there.
-    pub fn column(&self, name: &str) -> Result<&Values, TableError> {
-        let found = self.columns.iter().find(|(n, _)| n == name);
-        found
-            .map(|(_, values)| values)
-            .ok_or_else(|| TableError::MissingColumn {
-                path: self.path().to_path_buf(),
-                column: name.to_string(),
-                present: self.names().map(str::to_string).collect(),
-            })
-    }
-
-    /// A column of numbers.
-    ///
-    /// # Errors
-    /// It is not there, or holds something else.
-    pub fn numbers(&self, name: &str) -> Result<Vec<f64>, TableError> {
-        let values = self.column(name)?;
-        values.as_numbers().ok_or_else(|| TableError::NotNumbers {
+    /// It was not read.
+    pub(crate) fn column(&self, name: &str) -> Result<&Column, TableError> {
+        let found = self.columns.iter().find(|column| column.name == name);
+        found.ok_or_else(|| TableError::MissingColumn {
             path: self.path().to_path_buf(),
             column: name.to_string(),
-            found: match values {
-                Values::Other(kind) => kind.clone(),
-                _ => "text".to_string(),
-            },
+            present: self.names().map(str::to_string).collect(),
         })
     }
 
-    /// A column of labels.
+    /// A column of values that name rows or clusters. `without` follows the refusal of a missing one.
     ///
     /// # Errors
-    /// It is not there, or a row holds neither 0 nor 1.
-    pub fn labels(&self, name: &str) -> Result<Vec<u8>, TableError> {
-        let label = |(row, value): (usize, &f64)| match value {
-            0.0 => Ok(0),
-            1.0 => Ok(1),
-            other => {
-                let message = format!("row {}: `{name}` must be 0 or 1; got {other}", row + 1);
-                Err(unusable(self.path(), message))
-            }
-        };
-        self.numbers(name)?.iter().enumerate().map(label).collect()
+    /// It was not read, a value is missing, or values are neither whole numbers nor texts.
+    pub fn keys(&self, name: &str, without: &str) -> Result<Keys, TableError> {
+        keys::of_column(self, self.column(name)?, without)
     }
 
-    /// A column of weights.
-    ///
-    /// # Errors
-    /// It is not there, or a row holds a number that is negative or not finite.
-    pub fn weights(&self, name: &str) -> Result<Vec<f64>, TableError> {
-        let values = self.numbers(name)?;
-        let bad = |value: &f64| !value.is_finite() || *value < 0.0;
-        match values.iter().position(bad) {
-            None => Ok(values),
-            Some(row) => {
-                let (row, value) = (row + 1, values[row]);
-                let must = "must be a finite number of at least 0";
-                Err(unusable(
-                    self.path(),
-                    format!("row {row}: `{name}` {must}; got {value}"),
-                ))
-            }
+    /// What the file holds cannot be used.
+    pub(crate) fn refuse(&self, message: &str) -> TableError {
+        unusable(self.path(), message)
+    }
+
+    /// What the row holds cannot be used; the first row is 0. A row of a part is counted in it.
+    pub(crate) fn refuse_row(&self, row: usize, message: &str) -> TableError {
+        let (part, number) = self.part(row);
+        unusable(part, format!("row {number}: {message}"))
+    }
+
+    /// A row in words, such as `row 3`.
+    pub(crate) fn place(&self, row: usize) -> String {
+        let (part, number) = self.part(row);
+        if part == self.path() {
+            format!("row {number}")
+        } else {
+            format!("row {number} of {}", part.display())
         }
     }
+
+    /// The file that a row stands in, and its number there; the first is 1.
+    fn part(&self, row: usize) -> (&Path, usize) {
+        let start = self.starts.iter().rfind(|(_, start)| *start <= row);
+        start.map_or((self.path(), row + 1), |(path, start)| {
+            (path, row - start + 1)
+        })
+    }
 }
 
-fn is_wanted(name: &str, wanted: Option<&[&str]>) -> bool {
-    wanted.is_none_or(|wanted| wanted.contains(&name))
-}
-
-/// Every wanted column must be among those that are present.
-fn check_present(
-    path: &Path,
-    present: &[String],
-    wanted: Option<&[&str]>,
-) -> Result<(), TableError> {
-    let missing = wanted
-        .unwrap_or_default()
-        .iter()
-        .find(|name| !present.iter().any(|p| p == *name));
-    match missing {
-        None => Ok(()),
-        Some(column) => Err(TableError::MissingColumn {
-            path: path.to_path_buf(),
-            column: (*column).to_string(),
-            present: present.to_vec(),
-        }),
+/// The values that the keys of a dictionary stand for.
+fn without_dictionary(values: &ArrayRef) -> Result<ArrayRef, arrow::error::ArrowError> {
+    match values.data_type() {
+        DataType::Dictionary(_, of) => cast(values, of),
+        _ => Ok(values.clone()),
     }
 }

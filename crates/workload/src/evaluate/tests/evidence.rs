@@ -1,8 +1,7 @@
 //! What was read is recorded as it was read.
 
 use super::*;
-use crate::predictions_file;
-use crate::table::Table;
+use crate::table::MadeBy;
 use crate::table::tests::replaced_while_read;
 
 #[test]
@@ -136,18 +135,6 @@ fn the_fingerprint_covers_what_the_request_names() {
     assert_eq!(found.len(), requests.len());
 }
 
-/// Writes the rows of a CSV file as Parquet, in the order of `rows`.
-fn as_parquet(csv: &Path, parquet: &Path, rows: &[usize]) {
-    let table = Table::read(csv, None).unwrap();
-    let scores = table.numbers("score").unwrap();
-    let scores = rows.iter().map(|&row| scores[row]).collect();
-    let others: Vec<_> = table
-        .into_columns()
-        .filter(|(name, _)| name != "score")
-        .collect();
-    predictions_file::write(parquet, &others, rows, scores, None).unwrap();
-}
-
 #[test]
 fn the_same_rows_have_the_same_fingerprint_as_csv_and_as_parquet() {
     let files = Files::new();
@@ -158,21 +145,24 @@ fn the_same_rows_have_the_same_fingerprint_as_csv_and_as_parquet() {
         }
         rows
     };
-    for rows in [rows(), names(rows())] {
+    for (rows, equals) in [(rows(), "7"), (names(rows()), "customer 7")] {
+        let mut whole = whole(&files);
+        whole.slices[0].equals = equals.into();
         let text = csv(&rows, ALL);
         files.write("champion.csv", &text);
         files.write("challenger.csv", &text);
-        let of_csv = files.evidence(&whole(&files));
-        let order: Vec<usize> = (0..ROWS).map(|row| row * 7 % ROWS).collect();
+        let of_csv = files.evidence(&whole);
+        let mixed: Vec<Row> = (0..ROWS).map(|row| rows[row * 7 % ROWS].clone()).collect();
         let parquet = files.path("champion.parquet");
-        as_parquet(&files.path("champion.csv"), &parquet, &order);
+        let mixed = files.write("mixed.csv", csv(&mixed, ALL));
+        as_predictions(&mixed, &parquet, &MadeBy::default());
         let request = Request {
             source: Source::TwoFiles {
                 champion: parquet.clone(),
                 challenger: parquet,
                 score: "score".into(),
             },
-            ..whole(&files)
+            ..whole
         };
         let of_parquet = files.evidence(&request);
         assert_eq!(of_parquet.fingerprint, of_csv.fingerprint);

@@ -43,10 +43,13 @@ fn bad_labels_scores_and_other_holdouts_are_refused_with_their_row() {
         refusal(|rows| rows[5][4] = "nan".into()),
         "challenger.csv: row 6: `score` must be a finite number; got NaN"
     );
-    let text = refusal(|rows| rows.iter_mut().for_each(|row| row[4] = "high".into()));
-    assert!(
-        text.contains("the column `score` of challenger.csv must hold numbers, not text"),
-        "{text}"
+    assert_eq!(
+        refusal(|rows| rows[6][4] = "high".into()),
+        "challenger.csv: row 7: `score` must be a number; got `high`"
+    );
+    assert_eq!(
+        refusal(|rows| rows[6][4].clear()),
+        "challenger.csv: row 7: `score` must be a finite number; got a missing value"
     );
 }
 

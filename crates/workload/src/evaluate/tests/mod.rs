@@ -6,6 +6,7 @@ mod holdout;
 mod joining;
 mod judging;
 mod origin;
+mod types;
 
 use super::*;
 use podium_core::comparison::Settings;
@@ -131,4 +132,26 @@ impl Files {
 /// SHA-256 of a file as it is now.
 fn digest_of(path: &Path) -> String {
     crate::table::sha256_hex(&std::fs::read(path).unwrap())
+}
+
+/// Writes the rows of a CSV file as `podium score` writes predictions.
+fn as_predictions(csv: &Path, parquet: &Path, made_by: &crate::table::MadeBy) {
+    use crate::predictions_file::{self, Scored};
+    use crate::table::{RowFile, Table};
+    let file = RowFile::open(csv).unwrap();
+    let names = file.names();
+    let columns: Vec<usize> = (0..names.len())
+        .filter(|&column| names[column] != "score")
+        .collect();
+    let scores = Table::of(&file, &["score"])
+        .unwrap()
+        .numbers("score")
+        .unwrap();
+    let scored = Scored {
+        file: &file,
+        columns: &columns,
+        chosen: None,
+        scores: &scores,
+    };
+    predictions_file::write(parquet, &scored, made_by).unwrap();
 }

@@ -1,26 +1,18 @@
 //! Predictions that another model made are refused.
 
 use super::*;
-use crate::predictions_file;
-use crate::table::{MadeBy, Table, sha256_hex};
+use crate::table::{MadeBy, sha256_hex};
 
 /// Files whose challenger's predictions say that `version` made them with the model that has `model` for its bytes.
 fn files(version: Option<&str>, model: &[u8]) -> (Files, Request) {
     let files = Files::new();
-    let table = Table::read(&files.path("challenger.csv"), None).unwrap();
-    let scores = table.numbers("score").unwrap();
-    let others: Vec<_> = table
-        .into_columns()
-        .filter(|(name, _)| name != "score")
-        .collect();
     let made_by = MadeBy {
         version: version.map(str::to_string),
         model_sha256: Some(sha256_hex(model)),
         data_sha256: Some(sha256_hex(b"data")),
     };
     let challenger = files.path("v2.parquet");
-    let all: Vec<usize> = (0..ROWS).collect();
-    predictions_file::write(&challenger, &others, &all, scores, Some(&made_by)).unwrap();
+    as_predictions(&files.path("challenger.csv"), &challenger, &made_by);
     let request = Request {
         source: Source::TwoFiles {
             champion: files.path("champion.csv"),
