@@ -54,6 +54,8 @@ impl Files {
 /// A comparison as it is stored.
 pub(super) struct LoadedEvaluation {
     pub(super) object: Evaluation,
+    /// The champion and the challenger that it was asked for; what stands in its place may name others.
+    pair: [String; 2],
     /// The first field that is not what the policy asks; `None` where all are.
     difference: Option<String>,
     statistics: Option<Statistics>,
@@ -147,6 +149,11 @@ impl<P: Ports> Engine<P> {
                 .and_then(|e| Sketch::parse(&e.sketch).ok()),
             statistics,
             difference,
+            pair: [
+                &question.object.spec.champion,
+                &question.object.spec.challenger,
+            ]
+            .map(|version| version.version.clone()),
             object: found,
         }))
     }
@@ -251,8 +258,8 @@ pub(super) fn views<'a>(
         .iter()
         .map(|evaluation| EvaluationView {
             name: evaluation.object.name_any(),
-            champion: evaluation.object.spec.champion.version.clone(),
-            challenger: evaluation.object.spec.challenger.version.clone(),
+            champion: evaluation.pair[0].clone(),
+            challenger: evaluation.pair[1].clone(),
             state: state_of(evaluation, settings),
         })
         .collect()
