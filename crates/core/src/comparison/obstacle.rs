@@ -37,8 +37,9 @@ pub(super) fn of(
             clusters,
             needed: settings.minimum_clusters,
         });
-    too_few(None, &None)
-        .or(too_few_clusters)
+    // Few clusters leave few effective rows too, so that they are the reason to name.
+    too_few_clusters
+        .or_else(|| too_few(None, &None))
         .or_else(|| {
             sliced
                 .into_iter()

@@ -5,8 +5,12 @@ mod content;
 mod csv_file;
 mod error;
 mod file_read;
+#[cfg(test)]
+mod foreign_types;
 mod inference;
 mod keys;
+#[cfg(test)]
+mod kinds_of_files;
 mod made_by;
 mod matching;
 mod numbers;

@@ -29,8 +29,12 @@ pub(super) struct ParquetFile {
 
 impl ParquetFile {
     pub(super) fn open(path: &Path, bytes: Bytes) -> Result<Self, TableError> {
+        // A type of one program alone, such as the 128-bit integers of Polars, is read as what it is in the file.
+        let plain = || ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+        let metadata = footer(path, &bytes, ArrowReaderOptions::new())
+            .or_else(|_| footer(path, &bytes, plain()))?;
         let mut file = Self {
-            metadata: footer(path, &bytes, ArrowReaderOptions::new())?,
+            metadata,
             path: path.to_path_buf(),
             bytes,
             names: Vec::new(),

@@ -79,14 +79,15 @@ pub(crate) fn write_parquet(path: &Path, columns: Vec<(&str, ArrayRef)>) {
     writer.close().unwrap();
 }
 
-struct Files(tempfile::TempDir);
+/// A directory with files of rows.
+pub(super) struct Files(pub(super) tempfile::TempDir);
 
 impl Files {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
 
-    fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+    pub(super) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.0.path().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, content).unwrap();
@@ -100,7 +101,7 @@ impl Files {
     }
 
     /// An error with paths below the directory.
-    fn text<T: std::fmt::Debug>(&self, result: Result<T, TableError>) -> String {
+    pub(super) fn text<T: std::fmt::Debug>(&self, result: Result<T, TableError>) -> String {
         let prefix = format!("{}/", self.0.path().display());
         result.unwrap_err().to_string().replace(&prefix, "")
     }
@@ -285,160 +286,6 @@ fn numbers_and_labels_of_every_type() {
 }
 
 #[test]
-fn csv_is_told_from_its_content() {
-    let rows = |separator: &str| ["id,y", "1,0", "2,1"].join("\n").replace(',', separator);
-    let gzip = |text: &str| {
-        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        encoder.write_all(text.as_bytes()).unwrap();
-        encoder.finish().unwrap()
-    };
-    let zstd = zstd::encode_all(rows(";").as_bytes(), 1).unwrap();
-    let (first, second) = rows("|")
-        .split_once("\n2")
-        .map(|(a, b)| (a.to_string(), format!("\n2{b}")))
-        .unwrap();
-    let files = Files::new();
-    for content in [
-        rows(",").into_bytes(),
-        rows(";").into_bytes(),
-        rows("\t").into_bytes(),
-        rows("|").into_bytes(),
-        rows(",").replace('\n', "\r\n").into_bytes(),
-        format!("\u{feff}{}", rows(",")).into_bytes(),
-        "\"id\";\"y\"\n\"1\";\"0\"\n\n\"2\";\"1\"\n".into(),
-        gzip(&rows("\t")),
-        [gzip(&first), gzip(&second)].concat(),
-        zstd,
-    ] {
-        let path = files.write("rows.parquet", content);
-        let table = Table::read(&path, &["id", "y"]).unwrap();
-        assert_eq!(table.labels("y").unwrap(), [0, 1]);
-        assert_eq!(table.keys("id", "").unwrap(), Keys::Integers(vec![1, 2]));
-    }
-}
-
-#[test]
-fn csv_that_cannot_be_read_is_refused_with_its_row() {
-    let files = Files::new();
-    let refusal = |content: &[u8]| {
-        let path = files.write("rows.csv", content);
-        files.text(Table::read(&path, &["y"]).and_then(|table| table.scores("y")))
-    };
-    for (content, expected) in [
-        (
-            &b"id,y\n1,0\n2\n"[..],
-            "rows.csv: row 2 (line 3) must have 2 cells, as many as the header; it has 1",
-        ),
-        (
-            b"id,y\n1,0\n2,\"1\n3,0\n",
-            "rows.csv: row 2: a cell begins with a quotation mark that is never closed",
-        ),
-        (
-            b"id;y\n1;0,5\n",
-            "rows.csv: row 1: `y` must be a number; got `0,5`; decimals must be written with a point",
-        ),
-        (
-            b"id,y\n1,0\n2,NA\n",
-            "rows.csv: row 2: `y` must be a number; got `NA`",
-        ),
-        (b"id,y\n1,0\n2,\xe9\n", "rows.csv: row 2: `y` must be UTF-8"),
-        (
-            b"id,y,y\n1,0,1\n",
-            "rows.csv must have one column `y`; it has 2 of that name: rename or remove the others",
-        ),
-        (
-            b"id:y\n1:0\n",
-            "rows.csv must have the column `y`; it has `id:y`. The cells of a CSV file must be separated by commas, semicolons, tabs or bars",
-        ),
-        (
-            b"id, y\n1,0\n",
-            "rows.csv must have the column `y`; it has `id`, ` y`",
-        ),
-        (
-            b"",
-            "rows.csv: the file is empty; rows must be Parquet or CSV",
-        ),
-        (
-            b"\xff\xfei\0d\0",
-            "rows.csv: rows must be Parquet or CSV; this is text in UTF-16; save it as UTF-8",
-        ),
-        (
-            b"PK\x03\x04...",
-            "rows.csv: rows must be Parquet or CSV; this is a ZIP archive, such as those of Excel and of NumPy",
-        ),
-        (
-            b"[{\"y\": 1}]",
-            "rows.csv: rows must be Parquet or CSV; this is JSON",
-        ),
-    ] {
-        assert_eq!(refusal(content), expected);
-    }
-    let mut cut = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    cut.write_all(&b"y\n0.25\n".repeat(50_000)).unwrap();
-    let cut = cut.finish().unwrap();
-    let refused = refusal(&cut[..cut.len() - 5]);
-    assert!(refused.contains("cut short"), "{refused}");
-}
-
-#[test]
-fn a_directory_of_parts_is_one_table() {
-    let files = Files::new();
-    let part = |name: &str, ids: Vec<i64>, scores: ArrayRef| {
-        let path = files.write(name, "");
-        write_parquet(
-            &path,
-            vec![("id", Arc::new(Int64Array::from(ids))), ("y", scores)],
-        );
-        path
-    };
-    let first = part(
-        "t/day=2/part-0.parquet",
-        vec![1, 2],
-        Arc::new(Int32Array::from(vec![0, 1])),
-    );
-    part(
-        "t/day=10/part-0.parquet",
-        vec![3],
-        Arc::new(Float64Array::from(vec![1.0])),
-    );
-    files.write("t/_SUCCESS", "");
-    files.write("t/day=2/.part-0.parquet.crc", "crc");
-    let path = files.0.path().join("t");
-    let table = Table::read(&path, &["id", "y", "day"]).unwrap();
-    assert_eq!(table.keys("id", "").unwrap(), Keys::Integers(vec![3, 1, 2]));
-    assert_eq!(table.labels("y").unwrap(), [1, 0, 1]);
-    assert_eq!(table.numbers("day").unwrap(), [10.0, 2.0, 2.0]);
-    // What `sha256sum` prints of the parts, and its digest.
-    let line = |name: &str| {
-        format!(
-            "{}  {name}\n",
-            sha256_hex(&fs::read(path.join(name)).unwrap())
-        )
-    };
-    let lines = line("day=10/part-0.parquet") + &line("day=2/part-0.parquet");
-    assert_eq!(table.source.sha256, sha256_hex(lines.as_bytes()));
-    // Rows are counted in their part.
-    write_parquet(
-        &first,
-        vec![
-            ("id", Arc::new(Int64Array::from(vec![Some(1), None]))),
-            ("y", Arc::new(Int32Array::from(vec![0, 1]))),
-        ],
-    );
-    let missing = Table::read(&path, &["id"]).unwrap().keys("id", "");
-    assert_eq!(
-        files.text(missing),
-        "t/day=2/part-0.parquet: row 2: `id` must not be missing"
-    );
-    write_parquet(&first, vec![("id", Arc::new(Int64Array::from(vec![1])))]);
-    let refused = files.text(Table::read(&path, &["id"]));
-    assert!(
-        refused.starts_with("t/day=2/part-0.parquet: all parts must have the columns"),
-        "{refused}"
-    );
-}
-
-#[test]
 fn a_column_of_two_is_refused_when_it_is_used() {
     let files = Files::new();
     let path = files.0.path().join("rows.parquet");
@@ -454,58 +301,5 @@ fn a_column_of_two_is_refused_when_it_is_used() {
     assert_eq!(
         files.text(Table::read(&path, &["y"])),
         "rows.parquet must have one column `y`; it has 2 of that name: rename or remove the others"
-    );
-}
-
-/// Times of 96 bits: nanoseconds of the day, and the day.
-fn write_int96(path: &Path, times: &[(u64, u32)]) {
-    use parquet::data_type::{Int96, Int96Type};
-    use parquet::file::writer::SerializedFileWriter;
-    let schema = "message rows { required int96 x; }";
-    let schema = Arc::new(parquet::schema::parser::parse_message_type(schema).unwrap());
-    let file = fs::File::create(path).unwrap();
-    let mut writer = SerializedFileWriter::new(file, schema, Default::default()).unwrap();
-    let mut group = writer.next_row_group().unwrap();
-    let mut column = group.next_column().unwrap().unwrap();
-    let values: Vec<Int96> = times
-        .iter()
-        .map(|(nanos, day)| {
-            let mut value = Int96::new();
-            value.set_data(*nanos as u32, (nanos >> 32) as u32, *day);
-            value
-        })
-        .collect();
-    column
-        .typed::<Int96Type>()
-        .write_batch(&values, None, None)
-        .unwrap();
-    column.close().unwrap();
-    group.close().unwrap();
-    writer.close().unwrap();
-}
-
-#[test]
-fn times_of_96_bits_do_not_wrap_around() {
-    let files = Files::new();
-    let path = files.0.path().join("rows.parquet");
-    let keys = |times: &[(u64, u32)]| {
-        write_int96(&path, times);
-        let keys = Table::read(&path, &["x"])?.keys("x", "")?;
-        Ok((0..times.len())
-            .map(|row| keys.text(row))
-            .collect::<Vec<_>>())
-    };
-    assert_eq!(
-        keys(&[(1, 2_440_588), (3_600_000_000_000, 2_440_589)]).unwrap(),
-        ["1970-01-01T00:00:00.000000001", "1970-01-02T01:00:00"]
-    );
-    // The end of all days of many a table, and its beginning.
-    assert_eq!(
-        keys(&[(1_000, 5_373_484), (0, 1_721_426)]).unwrap(),
-        ["9999-12-31T00:00:00.000001", "0001-01-01T00:00:00"]
-    );
-    assert_eq!(
-        files.text(keys(&[(0, 5_373_484), (1, 2_440_588)])),
-        "rows.parquet: row 2: the time in `x` is too far away for its precision; write the column as timestamps of microseconds"
     );
 }

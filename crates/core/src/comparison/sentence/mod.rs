@@ -199,9 +199,14 @@ impl Words<'_> {
                 )
             }
             NotComparableReason::TooFewClusters { clusters, needed } => format!(
-                "{} belong to {} clusters, and {} are needed",
+                "{} belong to {} {}, and {} are needed",
                 self.rows(),
                 thousands(*clusters),
+                if *clusters == 1 {
+                    "cluster"
+                } else {
+                    "clusters"
+                },
                 thousands(*needed)
             ),
             NotComparableReason::UndefinedMetric {

@@ -172,11 +172,15 @@ fn few_clusters_and_few_rows_of_a_slice_decide_nothing() {
         ..Settings::default()
     };
     let few = verdict(&holdout, &settings).verdict;
-    let reason = NotComparableReason::TooFewClusters {
-        clusters: 30,
+    let reason = |clusters| NotComparableReason::TooFewClusters {
+        clusters,
         needed: 40,
     };
-    assert_eq!(few, Verdict::NotComparable { reason });
+    assert_eq!(few, Verdict::NotComparable { reason: reason(30) });
+    // One cluster leaves one effective row, but that is not the cause.
+    holdout.clusters = Some(vec![7; 4_000]);
+    let one = verdict(&holdout, &Settings::default()).verdict;
+    assert_eq!(one, Verdict::NotComparable { reason: reason(1) });
 
     holdout.clusters = None;
     holdout
