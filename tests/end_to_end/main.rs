@@ -10,6 +10,8 @@ mod evidence;
 mod faults;
 mod fields;
 mod fraud;
+#[path = "../fixtures/merge_patch.rs"]
+mod merge_patch;
 mod objects;
 mod policies;
 mod project;

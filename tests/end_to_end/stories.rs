@@ -1,5 +1,6 @@
 //! Stories around a policy over three versions: what people do, and what came of the last run.
 
+use crate::merge_patch::merged;
 use crate::project::{Finished, Project};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -7,7 +8,7 @@ use std::fs;
 use std::path::PathBuf;
 
 /// What people do around the runs of which the last is looked at.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 pub enum Story {
     /// The policy is applied and run.
     #[default]
@@ -34,21 +35,6 @@ pub enum Story {
     ApprovedLongAgo,
 }
 
-pub fn merge(into: &mut Value, patch: &Value) {
-    match (into, patch) {
-        (_, Value::Null) => {}
-        (Value::Object(into), Value::Object(patch)) => {
-            for (key, value) in patch {
-                match value {
-                    Value::Null => drop(into.remove(key)),
-                    value => merge(into.entry(key).or_insert_with(|| json!({})), value),
-                }
-            }
-        }
-        (into, patch) => *into = patch.clone(),
-    }
-}
-
 fn object(kind: &str, name: &str, spec: &Value) -> Value {
     json!({
         "apiVersion": "podium.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec,
@@ -64,8 +50,8 @@ pub fn policy(patches: &[&Value]) -> Value {
         }},
         "test": {"resamples": 200},
     });
-    for patch in patches {
-        merge(&mut spec, patch);
+    for patch in patches.iter().filter(|patch| !patch.is_null()) {
+        spec = merged(&spec, patch);
     }
     object("ChampionPolicy", "p", &spec)
 }
@@ -134,14 +120,13 @@ pub fn apply(project: &Project, policy: &Value) -> Finished {
 pub fn approve(project: &Project, name: &str, change: &Value) {
     let policy = project.only("championpolicies");
     let pending = &policy["status"]["pendingDecision"];
-    let mut spec = json!({
+    let spec = json!({
         "policyRef": {"name": "p"}, "decisionID": pending["id"],
         "evidenceDigest": pending["evidenceDigest"], "verdict": "Approve", "approver": name,
     });
-    merge(&mut spec, change);
     project.write(
         &format!("approval-{name}.yaml"),
-        &object("Approval", name, &spec).to_string(),
+        &object("Approval", name, &merged(&spec, change)).to_string(),
     );
 }
 
@@ -264,40 +249,40 @@ pub fn outcome(project: &Project) -> Value {
         .collect();
     claimed.retain(|path| path.to_string_lossy().contains("/ledger/claim/"));
     let statuses = |plural: &str| -> Vec<Value> {
-        let objects = project.objects(plural);
-        objects
-            .into_iter()
-            .map(|object| plain(&object["status"]))
-            .collect()
+        let of = |object: Value| {
+            let mut status = plain(&object["status"]);
+            // It is a digest of the specification.
+            if let Some(last) = status["lastEvaluation"].as_object_mut() {
+                last.remove("name");
+            }
+            status
+        };
+        project.objects(plural).into_iter().map(of).collect()
     };
-    json!({
+    let found = json!({
         "aliases": pointed, "claims": claimed.len(),
         "policies": statuses("championpolicies"), "evaluations": statuses("evaluations"),
-    })
+    });
+    let here = project.path().display().to_string();
+    serde_json::from_str(&found.to_string().replace(&here, "")).unwrap()
 }
 
 fn plain(value: &Value) -> Value {
-    const LEFT_OUT: [&str; 14] = [
+    const LEFT_OUT: [&str; 9] = [
         "settings",
+        "when",
         "decisionID",
         "id",
         "evidenceDigest",
-        "digest",
-        "evaluation",
-        "lastTransitionTime",
-        "completionTime",
-        "when",
         "since",
-        "at",
         "scored",
         "uri",
         "owner",
     ];
+    let repeats = |key: &str| LEFT_OUT.contains(&key) || key.to_lowercase().ends_with("time");
     match value {
         Value::Object(map) => {
-            let kept = map
-                .iter()
-                .filter(|(key, _)| !LEFT_OUT.contains(&key.as_str()));
+            let kept = map.iter().filter(|(key, _)| !repeats(key));
             kept.map(|(key, value)| (key.clone(), plain(value)))
                 .collect()
         }

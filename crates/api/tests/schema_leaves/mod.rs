@@ -3,6 +3,10 @@
 use serde_json::Value;
 use std::collections::BTreeSet;
 
+#[path = "../../../../tests/fixtures/merge_patch.rs"]
+mod merge_patch;
+use merge_patch::merged;
+
 /// What becomes of a field.
 #[allow(dead_code)] // Not every kind has each.
 pub enum Fate {
@@ -103,21 +107,4 @@ fn schema_of(kind: &str, path: &str) -> Value {
     let crd = podium_api::crd_of(kind).unwrap();
     let root = "/spec/versions/0/schema/openAPIV3Schema/properties/";
     crd.pointer(&format!("{root}{pointer}")).cloned().unwrap()
-}
-
-/// RFC 7386.
-fn merged(base: &Value, patch: &Value) -> Value {
-    let Value::Object(changes) = patch else {
-        return patch.clone();
-    };
-    let mut fields = base.as_object().cloned().unwrap_or_default();
-    for (name, change) in changes {
-        if change.is_null() {
-            fields.remove(name);
-        } else {
-            let below = fields.get(name).cloned().unwrap_or_default();
-            fields.insert(name.clone(), merged(&below, change));
-        }
-    }
-    Value::Object(fields)
 }
