@@ -11,9 +11,9 @@ use podium_api::convert::TrialSettings;
 use podium_api::tuning_job::{RegisterSpec, RegisteredVersion};
 use podium_api::{ModelRegistry, Trial, TuningJob};
 use podium_core::champion::RegistryView;
+use podium_core::champion::cause::digest;
 use podium_core::tuning::registration::{AliasClaim, AliasPlace, AliasStep, alias_step};
-use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
+use serde_json::json;
 use std::collections::BTreeMap;
 
 /// Which search made a version; the same after the search was deleted and applied again.
@@ -142,7 +142,7 @@ fn place_of<'a>(view: &'a RegistryView, alias: &str, search: &str) -> AliasPlace
 /// A digest of what makes a search this one: its name, and the part of its specification that decides what it finds.
 fn identity_of(job: &TuningJob, register: &RegisterSpec) -> String {
     let spec = &job.spec;
-    digest(&json!({
+    let identity = json!({
         "namespace": job.namespace(),
         "name": job.name_any(),
         "model": register.model,
@@ -151,26 +151,18 @@ fn identity_of(job: &TuningJob, register: &RegisterSpec) -> String {
         "parameters": spec.parameters,
         "algorithm": spec.algorithm,
         "trial": spec.trial,
-    }))
+    });
+    digest(&[&identity.to_string()])
 }
 
 /// A digest of what the winning trial was and reported.
 fn found(winner: Option<&Trial>) -> String {
     let status = winner.and_then(|trial| trial.status.as_ref());
-    digest(&json!({
+    let found = json!({
         "parameters": winner.map(|trial| &trial.spec.parameters),
         "seed": winner.map(|trial| trial.spec.seed),
         "objective": status.and_then(|status| status.objective),
         "metrics": status.map(|status| &status.metrics),
-    }))
-}
-
-/// The first 16 hexadecimal digits of the SHA-256 of a JSON text.
-fn digest(value: &Value) -> String {
-    let digest = Sha256::digest(value.to_string());
-    digest
-        .iter()
-        .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    });
+    digest(&[&found.to_string()])
 }

@@ -1,5 +1,6 @@
 //! The other commands, as a person types them.
 
+use crate::data::{both, evaluate};
 use crate::fraud::undisturbed;
 use crate::project::{Project, SQUARE, ended, podium};
 use serde_json::{Value, json};
@@ -186,28 +187,9 @@ fn evaluate_gives_the_verdict_of_the_run_and_everything_as_json() {
 #[test]
 fn two_columns_of_one_file_are_compared_too() {
     let project = Project::new();
-    let mut rows = "y,old,new\n".to_string();
-    for row in 0..900_u32 {
-        let label = u32::from(row % 3 == 0);
-        let noise = |step: u32| f64::from(row * step % 97) / 97.0;
-        rows.push_str(&format!(
-            "{label},{},{}\n",
-            0.2 * f64::from(label) + 0.8 * noise(31),
-            0.4 * f64::from(label) + 0.6 * noise(53)
-        ));
-    }
+    let rows = both("group", |_| "a".to_string());
     let file = project.write("both.csv", &rows).display().to_string();
-    let found = ended(&[
-        "evaluate",
-        "--predictions",
-        &file,
-        "--champion-score",
-        "old",
-        "--challenger-score",
-        "new",
-        "--label",
-        "y",
-    ]);
+    let found = evaluate(&file, &[]);
     assert_eq!(found.code, Some(0), "{}", found.err);
     assert!(
         found.out.contains("The challenger raises ROC AUC"),

@@ -10,7 +10,7 @@ fn fixture(name: &str) -> String {
 }
 
 /// Both scores of 900 rows as CSV, with whatever else a row holds.
-fn both(header: &str, cell: impl Fn(u32) -> String) -> String {
+pub fn both(header: &str, cell: impl Fn(u32) -> String) -> String {
     let mut rows = format!("id,y,old,new,{header}\n");
     for row in 0..900_u32 {
         let label = u32::from(row % 3 == 0);
@@ -25,7 +25,7 @@ fn both(header: &str, cell: impl Fn(u32) -> String) -> String {
     rows
 }
 
-fn evaluate(predictions: &str, more: &[&str]) -> Finished {
+pub fn evaluate(predictions: &str, more: &[&str]) -> Finished {
     let arguments = [
         "evaluate",
         "--predictions",

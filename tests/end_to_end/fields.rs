@@ -38,29 +38,16 @@ fn rows(kind: &str) -> Vec<Row> {
     podium_operator::yaml::document(&text).unwrap()
 }
 
-/// The paths of all fields of a kind's `spec` that have no fields of their own.
+/// The paths of all fields of a kind's `spec` that have no named fields of their own, below it.
 fn leaves(kind: &str) -> BTreeSet<String> {
-    fn walk(path: &str, schema: &Value, leaves: &mut BTreeSet<String>) {
-        let properties = schema["properties"].as_object();
-        let open = schema["x-kubernetes-preserve-unknown-fields"] == true;
-        match properties.filter(|properties| !open && !properties.is_empty()) {
-            Some(properties) => {
-                for (name, schema) in properties {
-                    let dot = if path.is_empty() { "" } else { "." };
-                    walk(&format!("{path}{dot}{name}"), schema, leaves);
-                }
-            }
-            None if schema["type"] == "array" => {
-                walk(&format!("{path}[]"), &schema["items"], leaves)
-            }
-            None => drop(leaves.insert(path.to_string())),
-        }
-    }
-    let crd = podium_api::crd_of(kind).unwrap();
-    let spec = "/spec/versions/0/schema/openAPIV3Schema/properties/spec";
-    let mut found = BTreeSet::new();
-    walk("", crd.pointer(spec).unwrap(), &mut found);
-    found
+    let below_spec = |leaf: String| {
+        let path = leaf.trim_start_matches("spec.");
+        path.trim_end_matches(".*").to_string()
+    };
+    crate::leaves::leaves(kind)
+        .into_iter()
+        .map(below_spec)
+        .collect()
 }
 
 fn check_complete(kind: &str, rows: &[Row]) {

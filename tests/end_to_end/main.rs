@@ -10,6 +10,8 @@ mod evidence;
 mod faults;
 mod fields;
 mod fraud;
+#[path = "../fixtures/leaves.rs"]
+mod leaves;
 #[path = "../fixtures/merge_patch.rs"]
 mod merge_patch;
 mod objects;

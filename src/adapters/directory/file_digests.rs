@@ -1,5 +1,6 @@
 //! Digests of files, remembered as long as a file is not touched.
 
+use podium_workload::table::hex;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::fs::{File, Metadata};
@@ -72,6 +73,5 @@ fn sha256(mut file: File) -> io::Result<String> {
             read => hasher.update(buffer.get(..read).unwrap_or_default()),
         }
     }
-    let digest = hasher.finalize();
-    Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&hasher.finalize()))
 }

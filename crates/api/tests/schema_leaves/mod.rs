@@ -1,11 +1,13 @@
-//! The leaves of a kind's specification, as its CRD has them, and the question what becomes of each.
+//! What becomes of each leaf of a kind's specification.
 
 use serde_json::Value;
-use std::collections::BTreeSet;
 
 #[path = "../../../../tests/fixtures/merge_patch.rs"]
 mod merge_patch;
 use merge_patch::merged;
+#[path = "../../../../tests/fixtures/leaves.rs"]
+mod leaves;
+use leaves::leaves;
 
 /// What becomes of a field.
 #[allow(dead_code)] // Not every kind has each.
@@ -16,32 +18,6 @@ pub enum Fate {
     Refused(Value, &'static str),
     /// It has one value only.
     Constant,
-}
-
-/// Paths such as `spec.parameters[].real.min`; `.*` stands for the fields of a map, and for those that no schema names.
-pub fn leaves(kind: &str) -> BTreeSet<String> {
-    let crd = podium_api::crd_of(kind).unwrap();
-    let spec = "/spec/versions/0/schema/openAPIV3Schema/properties/spec";
-    let mut found = BTreeSet::new();
-    collect("spec", crd.pointer(spec).unwrap(), &mut found);
-    found
-}
-
-fn collect(path: &str, schema: &Value, found: &mut BTreeSet<String>) {
-    let keeps = schema["x-kubernetes-preserve-unknown-fields"] == true;
-    let properties = schema["properties"].as_object();
-    for (name, below) in properties.into_iter().flatten() {
-        collect(&format!("{path}.{name}"), below, found);
-    }
-    if keeps && properties.is_some() {
-        found.insert(format!("{path}.*"));
-    }
-    match (schema.get("items"), schema.get("additionalProperties")) {
-        (Some(items), _) => collect(&format!("{path}[]"), items, found),
-        (_, Some(values)) => collect(&format!("{path}.*"), values, found),
-        _ if properties.is_none() => drop(found.insert(path.to_string())),
-        _ => {}
-    }
 }
 
 /// Asks of every leaf what becomes of it. `outcome` is what is made of a specification, or its problems.

@@ -106,6 +106,6 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
 
 /// `bytes` as hexadecimal digits.
 #[must_use]
-pub(crate) fn hex(bytes: &[u8]) -> String {
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -23,8 +23,7 @@ mod text;
 
 pub use error::TableError;
 pub(super) use error::{unreadable, unusable};
-pub(super) use file_read::hex;
-pub use file_read::{FileBytes, FileRead, sha256_hex};
+pub use file_read::{FileBytes, FileRead, hex, sha256_hex};
 pub use keys::Keys;
 pub use made_by::MadeBy;
 pub(super) use numbers::is_number;
