@@ -10,9 +10,10 @@ use crate::trials::run_directory::RunDirectory;
 use crate::trials::supervisor;
 use clap::Args;
 use kube::ResourceExt;
-use podium_api::{ChampionPolicy, Evaluation, TuningJob};
+use podium_api::{ChampionPolicy, Evaluation, Trial, TuningJob};
 use podium_core::champion::words::version;
 use podium_core::comparison::Comparison;
+use podium_core::significant::four_digits;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -49,10 +50,15 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         };
         progress.finish();
         match finished {
-            Some(settled) => {
-                settled?;
+            Some(Ok(())) => {
                 let snapshot = Snapshot::take(session.engine().ports().cluster()).await?;
-                Ok(conclude(&snapshot, arguments.require_promotion))
+                let concluded = conclude(&snapshot, arguments.require_promotion);
+                Ok(conclude_failures(&session).unwrap_or(concluded))
+            }
+            Some(Err(error)) => {
+                // What cannot be stored any more must not go on either; the first error is the one to tell.
+                let _ = session.stop_trials().await;
+                Err(error)
             }
             None => {
                 let stopped = session.stop_trials().await?;
@@ -79,15 +85,34 @@ async fn settle(session: &mut Session, progress: &mut Progress) -> Result<(), Fa
         // A pass over files waits for nothing, and only a wait lets an interrupt through.
         tokio::task::yield_now().await;
         let pass = session.pass().await?;
+        let news = session.take_news();
         let ports = session.engine().ports();
         let snapshot = Snapshot::take(ports.cluster()).await?;
-        progress.show(&snapshot, ports.clock().now().0);
+        let now = ports.clock().now().0;
+        let mut changed = Vec::new();
+        for name in &news.trials {
+            changed.extend(ports.cluster().shared::<Trial>(name)?);
+        }
+        progress.show(&snapshot, changed, now);
+        for (key, why) in &news.failures {
+            progress.failed(key, why);
+        }
         match pass {
             Pass::Acted => {}
-            Pass::Waiting { look_again } => session.wait(look_again).await,
+            Pass::Waiting { look_again } => session.wait(look_again).await?,
             Pass::Settled => return Ok(()),
         }
     }
+}
+
+/// Names what could not be carried out; `None` when everything could.
+fn conclude_failures(session: &Session) -> Option<ExitCode> {
+    let mut failed = None;
+    for (key, why) in session.failures() {
+        eprintln!("error: {key}: {why}");
+        failed = Some(ExitCode::from(FAILED));
+    }
+    failed
 }
 
 /// Prints what came out, and says it by the exit code.
@@ -127,7 +152,7 @@ fn conclude_job(job: &TuningJob) -> bool {
             "best of {}: {} with {}",
             status.progress.unwrap_or_default(),
             best.trial,
-            plain(best.objective)
+            four_digits(best.objective)
         );
         let widest = best
             .parameters
@@ -141,7 +166,7 @@ fn conclude_job(job: &TuningJob) -> bool {
         let metrics: Vec<String> = best
             .metrics
             .iter()
-            .map(|(name, value)| format!("{name} {}", plain(*value)))
+            .map(|(name, value)| format!("{name} {}", four_digits(*value)))
             .collect();
         println!("  {}", metrics.join(", "));
     }
@@ -149,10 +174,6 @@ fn conclude_job(job: &TuningJob) -> bool {
         println!("registered as {} v{}", registered.model, registered.version);
     }
     matches!(phase.as_str(), "Failed" | "Blocked")
-}
-
-fn plain(value: f64) -> String {
-    format!("{value:.4}")
 }
 
 enum Conclusion {

@@ -1,8 +1,11 @@
 //! Runs the manifests of a directory on this machine, without a cluster.
 
 pub mod admission;
+pub mod agenda;
 pub mod evaluator;
+mod foundations;
 pub mod manifests;
+pub mod object_cache;
 pub mod ports;
 pub mod session;
 pub mod state;

@@ -4,6 +4,7 @@
 //! `exit.json` when it has ended. The file `lock` is locked as long as the run's supervisor lives, so
 //! whether a run goes on needs no process id, which could be somebody else's by now.
 
+use super::untrusted_file;
 use crate::atomic_file;
 use podium_core::tuning::trial::Exit;
 use serde::de::DeserializeOwned;
@@ -12,6 +13,9 @@ use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+
+/// More than any of the files here holds.
+const LONGEST_FILE_BYTES: u64 = 16 << 20;
 
 /// What a supervisor is asked to run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -186,19 +190,15 @@ impl RunDirectory {
 
     fn read<T: DeserializeOwned>(&self, name: &str) -> io::Result<Option<T>> {
         let path = self.0.join(name);
-        match fs::read(&path) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|error| {
-                io::Error::new(
-                    io::ErrorKind::InvalidData,
-                    format!("{} is not what podium writes: {error}", path.display()),
-                )
-            }),
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound) => Ok(None),
-            Err(error) => Err(io::Error::new(
-                error.kind(),
-                format!("cannot read {}: {error}", path.display()),
-            )),
-        }
+        let Some(bytes) = untrusted_file::read_whole(&path, LONGEST_FILE_BYTES)? else {
+            return Ok(None);
+        };
+        serde_json::from_slice(&bytes).map(Some).map_err(|error| {
+            io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("{} is not what podium writes: {error}", path.display()),
+            )
+        })
     }
 
     fn write<T: Serialize>(&self, name: &str, value: &T) -> io::Result<()> {

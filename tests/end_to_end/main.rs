@@ -8,5 +8,7 @@ mod commands;
 mod evidence;
 mod faults;
 mod fraud;
+mod isolation;
 mod policies;
+mod printing;
 mod project;

@@ -10,12 +10,14 @@
 
 mod combination;
 mod message;
+mod unique;
 
 use std::collections::BTreeMap;
 
 use thiserror::Error;
 
 pub use self::message::{KEPT_BYTES, parse_termination_message};
+pub use self::unique::parse_unique;
 
 /// Why a report cannot be used, in words for the trial's author.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

@@ -11,6 +11,7 @@ use podium_api::convert::{PolicySettings, job_spec};
 use podium_core::champion::cause::digest;
 use podium_core::champion::ledger::bounded;
 use podium_core::champion::{Memory, Predictions, RegistryView, words};
+use podium_core::report::parse_unique;
 use podium_core::tuning::trial::{EndedRun, Exit, Run};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -330,7 +331,8 @@ fn measurements_of(
         return Ok(BTreeMap::new());
     }
     let message = ended.termination_message.as_deref().unwrap_or_default();
-    let found: Message = serde_json::from_str(message).map_err(|error| {
+    let read = parse_unique(message).and_then(serde_json::from_value);
+    let found: Message = read.map_err(|error| {
         format!(
             "must leave {{\"measurements\": {{\"NAME\": NUMBER}}}} in its termination message, since a guardrail names one: {error}"
         )

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::{Report, ReportError};
+use super::{Report, ReportError, parse_unique};
 
 /// Kubernetes keeps this many bytes of a termination message and drops the rest; fewer where a pod has more than three containers.
 pub const KEPT_BYTES: usize = 4096;
@@ -22,7 +22,7 @@ pub fn parse_termination_message(message: &str, kept: usize) -> Result<Report, R
             "the termination message must be a JSON object with `metrics`; it is empty",
         ));
     }
-    let read: Value = serde_json::from_str(&quote_what_json_lacks(message))
+    let read = parse_unique(&quote_what_json_lacks(message))
         .map_err(|error| unreadable(message, kept, &error))?;
     let Value::Object(mut fields) = read else {
         return Err(ReportError::new(

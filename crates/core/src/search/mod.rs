@@ -12,8 +12,7 @@ mod sobol;
 
 use serde::{Deserialize, Serialize};
 
-use self::history::Known;
-pub use self::history::{Finished, History, Outcome, Pending};
+pub use self::history::{Explored, Finished, History, Known, Outcome, Pending};
 pub use self::hyperopt::HyperoptSettings;
 use crate::random::Stream;
 use crate::space::{Space, SpaceError};
@@ -66,15 +65,28 @@ pub enum Suggestion {
 /// The same arguments give the same suggestion, on any machine and in whatever order trials are listed.
 #[must_use]
 pub fn suggest(space: &Space, algorithm: &Algorithm, seed: u64, history: &History) -> Suggestion {
-    let known = Known::new(space, history);
+    let none = Explored::default();
+    let mut known = Known::after(&none);
+    known.add_history(space, history);
+    suggest_next(space, algorithm, seed, &known)
+}
+
+/// What [`suggest`] gives, for whoever keeps what is known.
+#[must_use]
+pub fn suggest_next(
+    space: &Space,
+    algorithm: &Algorithm,
+    seed: u64,
+    known: &Known<'_>,
+) -> Suggestion {
     let mut stream = Stream::new(seed, &[known.next_index()]);
     match algorithm.resolve() {
-        Algorithm::Grid => grid::suggest(space, &known),
-        Algorithm::Sobol => sobol::suggest(space, &known, seed, &mut stream),
-        Algorithm::Random => random::suggest(space, &known, &mut stream),
-        Algorithm::Hyperopt(settings) => hyperopt::suggest(space, &known, &settings, &mut stream),
+        Algorithm::Grid => grid::suggest(space, known),
+        Algorithm::Sobol => sobol::suggest(space, known, seed, &mut stream),
+        Algorithm::Random => random::suggest(space, known, &mut stream),
+        Algorithm::Hyperopt(settings) => hyperopt::suggest(space, known, &settings, &mut stream),
         Algorithm::Auto => {
-            hyperopt::suggest(space, &known, &HyperoptSettings::default(), &mut stream)
+            hyperopt::suggest(space, known, &HyperoptSettings::default(), &mut stream)
         }
     }
 }
@@ -85,9 +97,22 @@ pub fn suggest(space: &Space, algorithm: &Algorithm, seed: u64, history: &Histor
 /// branches that exclude each other.
 #[must_use]
 pub fn complete(space: &Space, given: &Configuration, seed: u64, history: &History) -> Suggestion {
-    let known = Known::new(space, history);
+    let none = Explored::default();
+    let mut known = Known::after(&none);
+    known.add_history(space, history);
+    complete_next(space, given, seed, &known)
+}
+
+/// What [`complete`] gives, for whoever keeps what is known.
+#[must_use]
+pub fn complete_next(
+    space: &Space,
+    given: &Configuration,
+    seed: u64,
+    known: &Known<'_>,
+) -> Suggestion {
     let mut stream = Stream::new(seed, &[known.next_index(), GIVEN]);
-    random::complete(space, &known, given, &mut stream)
+    random::complete(space, known, given, &mut stream)
 }
 
 /// Tells the stream of a given configuration from that of a suggested one.

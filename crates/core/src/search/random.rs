@@ -10,13 +10,13 @@ use crate::value::Configuration;
 /// Name of suggestions whose values the user gave.
 const GIVEN: &str = "InitialTrial";
 
-pub(super) fn suggest(space: &Space, known: &Known, stream: &mut Stream) -> Suggestion {
+pub(super) fn suggest(space: &Space, known: &Known<'_>, stream: &mut Stream) -> Suggestion {
     novelty::new_draw(space, known, stream)
 }
 
 pub(super) fn complete(
     space: &Space,
-    known: &Known,
+    known: &Known<'_>,
     given: &Configuration,
     stream: &mut Stream,
 ) -> Suggestion {

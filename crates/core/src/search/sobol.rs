@@ -17,8 +17,13 @@ const LENGTH: u32 = 1 << 16;
 const DIMENSIONS: u32 = sobol_burley::NUM_DIMENSIONS;
 
 /// The point numbered like the trial, or the next one that is new.
-pub(super) fn suggest(space: &Space, known: &Known, seed: u64, stream: &mut Stream) -> Suggestion {
-    let first = u32::try_from(known.trials().len()).unwrap_or(u32::MAX);
+pub(super) fn suggest(
+    space: &Space,
+    known: &Known<'_>,
+    seed: u64,
+    stream: &mut Stream,
+) -> Suggestion {
+    let first = u32::try_from(known.count()).unwrap_or(u32::MAX);
     let mut numbers = first..;
     novelty::first_new(space, known, stream, ORIGIN, u64::from(ATTEMPTS), |_| {
         point(space, seed, numbers.next().unwrap_or(u32::MAX))

@@ -2,28 +2,26 @@
 
 use super::trial::Phase;
 use super::{ObservedTrial, Settings};
-use crate::objective::Objective;
-use crate::search::{Finished, History, Outcome, Pending, Suggestion, complete};
+use crate::search::{Finished, Known, Outcome, Suggestion, complete_next};
 use crate::value::Configuration;
 
-/// Finished trials with their outcome, unfinished ones as pending.
-pub(super) fn history_of(objective: &Objective, trials: &[&ObservedTrial]) -> History {
-    let mut history = History {
-        direction: objective.direction(),
-        finished: Vec::new(),
-        pending: Vec::new(),
-    };
-    for trial in trials {
-        match outcome_of(trial) {
-            Some(outcome) => history.finished.push(Finished {
-                index: trial.index,
-                configuration: trial.configuration.clone(),
-                outcome,
-            }),
-            None => add_pending(&mut history, trial.index, &trial.configuration),
+/// A trial that is over, with what came of it; `None` for one that is not.
+pub(super) fn finished(trial: &ObservedTrial) -> Option<Finished> {
+    Some(Finished {
+        index: trial.index,
+        configuration: trial.configuration.clone(),
+        outcome: outcome_of(trial)?,
+    })
+}
+
+/// Shows the model a trial, as finished or as pending.
+pub(super) fn add(known: &mut Known<'_>, settings: &Settings, trial: &ObservedTrial) {
+    match finished(trial) {
+        Some(finished) => {
+            known.add_finished(&settings.space, settings.objective.direction(), &finished);
         }
+        None => known.add_pending(&settings.space, trial.index, &trial.configuration),
     }
-    history
 }
 
 fn outcome_of(trial: &ObservedTrial) -> Option<Outcome> {
@@ -35,25 +33,17 @@ fn outcome_of(trial: &ObservedTrial) -> Option<Outcome> {
     }
 }
 
-/// Shows the model a configuration that is being tried.
-pub(super) fn add_pending(history: &mut History, index: u32, configuration: &Configuration) {
-    history.pending.push(Pending {
-        index,
-        configuration: configuration.clone(),
-    });
-}
-
 /// The configuration of the `index`-th trial where the user gave one: the given parameters, the rest suggested.
 ///
 /// One that has been tried already, or that cannot be completed inside the space, is skipped.
 pub(super) fn initial_trial(
     settings: &Settings,
     index: u32,
-    history: &History,
+    known: &Known<'_>,
 ) -> Option<(Configuration, String)> {
     let position = usize::try_from(index).ok()?.checked_sub(1)?;
     let given = settings.initial_trials.get(position)?;
-    match complete(&settings.space, given, settings.seed, history) {
+    match complete_next(&settings.space, given, settings.seed, known) {
         Suggestion::Next { configuration, .. } => Some((configuration, "Initial".to_string())),
         Suggestion::Exhausted { .. } => None,
     }
