@@ -51,6 +51,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         progress.finish();
         match finished {
             Some(Ok(())) => {
+                if session.failures().next().is_some() {
+                    // What runs although it could not be followed to its end must not be left behind.
+                    session.stop_trials().await?;
+                }
                 let snapshot = Snapshot::take(session.engine().ports().cluster()).await?;
                 let concluded = conclude(&snapshot, arguments.require_promotion);
                 Ok(conclude_failures(&session).unwrap_or(concluded))
@@ -219,14 +223,17 @@ fn conclude_policy(policy: &ChampionPolicy, snapshot: &Snapshot) -> Conclusion {
     } else {
         println!("{name}: {state}");
     }
-    if let Some(champion) = &champion {
-        println!("champion of {}: {}", policy.spec.model, version(champion));
-    }
     let without_evidence =
         condition(&status.conditions, "EvidenceComplete").is_some_and(|evidence| {
             ["EvidenceMissing", "EvaluationFailed"].contains(&evidence.reason.as_str())
         });
     let failed = without_evidence || ready.is_none_or(|ready| ready.status == "False");
+    if let Some(champion) = &champion {
+        // A policy that cannot be carried out may not have seen where the alias points now.
+        let seen = if failed { " when it was last seen" } else { "" };
+        let model = &policy.spec.model;
+        println!("champion of {model}{seen}: {}", version(champion));
+    }
     if failed {
         if concluded.is_some() {
             println!("{name}: {state}");

@@ -113,7 +113,8 @@ impl<P: Ports> Engine<P> {
             trials.push(observed_trial(trial, search, record.await?));
         }
         let before = observed.job.status.clone().unwrap_or_default();
-        let started = before.start_time.as_ref().map_or(now, from_time);
+        let started = before.start_time.as_ref();
+        let started = started.map_or(now, |time| end_of_second(from_time(time)));
         let mut input = TuningInput {
             settings: search,
             finished: observed.view.finished(),
@@ -370,6 +371,11 @@ fn is_finished(job: &TuningJob, trials: &[Arc<Trial>]) -> bool {
     })
 }
 
+/// A stored time has whole seconds: the moment was no later than this, so that no deadline fires early.
+fn end_of_second(stored: Timestamp) -> Timestamp {
+    Timestamp(stored.0.saturating_add(999))
+}
+
 pub(super) fn observed_trial(
     trial: &Trial,
     search: &Settings,
@@ -410,4 +416,23 @@ fn trial_object(job: &TuningJob, new: &NewTrial) -> Trial {
         ..ObjectMeta::default()
     };
     trial
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use podium_api::convert::to_time;
+
+    #[test]
+    fn a_stored_start_is_never_before_the_moment_it_stands_for() {
+        for moment in [0, 1, 499, 500, 999, 1_000, 1_764_191_723_456].map(Timestamp) {
+            let known = end_of_second(from_time(&to_time(moment)));
+            assert!(known >= moment && known.milliseconds_since(moment) < 1_000);
+            assert_eq!(
+                to_time(known),
+                to_time(moment),
+                "what is written stays the same"
+            );
+        }
+    }
 }

@@ -12,6 +12,7 @@ use crate::ports::{Clock, Object, PortError, Ports, RunId, TrialRunner};
 use kube::ResourceExt;
 use podium_api::convert::record_of;
 use podium_api::{ChampionPolicy, Evaluation, TUNING_JOB_LABEL, Trial, TuningJob};
+use podium_core::tuning::trial::Run;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
@@ -330,16 +331,18 @@ impl Session {
         let ports = self.engine.ports();
         let mut stopped = 0;
         for name in &self.open {
-            let Some((name, attempt)) = running_attempt(ports.cluster().shared(name)?) else {
-                continue;
-            };
+            // One that was started although that could not be stored any more has the first attempt.
+            let trial = ports.cluster().shared::<Trial>(name)?;
+            let attempt = record_of(trial.as_ref().and_then(|trial| trial.status.as_ref()));
             let run = RunId {
-                name: &name,
-                attempt,
+                name,
+                attempt: attempt.current_attempt(),
                 owner: None,
             };
-            ports.runner().stop(run).await?;
-            stopped += 1;
+            if let Run::Queued { .. } | Run::Running { .. } = ports.runner().observe(run).await? {
+                ports.runner().stop(run).await?;
+                stopped += 1;
+            }
         }
         Ok(stopped)
     }

@@ -6,14 +6,19 @@ use std::fs;
 
 fn named(project: &Project, plural: &str, name: &str) -> Value {
     let found = project.objects(plural);
-    let found = found.iter().find(|object| object["metadata"]["name"] == name);
+    let found = found
+        .iter()
+        .find(|object| object["metadata"]["name"] == name);
     found.unwrap().clone()
 }
 
 /// A search called `toy` whose trials do `script`, beside one called `good` whose trials work.
 fn beside_a_good_one(script: &str) -> Project {
     let project = Project::with_search(1, script);
-    project.write("good.yaml", &search(2, SQUARE).replace("name: toy", "name: good"));
+    project.write(
+        "good.yaml",
+        &search(2, SQUARE).replace("name: toy", "name: good"),
+    );
     project
 }
 
@@ -30,7 +35,10 @@ fn a_message_that_is_no_file_fails_its_trial_and_nothing_else() {
         ("mkfifo \"$M\"", "is a named pipe, but must be a file"),
         ("ln -s /dev/zero \"$M\"", "is a device, but must be a file"),
         ("ln -s \"$M\" \"$M\"", "Too many levels of symbolic links"),
-        ("printf 'a\\377b' > \"$M\"", "must be text in UTF-8, but is not after byte 1"),
+        (
+            "printf 'a\\377b' > \"$M\"",
+            "must be text in UTF-8, but is not after byte 1",
+        ),
         (
             "printf '{\"metrics\": {\"loss\": 1, \"loss\": 2}}' > \"$M\"",
             "`loss` stands there twice at line 1",
@@ -59,10 +67,17 @@ fn a_damaged_object_is_named_with_its_path_and_the_others_go_on() {
     assert_eq!(project.run().code, Some(0));
     let damaged = project.path().join(".podium/state/trials/toy-1.yaml");
     fs::write(&damaged, "spec: [").unwrap();
-    project.write("new.yaml", &search(1, SQUARE).replace("name: toy", "name: new"));
+    project.write(
+        "new.yaml",
+        &search(1, SQUARE).replace("name: toy", "name: new"),
+    );
     let finished = project.run();
     assert_eq!(finished.code, Some(1), "{}{}", finished.out, finished.err);
-    assert!(finished.err.contains(&damaged.display().to_string()), "{}", finished.err);
+    assert!(
+        finished.err.contains(&damaged.display().to_string()),
+        "{}",
+        finished.err
+    );
     assert!(finished.err.contains("toy-1"), "{}", finished.err);
     let new = named(&project, "tuningjobs", "new");
     assert_eq!(new["status"]["phase"], "Succeeded");
@@ -73,9 +88,15 @@ fn a_damaged_object_is_named_with_its_path_and_the_others_go_on() {
 fn a_trial_that_removes_its_run_directory_ends_as_lost() {
     let remove = "D=$(dirname \"$PODIUM_TERMINATION_MESSAGE_PATH\")";
     let cases = [
-        ("rm -r \"$(dirname \"$D\")\"", "was removed or replaced while it ran"),
+        (
+            "rm -r \"$(dirname \"$D\")\"",
+            "was removed or replaced while it ran",
+        ),
         ("rm -r \"$D\"; touch \"$D\"", "its result is lost"),
-        ("rm -r \"$(dirname \"$(dirname \"$D\")\")\"", "was removed or replaced while it ran"),
+        (
+            "rm -r \"$(dirname \"$(dirname \"$D\")\")\"",
+            "was removed or replaced while it ran",
+        ),
     ];
     for (script, expected) in cases {
         let project = Project::with_search(1, &format!("{remove}; {script}"));
@@ -95,7 +116,10 @@ fn a_run_whose_ground_is_taken_away_ends_with_an_error_that_names_it() {
         ("rm -r .podium", ".podium "),
         ("rm -r .podium/state", ".podium/state "),
         ("rm .podium/lock", ".podium/lock "),
-        ("D=$(pwd); mv \"$D\" \"$D.moved\"; mkdir \"$D\"", " was removed, moved or replaced"),
+        (
+            "D=$(pwd); mv \"$D\" \"$D.moved\"; mkdir \"$D\"",
+            " was removed, moved or replaced",
+        ),
     ];
     for (script, expected) in cases {
         let outer = Project::new();
@@ -104,10 +128,20 @@ fn a_run_whose_ground_is_taken_away_ends_with_an_error_that_names_it() {
         let text = search(2, &format!("{script}; {SQUARE}"));
         fs::write(inner.join("search.yaml"), text).unwrap();
         let finished: Finished = podium().arg("run").arg(&inner).output().unwrap().into();
-        assert_eq!(finished.code, Some(1), "{script}: {}{}", finished.out, finished.err);
+        assert_eq!(
+            finished.code,
+            Some(1),
+            "{script}: {}{}",
+            finished.out,
+            finished.err
+        );
         let said = format!("error: {}", inner.display());
         assert!(finished.err.contains(&said), "{script}: {}", finished.err);
-        assert!(finished.err.contains(expected), "{script}: {}", finished.err);
+        assert!(
+            finished.err.contains(expected),
+            "{script}: {}",
+            finished.err
+        );
         assert_eq!(outer.processes(), Vec::<String>::new());
     }
 }
@@ -118,5 +152,9 @@ fn a_removed_state_file_is_named_and_the_other_search_goes_on() {
     let finished = project.run();
     assert_eq!(finished.code, Some(1), "{}{}", finished.out, finished.err);
     good_one_succeeded(&project, &finished);
-    assert!(finished.err.contains("state/trials/toy-1.yaml was removed"), "{}", finished.err);
+    assert!(
+        finished.err.contains("state/trials/toy-1.yaml was removed"),
+        "{}",
+        finished.err
+    );
 }

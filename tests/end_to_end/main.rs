@@ -9,6 +9,7 @@ mod evidence;
 mod faults;
 mod fraud;
 mod isolation;
+mod many_trials;
 mod policies;
 mod printing;
 mod project;

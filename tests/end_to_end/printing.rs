@@ -7,7 +7,11 @@ use std::process::Stdio;
 /// Runs `podium` with a standard output that cannot be written.
 fn onto_a_full_disk(arguments: &[&str]) -> Finished {
     let full = File::options().write(true).open("/dev/full").unwrap();
-    let run = podium().args(arguments).stdout(full).stderr(Stdio::piped()).output();
+    let run = podium()
+        .args(arguments)
+        .stdout(full)
+        .stderr(Stdio::piped())
+        .output();
     run.unwrap().into()
 }
 
@@ -18,7 +22,11 @@ fn to_nobody(arguments: &[&str]) -> Option<i32> {
         drop(reader);
         writer
     };
-    let run = podium().args(arguments).stdout(closed()).stderr(closed()).status();
+    let run = podium()
+        .args(arguments)
+        .stdout(closed())
+        .stderr(closed())
+        .status();
     run.unwrap().code()
 }
 
@@ -42,7 +50,8 @@ fn every_command_ends_in_order_when_its_output_cannot_be_written() {
     let outcomes = commands.map(onto_a_full_disk);
     for full in outcomes.iter().chain([&run]) {
         assert_eq!(full.code, Some(1), "{}", full.err);
-        let expected = "error: cannot write to standard output: No space left on device (os error 28)\n";
+        let expected =
+            "error: cannot write to standard output: No space left on device (os error 28)\n";
         assert_eq!(full.err, expected);
     }
     for command in commands {
@@ -55,9 +64,19 @@ fn what_a_trial_prints_for_a_terminal_does_not_reach_one() {
     let script = r"printf '  0%%\r 50%%\r100%%\033[31m\033]0;title\007 loss is nan\n'; exit 3";
     let project = Project::with_search(1, script);
     let run = project.run();
-    let got = ended(&["get", "trials", "-o", "wide", "-d", &project.path().display().to_string()]);
+    let got = ended(&[
+        "get",
+        "trials",
+        "-o",
+        "wide",
+        "-d",
+        &project.path().display().to_string(),
+    ]);
     for said in [&run.out, &run.err, &got.out] {
-        let stray: Vec<char> = said.chars().filter(|c| c.is_control() && *c != '\n').collect();
+        let stray: Vec<char> = said
+            .chars()
+            .filter(|c| c.is_control() && *c != '\n')
+            .collect();
         assert_eq!(stray, Vec::<char>::new(), "{said:?}");
     }
     let message = "the container exited with code 3; its last lines: 100% loss is nan";
@@ -67,7 +86,8 @@ fn what_a_trial_prints_for_a_terminal_does_not_reach_one() {
 
 #[test]
 fn control_characters_of_a_message_are_written_out() {
-    let report = r#"printf '{"metrics": {"loss": 1}, "\\u001b[2J": 1}' > $PODIUM_TERMINATION_MESSAGE_PATH"#;
+    let report =
+        r#"printf '{"metrics": {"loss": 1}, "\\u001b[2J": 1}' > $PODIUM_TERMINATION_MESSAGE_PATH"#;
     let project = Project::with_search(1, report);
     let run = project.run();
     assert!(run.out.contains(r"\u{1b}[2J"), "{}", run.out);
@@ -76,7 +96,8 @@ fn control_characters_of_a_message_are_written_out() {
 
 #[test]
 fn small_numbers_are_shown_with_four_digits() {
-    let report = r#"printf '{"metrics": {"loss": 5.7912983e-8}}' > $PODIUM_TERMINATION_MESSAGE_PATH"#;
+    let report =
+        r#"printf '{"metrics": {"loss": 5.7912983e-8}}' > $PODIUM_TERMINATION_MESSAGE_PATH"#;
     let project = Project::with_search(1, report);
     let run = project.run();
     assert_eq!(run.code, Some(0), "{}{}", run.out, run.err);
