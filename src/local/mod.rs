@@ -9,6 +9,7 @@ pub mod object_cache;
 pub mod ports;
 pub mod session;
 pub mod state;
+mod stored;
 
 use std::path::{Path, PathBuf};
 

@@ -7,8 +7,9 @@ use super::object_cache::ChangedObject;
 use super::ports::LocalPorts;
 use super::state::{StateDirectory, bump_resource_version};
 use super::state_root;
+use super::stored::{has_ended, keys_of, running_attempt, unreadable_of};
 use crate::engine::{Conduct, Engine, Left};
-use crate::ports::{Clock, Object, PortError, Ports, RunId, TrialRunner};
+use crate::ports::{Clock, PortError, Ports, RunId, TrialRunner};
 use kube::ResourceExt;
 use podium_api::convert::record_of;
 use podium_api::{ChampionPolicy, Evaluation, TUNING_JOB_LABEL, Trial, TuningJob};
@@ -17,7 +18,6 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Why a run cannot begin or go on.
@@ -346,35 +346,6 @@ impl Session {
         }
         Ok(stopped)
     }
-}
-
-fn keys_of<K: Object>(state: &StateDirectory, kind: Kind) -> Result<Vec<Key>, PortError> {
-    let objects = state.shared_list::<K>()?;
-    let keys = objects
-        .iter()
-        .map(|object| Key::new(kind, &object.name_any()));
-    Ok(keys.collect())
-}
-
-fn unreadable_of<K: Object>(state: &StateDirectory, kind: Kind) -> Result<Vec<Key>, PortError> {
-    let unreadable = state.unreadable::<K>()?;
-    Ok(unreadable
-        .iter()
-        .map(|(name, _)| Key::new(kind, name))
-        .collect())
-}
-
-fn has_ended(trial: &Trial) -> bool {
-    trial
-        .status
-        .as_ref()
-        .is_some_and(|status| status.completion_time.is_some())
-}
-
-fn running_attempt(trial: Option<Arc<Trial>>) -> Option<(String, u32)> {
-    let trial = trial.filter(|trial| !has_ended(trial))?;
-    let status = trial.status.as_ref()?;
-    Some((trial.name_any(), record_of(Some(status)).current_attempt()))
 }
 
 fn lock(root: &Path, directory: &Path) -> Result<File, SessionError> {

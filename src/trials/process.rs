@@ -65,7 +65,7 @@ impl ProcessRunner {
         let (supervised, name) = (self.supervised.clone(), name.to_string());
         tokio::spawn(async move {
             // A request that cannot be read has no deadline, and its run is found lost.
-            let request = directory.request().ok().flatten();
+            let request = directory.found_request().ok().flatten();
             let deadline = request.and_then(|request| request.deadline_seconds);
             if within(deadline, unsupervised(directory.clone()))
                 .await

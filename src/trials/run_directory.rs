@@ -14,6 +14,8 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
+const REQUEST: &str = "request.json";
+
 /// More than any of the files here holds.
 const LONGEST_FILE_BYTES: u64 = 16 << 20;
 
@@ -139,12 +141,28 @@ impl RunDirectory {
         File::open(self.lock_path())?.lock_shared()
     }
 
-    /// What is asked.
+    /// What is asked, for the supervisor: it reads before any program of the run could put something else there.
     ///
     /// # Errors
     /// The file cannot be read or is not what podium writes.
     pub fn request(&self) -> io::Result<Option<Request>> {
-        self.read("request.json")
+        let path = self.0.join(REQUEST);
+        match fs::read(&path) {
+            Ok(bytes) => parsed(&path, &bytes).map(Some),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(io::Error::new(
+                error.kind(),
+                format!("cannot read {}: {error}", path.display()),
+            )),
+        }
+    }
+
+    /// What was asked of a run that was found.
+    ///
+    /// # Errors
+    /// The file cannot be read or is not what podium writes.
+    pub fn found_request(&self) -> io::Result<Option<Request>> {
+        self.read(REQUEST)
     }
 
     /// Stores what is asked.
@@ -153,7 +171,7 @@ impl RunDirectory {
     /// The file cannot be written.
     pub fn write_request(&self, request: &Request) -> io::Result<()> {
         fs::create_dir_all(&self.0)?;
-        self.write("request.json", request)
+        self.write(REQUEST, request)
     }
 
     /// When the run began.
@@ -193,15 +211,19 @@ impl RunDirectory {
         let Some(bytes) = untrusted_file::read_whole(&path, LONGEST_FILE_BYTES)? else {
             return Ok(None);
         };
-        serde_json::from_slice(&bytes).map(Some).map_err(|error| {
-            io::Error::new(
-                io::ErrorKind::InvalidData,
-                format!("{} is not what podium writes: {error}", path.display()),
-            )
-        })
+        parsed(&path, &bytes).map(Some)
     }
 
     fn write<T: Serialize>(&self, name: &str, value: &T) -> io::Result<()> {
         atomic_file::write(&self.0.join(name), &serde_json::to_vec_pretty(value)?)
     }
+}
+
+fn parsed<T: DeserializeOwned>(path: &Path, bytes: &[u8]) -> io::Result<T> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("{} is not what podium writes: {error}", path.display()),
+        )
+    })
 }
