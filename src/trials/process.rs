@@ -109,7 +109,14 @@ impl TrialRunner for ProcessRunner {
     async fn observe(&self, run: RunId<'_>) -> Result<Run, PortError> {
         let directory = self.directory(run.name, run.attempt);
         match self.supervised.of(run.name, run.attempt) {
-            Some(supervised) => Ok(observe_supervised(&directory, &supervised)),
+            Some(supervised) => {
+                let found = observe_supervised(&directory, &supervised);
+                // From here on its directory tells.
+                if let (Run::Ended(_), Ok(Some(_))) = (&found, directory.ended()) {
+                    self.supervised.forget(run.name, run.attempt);
+                }
+                Ok(found)
+            }
             // What cannot be read of a run will not be told by a later look either.
             None => Ok(observe_found(&directory).unwrap_or_else(|error| {
                 let now = SystemClock.now();

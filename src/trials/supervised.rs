@@ -96,6 +96,12 @@ impl SupervisedRuns {
         });
     }
 
+    /// Keeps nothing of a run any more.
+    pub(super) fn forget(&self, name: &str, attempt: u32) {
+        let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        runs.remove(&(name.to_string(), attempt));
+    }
+
     /// Says that a run of this name has ended.
     pub(super) fn tell(&self, name: &str) {
         let mut names = self
