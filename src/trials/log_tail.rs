@@ -29,14 +29,13 @@ fn as_a_terminal_leaves_it(line: &str) -> String {
         Some(commands) => commands.replace_all(line, ""),
         None => line.into(),
     };
-    let states = plain.split('\r').map(|state| {
+    let mut states = plain.split('\r').map(|state| {
         let shown = state.chars().map(|c| if c == '\t' { ' ' } else { c });
         let shown: String = shown.filter(|c| !c.is_control()).collect();
         shown.trim().to_string()
     });
     states
-        .filter(|state| !state.is_empty())
-        .next_back()
+        .rfind(|state| !state.is_empty())
         .unwrap_or_default()
 }
 

@@ -55,6 +55,13 @@ struct Ended {
     notify: Notify,
 }
 
+impl Ended {
+    fn take(&self) -> Vec<String> {
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *names)
+    }
+}
+
 impl SupervisedRuns {
     pub(super) fn of(&self, name: &str, attempt: u32) -> Option<Supervised> {
         let runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
@@ -117,13 +124,7 @@ impl SupervisedRuns {
     /// The names of the runs that ended since the last call; waits until there is one.
     pub(super) async fn changed(&self) -> Vec<String> {
         loop {
-            let mut names = self
-                .ended
-                .names
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            let taken = std::mem::take(&mut *names);
-            drop(names);
+            let taken = self.ended.take();
             if !taken.is_empty() {
                 return taken;
             }
