@@ -284,6 +284,8 @@ impl Session {
         };
         self.news.trials.insert(name.to_string());
         if has_ended(&trial) {
+            // One that its search stopped is waited for no longer once it is looked at.
+            self.agenda.add(Key::new(Kind::Trial, name));
             self.open.remove(name);
         } else if self.open.insert(name.to_string()) {
             self.agenda.add(Key::new(Kind::Trial, name));

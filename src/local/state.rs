@@ -334,7 +334,7 @@ impl Cluster for StateDirectory {
         let name = name_of(&wanted)?;
         let Some(mut stored) = self.read(&plural, &name)? else {
             return Err(PortError::Permanent(format!(
-                "{} was removed; what is known of it cannot be stored",
+                "{plural} \"{name}\" not found: {} was removed; what is known of it cannot be stored",
                 self.path(&plural, &name).display()
             )));
         };

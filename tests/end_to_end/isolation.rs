@@ -85,6 +85,77 @@ fn a_damaged_object_is_named_with_its_path_and_the_others_go_on() {
 }
 
 #[test]
+fn a_damaged_search_is_named_and_the_others_go_on_with_its_manifest_and_without() {
+    let project = beside_a_good_one(SQUARE);
+    assert_eq!(project.run().code, Some(0));
+    let damaged = project.path().join(".podium/state/tuningjobs/toy.yaml");
+    fs::write(&damaged, "spec: [").unwrap();
+    for trials in [3, 4] {
+        let good = search(trials, SQUARE).replace("name: toy", "name: good");
+        project.write("good.yaml", &good);
+        let finished = project.run();
+        assert_eq!(finished.code, Some(1), "{}{}", finished.out, finished.err);
+        let said = damaged.display().to_string();
+        assert!(finished.err.contains(&said), "{}", finished.err);
+        let good = format!("{trials} trials ended");
+        assert!(finished.out.contains(&good), "{}", finished.out);
+        assert_eq!(fs::read_to_string(&damaged).unwrap(), "spec: [");
+        let manifest = project.path().join("search.yaml");
+        if manifest.exists() {
+            fs::remove_file(manifest).unwrap();
+        }
+    }
+}
+
+#[test]
+fn what_has_no_manifest_is_left_alone_while_its_trial_goes_on() {
+    let project = Project::with_search(1, "touch started; exec sleep 600");
+    let mut run = podium().arg("run").arg(project.path()).spawn().unwrap();
+    while !project.path().join("started").exists() {
+        std::thread::yield_now();
+    }
+    run.kill().unwrap();
+    run.wait().unwrap();
+    fs::remove_file(project.path().join("search.yaml")).unwrap();
+    let good = search(2, SQUARE).replace("name: toy", "name: good");
+    project.write("good.yaml", &good);
+    let before = named(&project, "trials", "toy-1");
+    let finished = project.run();
+    assert_eq!(finished.code, Some(0), "{}{}", finished.out, finished.err);
+    good_one_succeeded(&project, &finished);
+    assert!(!finished.out.contains("toy"), "{}", finished.out);
+    assert_eq!(named(&project, "trials", "toy-1"), before);
+    assert!(!project.processes().is_empty(), "its trial goes on");
+    let pruned = project.run_with(&["--prune"]);
+    assert!(
+        pruned.err.contains("1 run of it was ended first"),
+        "{}",
+        pruned.err
+    );
+    assert_eq!(project.objects("trials").len(), 2);
+    while !project.processes().is_empty() {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_trial_that_its_search_stops_is_waited_for_no_longer() {
+    let script = r#"[ $PODIUM_TRIAL_INDEX = 1 ] && exec sleep 600
+while [ ! -e started ]; do [ -d .podium/runs/toy-1/1 ] && touch started; done
+printf '{"metrics": {"loss": 0}}' > $PODIUM_TERMINATION_MESSAGE_PATH"#;
+    let text = search(2, script)
+        .replace("parallelism: 1", "parallelism: 2")
+        .replace("metric: loss", "metric: loss, target: 0.5")
+        .replace("    activeDeadlineSeconds: 60\n", "");
+    let project = Project::new();
+    project.write("search.yaml", &text);
+    let finished = project.run();
+    assert_eq!(finished.code, Some(0), "{}{}", finished.out, finished.err);
+    let stopped = named(&project, "trials", "toy-1");
+    assert_eq!(stopped["status"]["reason"], "SearchEnded", "{stopped}");
+}
+
+#[test]
 fn a_trial_that_removes_its_run_directory_ends_as_lost() {
     let remove = "D=$(dirname \"$PODIUM_TERMINATION_MESSAGE_PATH\")";
     let cases = [

@@ -110,7 +110,11 @@ fn a_search_that_goes_on_registers_its_better_winner_once() {
     );
     searches.search("toy", 3);
     let longer = searches.run();
-    assert!(longer.out.contains("registered as m v2"), "{}", longer.out);
+    assert!(
+        longer.out.contains("registered as version 2 of m"),
+        "{}",
+        longer.out
+    );
     assert_eq!(searches.versions(), ["1", "2"]);
     assert_eq!(searches.challenger(), "2");
     let registered = &searches.job("toy")["status"]["registered"];

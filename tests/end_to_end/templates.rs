@@ -10,8 +10,7 @@ fn a_template_is_carried_out_or_refused_by_its_paths() {
     let text = search(1, SQUARE);
     let asking = text
         .replace("containers: [{", "volumes: [{name: data}], initContainers: [{name: fetch}], containers: [{envFrom: [{configMapRef: {name: a}}], ")
-        .replace("}}}}\n", "}}, parallelism: 2, backofLimit: 2}}\n");
-    let asking = asking.replace("}}}, parallelism", "}}, parallelism");
+        .replace("}}}\n", "}}, parallelism: 2, backofLimit: 2}\n");
     project.write("search.yaml", &asking);
     let finished = project.run();
     assert_eq!(finished.code, Some(1), "{}{}", finished.out, finished.err);
