@@ -179,10 +179,10 @@ fn set_otherwise(spec: &mut Value, leaf: &str) {
             }
             at = &mut items[0];
         } else {
-            schema = &schema["properties"][part];
             if !at.is_object() {
-                *at = json!({});
+                *at = element(schema);
             }
+            schema = &schema["properties"][part];
             at = at
                 .as_object_mut()
                 .unwrap()
