@@ -248,6 +248,17 @@ fn every_field_of_a_search() {
             carried(hyperopt(json!({})), hyperopt(json!({"candidates": 3}))),
         ),
         (
+            "spec.algorithm.hyperopt.priorWeight",
+            carried(hyperopt(json!({})), hyperopt(json!({"priorWeight": 3}))),
+        ),
+        (
+            "spec.algorithm.hyperopt.linearForgetting",
+            carried(
+                hyperopt(json!({})),
+                hyperopt(json!({"linearForgetting": 3})),
+            ),
+        ),
+        (
             "spec.earlyStopping",
             refused(
                 json!({"earlyStopping": {"median": {}}}),
