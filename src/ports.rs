@@ -18,6 +18,7 @@ use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Why a port could not do what it was asked.
@@ -73,6 +74,12 @@ pub trait Cluster: Send + Sync {
     ) -> impl Future<Output = Result<Option<K>, PortError>> + Send;
     /// All objects of a kind, by name.
     fn list<K: Object>(&self) -> impl Future<Output = Result<Vec<K>, PortError>> + Send;
+    /// The objects of a kind that belong to the owner with this uid. An object that did not change since an earlier call is the same
+    /// [`Arc`] as far as this world keeps its objects, at the same place as long as none before it was deleted.
+    fn owned<K: Object>(
+        &self,
+        owner: &str,
+    ) -> impl Future<Output = Result<Arc<Vec<Arc<K>>>, PortError>> + Send;
     /// Creates an object unless one of its name exists.
     fn create<K: Object>(
         &self,

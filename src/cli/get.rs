@@ -1,10 +1,11 @@
 //! `podium get`: the objects of a local run, in the columns that the CRDs name.
 
-use super::Failure;
 use super::progress::table;
+use super::{Failure, print};
 use crate::local::state::StateDirectory;
 use crate::local::state_root;
 use clap::{Args, ValueEnum};
+use podium_core::significant::four_digits;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -51,14 +52,13 @@ pub(super) fn get(arguments: &Arguments) -> Result<ExitCode, Failure> {
     match arguments.output {
         None => print_table(&crd, &objects, false)?,
         Some(Output::Wide) => print_table(&crd, &objects, true)?,
-        Some(Output::Yaml) => print!(
-            "{}",
-            serde_saphyr::to_string(&one_or_list(arguments, objects))?
-        ),
-        Some(Output::Json) => println!(
-            "{}",
-            serde_json::to_string_pretty(&one_or_list(arguments, objects))?
-        ),
+        Some(Output::Yaml) => {
+            print::data(&serde_saphyr::to_string(&one_or_list(arguments, objects))?);
+        }
+        Some(Output::Json) => {
+            let text = serde_json::to_string_pretty(&one_or_list(arguments, objects))?;
+            print::data(&format!("{text}\n"));
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -152,10 +152,12 @@ fn print_table(crd: &Value, objects: &[Value], wide: bool) -> Result<(), Failure
         row.extend(columns.iter().map(|column| cell(object, column)));
         table.add_row(row);
     }
-    use std::io::Write;
+    let mut text = String::new();
     for line in table.to_string().lines() {
-        writeln!(std::io::stdout(), "{}", line.trim_end())?;
+        text.push_str(line.trim_end());
+        text.push('\n');
     }
+    print!("{text}");
     Ok(())
 }
 
@@ -165,6 +167,9 @@ fn cell(object: &Value, column: &Value) -> String {
         None | Some(Value::Null) => String::new(),
         Some(Value::String(time)) if text(column, "/type") == "date" => age(time),
         Some(Value::String(text)) => text.clone(),
+        Some(Value::Number(number)) if text(column, "/type") == "number" => number
+            .as_f64()
+            .map_or_else(|| number.to_string(), four_digits),
         Some(other) => other.to_string(),
     }
 }

@@ -1,5 +1,9 @@
 //! The commands of `podium`: they read arguments, call the rooms that do the work, and print.
 
+// First, so that its macros hold in all that follows.
+#[macro_use]
+mod print;
+
 mod bench_search;
 mod champion;
 mod consent;
@@ -7,6 +11,7 @@ mod delete;
 mod evaluate;
 mod get;
 mod intervals;
+mod live_trials;
 mod operator;
 mod progress;
 mod run;
@@ -89,6 +94,21 @@ enum Bench {
 pub(crate) type Failure = Box<dyn std::error::Error>;
 
 impl Cli {
+    /// Reads the arguments of this process and carries the command out; help, wrong usage and failures are printed.
+    #[must_use]
+    pub fn run() -> ExitCode {
+        match Self::try_parse() {
+            Ok(cli) => cli.execute(),
+            Err(usage) => match (usage.use_stderr(), usage.print()) {
+                (false, Err(error)) if error.kind() != io::ErrorKind::BrokenPipe => {
+                    eprintln!("error: cannot write to standard output: {error}");
+                    ExitCode::from(FAILED)
+                }
+                _ => ExitCode::from(u8::try_from(usage.exit_code()).unwrap_or(FAILED)),
+            },
+        }
+    }
+
     /// Carries out the command; failures are printed.
     #[must_use]
     pub fn execute(self) -> ExitCode {
@@ -113,13 +133,13 @@ impl Cli {
             }
             Command::Supervise { run } => run::supervise(run),
         };
-        done.unwrap_or_else(|error| {
+        print::concluded(done.unwrap_or_else(|error| {
             if is_broken_pipe(error.as_ref()) {
                 return ExitCode::SUCCESS;
             }
             eprintln!("error: {error}");
             ExitCode::from(FAILED)
-        })
+        }))
     }
 }
 
@@ -131,10 +151,8 @@ fn is_broken_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
 }
 
 fn print_crds() -> Result<ExitCode, Failure> {
-    use io::Write;
-    let mut out = io::stdout().lock();
     for (_, crd) in podium_api::crd_files() {
-        write!(out, "---\n{}", serde_saphyr::to_string(&crd)?)?;
+        print::data(&format!("---\n{}", serde_saphyr::to_string(&crd)?));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,5 +1,8 @@
 //! Showing what goes on: bars and a live table on a terminal, plain lines elsewhere.
 
+use super::live_trials::{LiveTrials, duration, live, terminal_size};
+use super::print::harmless;
+use crate::local::agenda::Key;
 use crate::local::scope::Scope;
 use crate::ports::{Cluster, Object, PortError};
 use comfy_table::Table;
@@ -7,9 +10,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
 use podium_api::schema::Conditions;
-use podium_api::{ChampionPolicy, Evaluation, Trial, TuningJob};
+use podium_api::{ChampionPolicy, Evaluation, TUNING_JOB_LABEL, Trial, TuningJob};
+use podium_core::significant::four_digits;
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A bar on standard error for a count of things; nothing where that is no terminal.
@@ -31,11 +36,10 @@ pub(super) fn table(headers: &[&str]) -> Table {
     table
 }
 
-/// All objects of a run at one moment.
+/// What people follow besides the trials, at one moment.
 #[derive(Debug, Default)]
 pub(super) struct Snapshot {
     pub(super) jobs: Vec<TuningJob>,
-    pub(super) trials: Vec<Trial>,
     pub(super) policies: Vec<ChampionPolicy>,
     pub(super) evaluations: Vec<Evaluation>,
 }
@@ -43,11 +47,8 @@ pub(super) struct Snapshot {
 impl Snapshot {
     /// Everything that `scope` covers.
     pub(super) async fn take(cluster: &impl Cluster, scope: &Scope) -> Result<Self, PortError> {
-        let mut trials: Vec<Trial> = covered(cluster, scope).await?;
-        trials.sort_by_key(|trial| (job_of(trial), trial.spec.index));
         Ok(Self {
             jobs: covered(cluster, scope).await?,
-            trials,
             policies: covered(cluster, scope).await?,
             evaluations: covered(cluster, scope).await?,
         })
@@ -63,14 +64,14 @@ async fn covered<K: Object>(cluster: &impl Cluster, scope: &Scope) -> Result<Vec
 fn job_of(trial: &Trial) -> String {
     trial
         .labels()
-        .get("podium.dev/tuning-job")
+        .get(TUNING_JOB_LABEL)
         .cloned()
         .unwrap_or_default()
 }
 
 /// Shows snapshots as they come.
 pub(super) enum Progress {
-    Terminal(ProgressBar),
+    Terminal(ProgressBar, LiveTrials),
     Lines(Said),
 }
 
@@ -85,12 +86,15 @@ impl Progress {
                 .unwrap_or_else(|_| ProgressStyle::default_bar());
         let bar = ProgressBar::new(0).with_style(style);
         bar.enable_steady_tick(Duration::from_millis(500));
-        Self::Terminal(bar)
+        Self::Terminal(bar, LiveTrials::default())
     }
 
-    pub(super) fn show(&mut self, snapshot: &Snapshot, now_ms: i64) {
+    /// Shows what holds now; `changed` are the trials that were written since the last call.
+    pub(super) fn show(&mut self, snapshot: &Snapshot, mut changed: Vec<Arc<Trial>>, now_ms: i64) {
+        changed.sort_by_key(|trial| (job_of(trial), trial.spec.index));
         match self {
-            Self::Terminal(bar) => {
+            Self::Terminal(bar, trials) => {
+                trials.take_in(changed);
                 let wanted: i32 = snapshot.jobs.iter().map(|job| job.spec.max_trials).sum();
                 let counted = snapshot
                     .jobs
@@ -101,74 +105,32 @@ impl Progress {
                     .sum();
                 bar.set_length(u64::try_from(wanted).unwrap_or(0));
                 bar.set_position(u64::try_from(done).unwrap_or(0));
-                bar.set_message(live(snapshot, now_ms));
+                bar.set_message(live(snapshot, trials, now_ms, terminal_size()));
             }
             Self::Lines(said) => {
-                for line in said.news(snapshot, now_ms) {
+                for line in said.news(snapshot, &changed, now_ms) {
                     println!("{line}");
                 }
             }
         }
     }
 
+    /// Says at once what keeps an object from being carried out.
+    pub(super) fn failed(&self, key: &Key, why: &str) {
+        match self {
+            Self::Terminal(bar, _) => bar.println(harmless(&format!("{}: {why}", key.name))),
+            Self::Lines(_) => println!("{}: {why}", key.name),
+        }
+    }
+
     pub(super) fn finish(&self) {
-        if let Self::Terminal(bar) = self {
+        if let Self::Terminal(bar, _) = self {
             bar.finish_and_clear();
         }
     }
 }
 
-/// Trials shown at once.
-const SHOWN: usize = 16;
-
-/// What stands behind and below the bar: time left, the best so far, and the latest trials.
-fn live(snapshot: &Snapshot, now_ms: i64) -> String {
-    let mut text = String::new();
-    for job in &snapshot.jobs {
-        text.push_str(&time_left(job, now_ms));
-        if let Some(best) = job.status.as_ref().and_then(|status| status.best.as_ref()) {
-            text.push_str(&format!("; best {:.4} ({})", best.objective, best.trial));
-        }
-    }
-    let mut table = table(&["TRIAL", "PHASE", "OBJECTIVE", "DURATION", "PARAMETERS"]);
-    let first = snapshot.trials.len().saturating_sub(SHOWN);
-    for trial in &snapshot.trials[first..] {
-        table.add_row(row(trial, now_ms));
-    }
-    if !snapshot.trials.is_empty() {
-        text.push_str(&format!("\n{table}"));
-    }
-    for policy in &snapshot.policies {
-        if let Some(message) = ready_message(policy) {
-            text.push_str(&format!("\n{}: {message}", policy.name_any()));
-        }
-    }
-    text
-}
-
-fn time_left(job: &TuningJob, now_ms: i64) -> String {
-    let estimated = job
-        .status
-        .as_ref()
-        .and_then(|status| status.estimated_completion_time.as_ref());
-    match estimated {
-        Some(at) => {
-            let seconds = (at.0.as_millisecond() - now_ms).max(0) / 1000;
-            format!(", about {} left", duration(seconds))
-        }
-        None => String::new(),
-    }
-}
-
-fn duration(seconds: i64) -> String {
-    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
-        (0, 0, seconds) => format!("{seconds}s"),
-        (0, minutes, seconds) => format!("{minutes}m{seconds:02}s"),
-        (hours, minutes, _) => format!("{hours}h{minutes:02}m"),
-    }
-}
-
-fn row(trial: &Trial, now_ms: i64) -> Vec<String> {
+pub(super) fn row(trial: &Trial, now_ms: i64) -> Vec<String> {
     let status = trial.status.clone().unwrap_or_default();
     let running = || {
         let since = status.start_time.as_ref()?.0.as_millisecond();
@@ -177,10 +139,7 @@ fn row(trial: &Trial, now_ms: i64) -> Vec<String> {
     vec![
         trial.name_any(),
         status.phase.clone().unwrap_or_default(),
-        status
-            .objective
-            .map(|value| format!("{value:.4}"))
-            .unwrap_or_default(),
+        status.objective.map(four_digits).unwrap_or_default(),
         status.duration.clone().or_else(running).unwrap_or_default(),
         status
             .parameters_text
@@ -199,7 +158,7 @@ fn parameters(trial: &Trial) -> String {
     words.join(" ")
 }
 
-fn ready_message(policy: &ChampionPolicy) -> Option<&str> {
+pub(super) fn ready_message(policy: &ChampionPolicy) -> Option<&str> {
     let ready = condition(&policy.status.as_ref()?.conditions, "Ready")?;
     Some(ready.message.as_str()).filter(|message| !message.is_empty())
 }
@@ -215,9 +174,9 @@ pub(super) struct Said(BTreeMap<String, String>);
 
 impl Said {
     /// Lines for what changed since the last snapshot.
-    fn news(&mut self, snapshot: &Snapshot, now_ms: i64) -> Vec<String> {
+    fn news(&mut self, snapshot: &Snapshot, changed: &[Arc<Trial>], now_ms: i64) -> Vec<String> {
         let mut lines = Vec::new();
-        for trial in &snapshot.trials {
+        for trial in changed {
             let status = trial.status.clone().unwrap_or_default();
             let phase = status.phase.clone().unwrap_or_default();
             if phase.is_empty() || phase == "Pending" {

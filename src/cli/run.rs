@@ -11,9 +11,10 @@ use crate::trials::run_directory::RunDirectory;
 use crate::trials::supervisor;
 use clap::Args;
 use kube::ResourceExt;
-use podium_api::{ChampionPolicy, Evaluation, TuningJob};
+use podium_api::{ChampionPolicy, Evaluation, Trial, TuningJob};
 use podium_core::champion::words::version;
 use podium_core::comparison::Comparison;
+use podium_core::significant::four_digits;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -54,12 +55,24 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         };
         progress.finish();
         match finished {
-            Some(settled) => {
-                settled?;
+            Some(Ok(())) => {
+                if session.failures().next().is_some() {
+                    // What runs although it could not be followed to its end must not be left behind.
+                    session.stop_trials().await?;
+                }
                 let cluster = session.engine().ports().cluster();
                 let snapshot = Snapshot::take(cluster, session.scope()).await?;
                 let concluded = conclude(&snapshot, arguments.require_promotion);
-                Ok(if conclude_intake(&intake) { concluded } else { ExitCode::from(FAILED) })
+                let everything = [conclude_intake(&intake), conclude_failures(&session)];
+                Ok(match everything {
+                    [true, true] => concluded,
+                    _ => ExitCode::from(FAILED),
+                })
+            }
+            Some(Err(error)) => {
+                // What cannot be stored any more must not go on either; the first error is the one to tell.
+                let _ = session.stop_trials().await;
+                Err(error)
             }
             None => {
                 let stopped = session.stop_trials().await?;
@@ -111,15 +124,34 @@ async fn settle(session: &mut Session, progress: &mut Progress) -> Result<(), Fa
         // A pass over files waits for nothing, and only a wait lets an interrupt through.
         tokio::task::yield_now().await;
         let pass = session.pass().await?;
+        let news = session.take_news();
         let ports = session.engine().ports();
         let snapshot = Snapshot::take(ports.cluster(), session.scope()).await?;
-        progress.show(&snapshot, ports.clock().now().0);
+        let now = ports.clock().now().0;
+        let mut changed = Vec::new();
+        for name in &news.trials {
+            changed.extend(ports.cluster().shared::<Trial>(name)?);
+        }
+        progress.show(&snapshot, changed, now);
+        for (key, why) in &news.failures {
+            progress.failed(key, why);
+        }
         match pass {
             Pass::Acted => {}
-            Pass::Waiting { look_again } => session.wait(look_again).await,
+            Pass::Waiting { look_again } => session.wait(look_again).await?,
             Pass::Settled => return Ok(()),
         }
     }
+}
+
+/// Names what could not be carried out; whether everything could.
+fn conclude_failures(session: &Session) -> bool {
+    let mut everything = true;
+    for (key, why) in session.failures() {
+        eprintln!("error: {key}: {why}");
+        everything = false;
+    }
+    everything
 }
 
 /// Prints what came out, and says it by the exit code.
@@ -159,7 +191,7 @@ fn conclude_job(job: &TuningJob) -> bool {
             "best of {}: {} with {}",
             status.progress.unwrap_or_default(),
             best.trial,
-            plain(best.objective)
+            four_digits(best.objective)
         );
         let widest = best
             .parameters
@@ -173,7 +205,7 @@ fn conclude_job(job: &TuningJob) -> bool {
         let metrics: Vec<String> = best
             .metrics
             .iter()
-            .map(|(name, value)| format!("{name} {}", plain(*value)))
+            .map(|(name, value)| format!("{name} {}", four_digits(*value)))
             .collect();
         println!("  {}", metrics.join(", "));
     }
@@ -184,10 +216,6 @@ fn conclude_job(job: &TuningJob) -> bool {
         );
     }
     matches!(phase.as_str(), "Failed" | "Blocked")
-}
-
-fn plain(value: f64) -> String {
-    format!("{value:.4}")
 }
 
 enum Conclusion {
@@ -233,14 +261,17 @@ fn conclude_policy(policy: &ChampionPolicy, snapshot: &Snapshot) -> Conclusion {
     } else {
         println!("{name}: {state}");
     }
-    if let Some(champion) = &champion {
-        println!("champion of {}: {}", policy.spec.model, version(champion));
-    }
     let without_evidence =
         condition(&status.conditions, "EvidenceComplete").is_some_and(|evidence| {
             ["EvidenceMissing", "EvaluationFailed"].contains(&evidence.reason.as_str())
         });
     let failed = without_evidence || ready.is_none_or(|ready| ready.status == "False");
+    if let Some(champion) = &champion {
+        // A policy that cannot be carried out may not have seen where the alias points now.
+        let seen = if failed { " when it was last seen" } else { "" };
+        let model = &policy.spec.model;
+        println!("champion of {model}{seen}: {}", version(champion));
+    }
     if failed {
         if concluded.is_some() {
             println!("{name}: {state}");

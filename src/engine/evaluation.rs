@@ -33,11 +33,12 @@ impl<P: Ports> Engine<P> {
         if matches!(phase, Some(COMPARED | FINISHED | FAILED)) {
             return Ok(Left::default());
         }
-        let found = self
-            .ports
-            .evaluator()
-            .evaluate(name, &evaluation.spec)
-            .await?;
+        let found = self.ports.evaluator().evaluate(name, &evaluation.spec);
+        let found = match found.await {
+            // Nothing but a change by somebody helps, so it stands where people look.
+            Err(PortError::Permanent(why)) => EvaluationProgress::Refused(why),
+            found => found?,
+        };
         let status = match found {
             EvaluationProgress::Pending => {
                 return Ok(Left {

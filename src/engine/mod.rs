@@ -5,6 +5,7 @@
 mod champion_policy;
 pub mod evaluation;
 mod registration;
+mod search_view;
 mod story;
 mod trial;
 mod tuning_job;
@@ -16,6 +17,7 @@ use kube::ResourceExt;
 use podium_api::TuningJob;
 use podium_core::problem::SpecProblem;
 use podium_core::time::Timestamp;
+use search_view::SearchView;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 
@@ -31,10 +33,10 @@ pub struct Conduct {
 }
 
 impl Conduct {
-    /// On this machine a write costs nothing, and what a manifest says is kept until the manifest goes.
+    /// On this machine a write costs little, and what a manifest says is kept until the manifest goes.
     pub const LOCAL: Self = Self {
         settle_seconds: 0,
-        report_seconds: 0,
+        report_seconds: 1,
         delete_expired: false,
     };
     /// In a cluster everybody pays for a write.
@@ -56,6 +58,8 @@ pub struct Engine<P> {
     scored: Mutex<HashSet<String>>,
     // By name of the search. Lost with the process, which costs one early write.
     reports: Mutex<HashMap<String, Reported>>,
+    // By name of the search. Lost with the process, which costs one look at all of its trials.
+    views: Mutex<HashMap<String, SearchView>>,
 }
 
 /// When a search's status was last written, and when it was first seen to differ since.
@@ -102,6 +106,7 @@ impl<P: Ports> Engine<P> {
             ports,
             conduct,
             reports: Mutex::default(),
+            views: Mutex::default(),
         }
     }
 
@@ -140,6 +145,19 @@ impl<P: Ports> Engine<P> {
     pub fn forget(&self, name: &str) {
         let mut reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
         reports.remove(name);
+        let mut views = self.views.lock().unwrap_or_else(PoisonError::into_inner);
+        views.remove(name);
+    }
+
+    /// What is kept of a search; one object is never reconciled twice at once, so it is taken out meanwhile.
+    fn take_view(&self, name: &str) -> SearchView {
+        let mut views = self.views.lock().unwrap_or_else(PoisonError::into_inner);
+        views.remove(name).unwrap_or_default()
+    }
+
+    fn keep_view(&self, name: &str, view: SearchView) {
+        let mut views = self.views.lock().unwrap_or_else(PoisonError::into_inner);
+        views.insert(name.to_string(), view);
     }
 }
 

@@ -3,6 +3,7 @@
 //! A version is known by what was found: the search by its name and specification, the winning trial, its configuration and
 //! its metrics. A search that finds the same again, though its objects were lost, therefore finds its version again.
 
+use super::trial::belongs_to;
 use super::tuning_job::Observed;
 use super::{Engine, missing, trial};
 use crate::ports::{AliasUpdate, Cluster, ModelRegistry as _, NewVersion, PortError, Ports};
@@ -43,12 +44,14 @@ impl<P: Ports> Engine<P> {
             .ok_or_else(|| missing("ModelRegistry", reference))?;
         let registry = self.ports.registry(&registry.spec)?;
         let search = identity_of(job, register);
-        let won = observed.trials.iter().find(|t| t.name_any() == winner);
+        // It may be among those that are added up.
+        let won = self.ports.cluster().get::<Trial>(winner).await?;
+        let won = won.filter(|won| belongs_to(won, job));
         let view = registry.view(&register.model).await?.unwrap_or_default();
         let version = registry
             .register(NewVersion {
                 model: &register.model,
-                key: &format!("{search}/{trial}/{}", found(won)),
+                key: &format!("{search}/{trial}/{}", found(won.as_ref())),
                 source: &trial::output_uri(job, runs, trial).unwrap_or_default(),
                 tags: tags_of(job, register, &search, &view, [trial, winner]),
             })

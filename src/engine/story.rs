@@ -6,6 +6,7 @@ use kube::{Resource, ResourceExt};
 use podium_api::convert::{parameters_text, settled_condition};
 use podium_api::tuning_job::TuningJobStatus;
 use podium_api::{Trial, TuningJob};
+use podium_core::significant::four_digits;
 use podium_core::tuning::trial::{Phase, TrialRecord};
 use std::time::Duration;
 
@@ -43,7 +44,8 @@ pub(super) fn trial_changed(
             "TrialSucceeded",
             match record.objective {
                 Some(objective) => format!(
-                    "{name} ended with {objective} for {}",
+                    "{name} ended with {} for {}",
+                    four_digits(objective),
                     parameters_text(&trial.spec.parameters)
                 ),
                 None => format!("{name} ended well"),

@@ -1,7 +1,8 @@
 //! A search: its trials are looked at, the next step is planned, carried out and reported.
 
-use super::trial::{belongs_to, is_deleted};
-use super::tuning_status::{Change, change, status_of};
+use super::search_view::SearchView;
+use super::trial::is_deleted;
+use super::tuning_status::{Change, RECENT_TRIALS, change, status_of};
 use super::{Engine, Left, in_words, story, trial, without_block};
 use crate::ports::{Cluster, Events, PortError, Ports, TrialRunner};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
@@ -21,6 +22,7 @@ use podium_core::tuning::{
     Settings, TuningInput,
 };
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// A refused template is asked about again after this time: what refuses it may have changed.
@@ -29,7 +31,9 @@ const REFUSED_AGAIN_SECONDS: u64 = 60;
 /// A search with everything that its plan depends on.
 pub(super) struct Observed {
     pub(super) job: TuningJob,
-    pub(super) trials: Vec<Trial>,
+    pub(super) view: SearchView,
+    /// The trials that are not added up in the view.
+    pub(super) trials: Vec<Arc<Trial>>,
 }
 
 impl<P: Ports> Engine<P> {
@@ -43,13 +47,14 @@ impl<P: Ports> Engine<P> {
             return Ok(Left::default());
         };
         let now = self.now();
-        let trials = self.trials_of(&job).await?;
-        if !is_deleted(&job) && is_finished(&job, &trials) {
-            return self.expire(&job, now).await;
-        }
+        let uid = job.uid().unwrap_or_default();
+        let trials = self.ports.cluster().owned::<Trial>(&uid).await?;
         let unsupported = self.ports.unsupported(&job.spec);
         let (search, runs) = match (tuning_settings(&job), trial_settings(&job.spec)) {
             (Ok(search), Ok(runs)) if unsupported.is_empty() => (search, runs),
+            _ if !is_deleted(&job) && is_finished(&job, &trials) => {
+                return self.expire(&job, now).await;
+            }
             (search, runs) => {
                 let problems = [search.err(), runs.err(), Some(unsupported)];
                 let problems = problems.into_iter().flatten().flatten();
@@ -58,9 +63,20 @@ impl<P: Ports> Engine<P> {
                 return Ok(Left::default());
             }
         };
-        let observed = Observed { job, trials };
-        self.plan_and_carry_out(&observed, &search, &runs, now)
-            .await
+        let mut view = self.take_view(name);
+        view.take_in(&job, &search, &trials, RECENT_TRIALS);
+        // What is written from here on replaces trials in a list that nobody else holds.
+        drop(trials);
+        let trials = view.open();
+        if !is_deleted(&job) && is_finished(&job, &trials) {
+            return self.expire(&job, now).await;
+        }
+        let observed = Observed { job, view, trials };
+        let left = self
+            .plan_and_carry_out(&observed, &search, &runs, now)
+            .await?;
+        self.keep_view(name, observed.view);
+        Ok(left)
     }
 
     /// A finished search is deleted when its time has come.
@@ -82,17 +98,6 @@ impl<P: Ports> Engine<P> {
         }
     }
 
-    /// The trials of a search, by index.
-    ///
-    /// # Errors
-    /// They cannot be read.
-    pub async fn trials_of(&self, job: &TuningJob) -> Result<Vec<Trial>, PortError> {
-        let mut trials = self.ports.cluster().list::<Trial>().await?;
-        trials.retain(|trial| belongs_to(trial, job) && !is_deleted(trial));
-        trials.sort_by_key(|t| t.spec.index);
-        Ok(trials)
-    }
-
     async fn plan_and_carry_out(
         &self,
         observed: &Observed,
@@ -109,6 +114,7 @@ impl<P: Ports> Engine<P> {
         let started = before.start_time.as_ref().map_or(now, end_of_second);
         let mut input = TuningInput {
             settings: search,
+            finished: observed.view.finished(),
             trials: &trials,
             started: Some(started),
             ended: None,
@@ -157,7 +163,7 @@ impl<P: Ports> Engine<P> {
         let look_again_at = [plan.report.look_again_at, put_off, blocked];
         Ok(Left {
             acted: !plan.actions.is_empty(),
-            waiting: false,
+            waiting: put_off.is_some(),
             look_again_at: look_again_at.into_iter().flatten().min(),
         })
     }
@@ -209,7 +215,7 @@ impl<P: Ports> Engine<P> {
     ) -> Result<Option<String>, PortError> {
         let job = &observed.job;
         // A world that took a trial takes the next one, and deleting needs no trials.
-        if !observed.trials.is_empty() || job.spec.suspend || is_deleted(job) {
+        if observed.view.has_trials() || job.spec.suspend || is_deleted(job) {
             return Ok(None);
         }
         let spec = TrialSpec {
@@ -287,7 +293,7 @@ impl<P: Ports> Engine<P> {
 
 /// A search that ended is not planned again, unless its specification changed since. An end that somebody else has written has no
 /// time, or conditions that do not go together, or trials that go on.
-fn is_finished(job: &TuningJob, trials: &[Trial]) -> bool {
+fn is_finished(job: &TuningJob, trials: &[Arc<Trial>]) -> bool {
     job.status.as_ref().is_some_and(|status| {
         let ready = settled_condition(&status.conditions, "Ready");
         let reason = ready.and_then(|(_, reason, _)| Reason::parse(reason));
@@ -307,7 +313,7 @@ fn is_finished(job: &TuningJob, trials: &[Trial]) -> bool {
 
 /// The last moment of the second that a status names: no deadline comes early for what the status leaves out.
 fn end_of_second(time: &Time) -> Timestamp {
-    Timestamp(from_time(time).0 + 999)
+    Timestamp(from_time(time).0.saturating_add(999))
 }
 
 fn registered_version(status: &RegisteredVersion) -> Registered {
@@ -327,7 +333,11 @@ fn registered_version(status: &RegisteredVersion) -> Registered {
     }
 }
 
-fn observed_trial(trial: &Trial, search: &Settings, record: TrialRecord) -> ObservedTrial {
+pub(super) fn observed_trial(
+    trial: &Trial,
+    search: &Settings,
+    record: TrialRecord,
+) -> ObservedTrial {
     let parameters = &trial.spec.parameters;
     // JSON has one kind of number: `1` may stand for the real 1.0.
     let admitted = search.space.admit_partial(parameters).ok();
@@ -363,4 +373,23 @@ fn trial_object(job: &TuningJob, new: &NewTrial) -> Trial {
         ..ObjectMeta::default()
     };
     trial
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use podium_api::convert::to_time;
+
+    #[test]
+    fn a_stored_start_is_never_before_the_moment_it_stands_for() {
+        for moment in [0, 1, 499, 500, 999, 1_000, 1_764_191_723_456].map(Timestamp) {
+            let known = end_of_second(&to_time(moment));
+            assert!(known >= moment && known.milliseconds_since(moment) < 1_000);
+            assert_eq!(
+                to_time(known),
+                to_time(moment),
+                "what is written stays the same"
+            );
+        }
+    }
 }

@@ -4,13 +4,14 @@ use super::tuning_job::Observed;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
 use podium_api::Trial;
-use podium_api::convert::{from_time, is_own_condition, name_of, to_time, with_conditions};
+use podium_api::convert::{is_own_condition, name_of, to_time, with_conditions};
 use podium_api::tuning_job::{BestTrial, RecentTrial, TrialCounts, TuningJobStatus};
 use podium_core::time::Timestamp;
 use podium_core::tuning::TuningReport;
 use podium_core::tuning::conditions::conditions;
+use std::sync::Arc;
 
-const RECENT_TRIALS: usize = 5;
+pub(super) const RECENT_TRIALS: usize = 5;
 
 /// What a report changes in a status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,29 +109,16 @@ pub(super) fn status_of(
             indistinguishable: Vec::new(),
         }),
         importance: Vec::new(),
-        recent_trials: recent(&observed.trials),
+        recent_trials: recent(&observed.view.latest(RECENT_TRIALS)),
         estimated_completion_time: report.estimated_completion.map(to_time),
         tracking: None,
         registered: before.registered.clone(),
     }
 }
 
-fn recent(trials: &[Trial]) -> Vec<RecentTrial> {
-    let mut ended: Vec<&Trial> = trials
+fn recent(trials: &[Arc<Trial>]) -> Vec<RecentTrial> {
+    trials
         .iter()
-        .filter(|t| {
-            t.status
-                .as_ref()
-                .is_some_and(|s| s.completion_time.is_some())
-        })
-        .collect();
-    ended.sort_by_key(|t| {
-        let time = t.status.as_ref().and_then(|s| s.completion_time.as_ref());
-        std::cmp::Reverse((time.map(from_time), t.spec.index))
-    });
-    ended
-        .into_iter()
-        .take(RECENT_TRIALS)
         .map(|t| RecentTrial {
             name: t.name_any(),
             phase: t

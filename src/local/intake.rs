@@ -68,7 +68,8 @@ impl Session {
                 "nothing is pruned, since a manifest may stand in a file that cannot be read";
             intake.left_alone.push(message.to_string());
         }
-        Ok((Self::new(ports, Scope::without(uids), lock), intake))
+        let session = Self::new(ports, Scope::without(uids), lock)?;
+        Ok((session, intake))
     }
 }
 
@@ -231,8 +232,8 @@ fn without_admitted_manifest(
         .iter()
         .map(|(plural, object)| (plural.as_str(), name_of(object)))
         .collect();
-    // A trial has no manifest of its own, and there may be thousands.
-    let mut left = state.everything_but(&["trials"])?;
+    // A trial has no manifest of its own, and there may be thousands. What cannot be read is told when the session looks at it.
+    let mut left = state.readable_but(&["trials"])?;
     left.retain(|(plural, object)| {
         object.pointer("/metadata/ownerReferences").is_none()
             && !taken.contains(&(plural.as_str(), name_of(object)))

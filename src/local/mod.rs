@@ -1,14 +1,18 @@
 //! Runs the manifests of a directory on this machine, without a cluster.
 
 pub mod admission;
+pub mod agenda;
 pub mod evaluator;
+mod foundations;
 pub mod intake;
 pub mod manifests;
+pub mod object_cache;
 pub mod ports;
 pub mod removal;
 pub mod scope;
 pub mod session;
 pub mod state;
+mod stored;
 
 use std::path::{Path, PathBuf};
 

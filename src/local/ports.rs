@@ -41,16 +41,20 @@ impl LocalPorts {
             clock: SystemClock,
         }
     }
-}
 
-impl LocalPorts {
+    /// The directory of the manifests.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
     /// Why a winner could not be registered as a search asks; better said before hours of trials than after them.
     fn unusable(&self, register: &RegisterSpec) -> Option<SpecProblem> {
         let name = &register.registry_ref.name;
         let problem = |path: &str, message: String| Some(SpecProblem::new(path, message));
         let reference = "spec.register.registryRef.name";
-        let stored = match self.state.read("modelregistries", name) {
-            Ok(Some(stored)) => stored,
+        let found = match self.state.shared::<ModelRegistry>(name) {
+            Ok(Some(found)) => found,
             Ok(None) => {
                 let message = format!(
                     "must be the name of a ModelRegistry in this directory, which has no `{name}`"
@@ -59,12 +63,8 @@ impl LocalPorts {
             }
             Err(error) => return problem(reference, error.to_string()),
         };
-        let settings = serde_json::from_value::<ModelRegistry>(stored)
-            .map_err(|error| error.to_string())
-            .and_then(|found| {
-                convert::registry(&found.spec, World::Local)
-                    .map_err(|problems| problems.iter().map(ToString::to_string).collect())
-            });
+        let settings = convert::registry(&found.spec, World::Local)
+            .map_err(|problems| -> String { problems.iter().map(ToString::to_string).collect() });
         match (settings, &register.alias) {
             (Err(why), _) => problem(
                 reference,

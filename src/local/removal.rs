@@ -136,7 +136,7 @@ async fn remove_runs(runner: &ProcessRunner, family: &[Stored]) -> Result<usize,
             .filter_map(|name| name.parse().ok())
             .collect();
         for attempt in &attempts {
-            let request = runner.directory(&name, *attempt).request();
+            let request = runner.directory(&name, *attempt).found_request();
             let owner = request.ok().flatten().and_then(|request| request.owner);
             belongs |= owner.is_some_and(|owner| uids.contains(owner.as_str()));
         }

@@ -1,15 +1,21 @@
-//! One local run: the manifests are admitted and stored, then everything is reconciled until nothing is left to do.
+//! One local run: everything that its scope covers is reconciled until nothing is left to do.
 
+use super::agenda::{Agenda, Key, Kind};
+use super::foundations::Foundations;
 use super::manifests::ManifestError;
+use super::object_cache::ChangedObject;
 use super::ports::LocalPorts;
 use super::scope::Scope;
+use super::state_root;
+use super::stored::{has_ended, keys_of, running_attempt, unreadable_of};
 use crate::engine::{Conduct, Engine, Left};
-use crate::ports::{Clock, Cluster, Object, PortError, Ports, RunId, TrialRunner};
+use crate::ports::{Clock, Object, PortError, Ports, RunId, TrialRunner};
 use kube::ResourceExt;
 use podium_api::convert::record_of;
-use podium_api::{ChampionPolicy, Evaluation, Trial, TuningJob};
+use podium_api::{ChampionPolicy, Evaluation, TUNING_JOB_LABEL, Trial, TuningJob};
+use podium_core::tuning::trial::Run;
 use std::collections::BTreeSet;
-use std::fs::File;
+use std::fs::{self, File};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -36,6 +42,12 @@ pub enum SessionError {
     /// A port could not do what it was asked.
     #[error(transparent)]
     Port(#[from] PortError),
+    /// What the run stands on was taken away.
+    #[error(
+        "{0} was removed, moved or replaced while `podium run` worked there, so nothing more can be stored; \
+         the trials that ran were ended"
+    )]
+    Vanished(PathBuf),
 }
 
 /// What became of a look at everything.
@@ -52,25 +64,115 @@ pub enum Pass {
     Settled,
 }
 
+/// What happened since somebody asked.
+#[derive(Debug, Default)]
+pub struct News {
+    /// Trials that were written.
+    pub trials: BTreeSet<String>,
+    /// Objects that could not be carried out, and why.
+    pub failures: Vec<(Key, String)>,
+}
+
 /// A local run on one directory; one at a time.
 #[derive(Debug)]
 pub struct Session {
     engine: Engine<LocalPorts>,
     scope: Scope,
-    watched: BTreeSet<(String, u32)>,
+    agenda: Agenda,
+    foundations: Foundations,
+    /// Trials that have not ended.
+    open: BTreeSet<String>,
+    /// Whether everything was looked at since the last change.
+    swept: bool,
+    news: News,
     // Held as long as the session lives.
     _lock: File,
 }
 
 impl Session {
     /// A session on `ports` that takes care of what `scope` covers; it holds `lock` as long as it lives.
-    pub(super) fn new(ports: LocalPorts, scope: Scope, lock: File) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// The directory of the state cannot be written or read.
+    pub(super) fn new(ports: LocalPorts, scope: Scope, lock: File) -> Result<Self, SessionError> {
+        let directory = ports.directory().to_path_buf();
+        let root = state_root(&directory);
+        let state = ports.cluster().root().to_path_buf();
+        let unwritable = |error| SessionError::Unwritable {
+            path: root.clone(),
+            error,
+        };
+        fs::create_dir_all(&state).map_err(unwritable)?;
+        let stands_on = [directory, root.clone(), root.join("lock"), state];
+        let foundations = Foundations::of(stands_on).map_err(unwritable)?;
+        let mut session = Self {
             engine: Engine::new(ports, Conduct::LOCAL),
             scope,
-            watched: BTreeSet::new(),
+            agenda: Agenda::default(),
+            foundations,
+            open: BTreeSet::new(),
+            swept: true,
+            news: News::default(),
             _lock: lock,
+        };
+        session.take_in_stored()?;
+        Ok(session)
+    }
+
+    /// What was stored is looked at once; trials that ended are only told of.
+    fn take_in_stored(&mut self) -> Result<(), PortError> {
+        let state = self.engine.ports().cluster();
+        let mut trials = state.shared_list::<Trial>()?;
+        trials.retain(|trial| self.scope.covers(trial.as_ref()));
+        self.news.trials = trials.iter().map(|trial| trial.name_any()).collect();
+        let open = trials.iter().filter(|trial| !has_ended(trial));
+        self.open = open.map(|trial| trial.name_any()).collect();
+        let mut unreadable = unreadable_of::<Trial>(state, Kind::Trial)?;
+        unreadable.extend(unreadable_of::<TuningJob>(state, Kind::TuningJob)?);
+        unreadable.extend(unreadable_of::<Evaluation>(state, Kind::Evaluation)?);
+        unreadable.extend(unreadable_of::<ChampionPolicy>(
+            state,
+            Kind::ChampionPolicy,
+        )?);
+        self.add_everything()?;
+        // Each is looked at, fails and is told of.
+        for key in unreadable {
+            self.agenda.add(key);
         }
+        for name in &self.open {
+            self.watch(name)?;
+        }
+        Ok(())
+    }
+
+    /// Runs that an earlier podium started end without telling this one, so they are watched too.
+    fn watch(&self, name: &str) -> Result<(), PortError> {
+        let ports = self.engine.ports();
+        if let Some((name, attempt)) = running_attempt(ports.cluster().shared(name)?) {
+            ports.runner().watch(&name, attempt);
+        }
+        Ok(())
+    }
+
+    /// Everything that may have something to do.
+    fn add_everything(&mut self) -> Result<(), PortError> {
+        let state = self.engine.ports().cluster();
+        let mut keys: Vec<Key> = self
+            .open
+            .iter()
+            .map(|name| Key::new(Kind::Trial, name))
+            .collect();
+        keys.extend(keys_of::<TuningJob>(state, &self.scope, Kind::TuningJob)?);
+        keys.extend(keys_of::<Evaluation>(state, &self.scope, Kind::Evaluation)?);
+        keys.extend(keys_of::<ChampionPolicy>(
+            state,
+            &self.scope,
+            Kind::ChampionPolicy,
+        )?);
+        for key in keys {
+            self.agenda.add(key);
+        }
+        Ok(())
     }
 
     /// The engine of this run.
@@ -85,60 +187,152 @@ impl Session {
         &self.scope
     }
 
-    /// The stored objects of a kind that this run takes care of.
-    async fn list<K: Object>(&self) -> Result<Vec<K>, PortError> {
-        let mut objects = self.engine.ports().cluster().list::<K>().await?;
-        objects.retain(|object| self.scope.covers(object));
-        Ok(objects)
+    /// What happened since the last call.
+    pub fn take_news(&mut self) -> News {
+        std::mem::take(&mut self.news)
     }
 
-    /// Looks at every object once and takes it one step further.
+    /// The objects that could not be carried out, and why.
+    pub fn failures(&self) -> impl Iterator<Item = (&Key, &str)> {
+        self.agenda.failures()
+    }
+
+    /// Looks at every object that something concerns and takes it one step further. What keeps one of them from that is told of it and
+    /// touches no other.
     ///
     /// # Errors
-    /// A port could not do what it was asked.
+    /// Nothing can be stored any more.
     pub async fn pass(&mut self) -> Result<Pass, SessionError> {
-        let mut left = Left::default();
-        for trial in self.list::<Trial>().await? {
-            left = left.and(self.engine.reconcile_trial(&trial.name_any()).await?);
-        }
-        for job in self.list::<TuningJob>().await? {
-            left = left.and(self.engine.reconcile_tuning_job(&job.name_any()).await?);
-        }
-        for evaluation in self.list::<Evaluation>().await? {
-            left = left.and(
-                self.engine
-                    .reconcile_evaluation(&evaluation.name_any())
-                    .await?,
-            );
-        }
-        for policy in self.list::<ChampionPolicy>().await? {
-            left = left.and(
-                self.engine
-                    .reconcile_champion_policy(&policy.name_any())
-                    .await?,
-            );
-        }
-        self.watch_running().await?;
-        if left.acted {
-            return Ok(Pass::Acted);
-        }
-        if !left.waiting {
-            return Ok(Pass::Settled);
+        if let Some(path) = self.foundations.vanished() {
+            return Err(SessionError::Vanished(path.to_path_buf()));
         }
         let now = self.engine.ports().clock().now();
-        let look_again = left.look_again_at.map(|at| {
-            Duration::from_millis(u64::try_from(at.milliseconds_since(now)).unwrap_or(0))
-        });
-        Ok(Pass::Waiting { look_again })
+        for key in self.agenda.take_due(now) {
+            match self.reconcile(&key).await {
+                Ok(left) => {
+                    self.swept &= !left.acted;
+                    self.agenda.done(&key, left);
+                }
+                Err(error) => {
+                    if let Some(why) = self.agenda.failed(&key, &error, now) {
+                        self.news.failures.push((key, why));
+                    }
+                }
+            }
+        }
+        self.take_in_changes()?;
+        if self.agenda.is_due() {
+            return Ok(Pass::Acted);
+        }
+        if self.agenda.is_waiting() {
+            let now = self.engine.ports().clock().now();
+            let look_again = self.agenda.next_look().map(|at| {
+                Duration::from_millis(u64::try_from(at.milliseconds_since(now)).unwrap_or(0))
+            });
+            return Ok(Pass::Waiting { look_again });
+        }
+        if !self.swept {
+            // Before the run ends, nothing may have been missed.
+            self.swept = true;
+            self.add_everything()?;
+            return Ok(Pass::Acted);
+        }
+        Ok(Pass::Settled)
+    }
+
+    async fn reconcile(&self, key: &Key) -> Result<Left, PortError> {
+        match key.kind {
+            Kind::Trial => self.engine.reconcile_trial(&key.name).await,
+            Kind::TuningJob => self.engine.reconcile_tuning_job(&key.name).await,
+            Kind::Evaluation => self.engine.reconcile_evaluation(&key.name).await,
+            Kind::ChampionPolicy => self.engine.reconcile_champion_policy(&key.name).await,
+        }
+    }
+
+    /// Adds what the objects that were written concern.
+    fn take_in_changes(&mut self) -> Result<(), PortError> {
+        for ChangedObject { kind, name } in self.engine.ports().cluster().take_changed() {
+            match kind.as_str() {
+                "Trial" => self.take_in_trial(&name)?,
+                "TuningJob" => {
+                    self.swept = false;
+                    let waiting = self.open.iter();
+                    for trial in waiting.map(|name| Key::new(Kind::Trial, name)) {
+                        self.agenda.add(trial);
+                    }
+                    self.add_policies()?;
+                }
+                "Evaluation" => {
+                    self.swept = false;
+                    if !self.leaves_alone::<Evaluation>(&name) {
+                        self.agenda.add(Key::new(Kind::Evaluation, &name));
+                    }
+                    self.add_policies()?;
+                }
+                // What follows from a policy's own status, it does itself.
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn take_in_trial(&mut self, name: &str) -> Result<(), PortError> {
+        self.swept = false;
+        let trial = self.engine.ports().cluster().shared::<Trial>(name)?;
+        let Some(trial) = trial.filter(|trial| self.scope.covers(trial.as_ref())) else {
+            return Ok(());
+        };
+        self.news.trials.insert(name.to_string());
+        if has_ended(&trial) {
+            // One that its search stopped is waited for no longer once it is looked at.
+            self.agenda.add(Key::new(Kind::Trial, name));
+            self.open.remove(name);
+        } else if self.open.insert(name.to_string()) {
+            self.agenda.add(Key::new(Kind::Trial, name));
+        }
+        if let Some(job) = trial.labels().get(TUNING_JOB_LABEL)
+            && !self.leaves_alone::<TuningJob>(job)
+        {
+            self.agenda.add(Key::new(Kind::TuningJob, job));
+        }
+        Ok(())
+    }
+
+    /// Whether this run takes no care of the stored object of that name. One that cannot be read is looked at, fails and is told of.
+    fn leaves_alone<K: Object>(&self, name: &str) -> bool {
+        let found = self.engine.ports().cluster().shared::<K>(name);
+        matches!(found, Ok(Some(found)) if !self.scope.covers(found.as_ref()))
+    }
+
+    fn add_policies(&mut self) -> Result<(), PortError> {
+        let state = self.engine.ports().cluster();
+        for key in keys_of::<ChampionPolicy>(state, &self.scope, Kind::ChampionPolicy)? {
+            self.agenda.add(key);
+        }
+        Ok(())
     }
 
     /// Waits until a run that goes on has ended, or for `look_again`.
-    pub async fn wait(&self, look_again: Option<Duration>) {
+    ///
+    /// # Errors
+    /// The stored objects cannot be read.
+    pub async fn wait(&mut self, look_again: Option<Duration>) -> Result<(), SessionError> {
         let changed = self.engine.ports().runner().changed();
-        match look_again {
-            Some(duration) => drop(tokio::time::timeout(duration, changed).await),
+        let ended = match look_again {
+            Some(duration) => tokio::time::timeout(duration, changed)
+                .await
+                .unwrap_or_default(),
             None => changed.await,
+        };
+        for name in ended {
+            if self.open.contains(&name) {
+                self.agenda.add(Key::new(Kind::Trial, &name));
+            } else {
+                // The run of a scorer.
+                self.add_policies()?;
+            }
         }
+        Ok(())
     }
 
     /// Ends every trial that runs, so that nothing is left behind; the next run repeats them.
@@ -146,36 +340,22 @@ impl Session {
     /// # Errors
     /// A trial cannot be ended.
     pub async fn stop_trials(&self) -> Result<usize, SessionError> {
-        let running = self.running().await?;
-        for (name, attempt) in &running {
+        let ports = self.engine.ports();
+        let mut stopped = 0;
+        for name in &self.open {
+            // One that was started although that could not be stored any more has the first attempt.
+            let trial = ports.cluster().shared::<Trial>(name)?;
+            let attempt = record_of(trial.as_ref().and_then(|trial| trial.status.as_ref()));
             let run = RunId {
                 name,
-                attempt: *attempt,
+                attempt: attempt.current_attempt(),
                 owner: None,
             };
-            self.engine.ports().runner().stop(run).await?;
-        }
-        Ok(running.len())
-    }
-
-    async fn running(&self) -> Result<Vec<(String, u32)>, SessionError> {
-        let trials = self.list::<Trial>().await?;
-        Ok(trials.iter().filter_map(running_attempt).collect())
-    }
-
-    /// Runs that an earlier podium started end without telling this one, so they are watched too.
-    async fn watch_running(&mut self) -> Result<(), SessionError> {
-        for (name, attempt) in self.running().await? {
-            if self.watched.insert((name.clone(), attempt)) {
-                self.engine.ports().runner().watch(&name, attempt);
+            if let Run::Queued { .. } | Run::Running { .. } = ports.runner().observe(run).await? {
+                ports.runner().stop(run).await?;
+                stopped += 1;
             }
         }
-        Ok(())
+        Ok(stopped)
     }
-}
-
-fn running_attempt(trial: &Trial) -> Option<(String, u32)> {
-    let status = trial.status.as_ref()?;
-    let unfinished = status.completion_time.is_none();
-    unfinished.then(|| (trial.name_any(), record_of(Some(status)).current_attempt()))
 }

@@ -1,25 +1,134 @@
 //! The objects of a local run, one YAML file each, as `kubectl get -o yaml` would show them.
 
+use super::object_cache::{CachedKind, ChangedObject, ObjectCache};
 use crate::ports::{Cluster, Created, Object, PortError};
 use kube::ResourceExt;
 use podium_core::champion::cause::digest;
 use podium_workload::atomic_file;
+use rayon::prelude::*;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Objects under `ROOT/PLURAL/NAME.yaml`.
+///
+/// Typed objects are read once and then kept in memory, which is right for whoever holds the lock of the directory: nobody else writes
+/// there. A write replaces the file first and the object in memory then.
 #[derive(Clone, Debug)]
 pub struct StateDirectory {
     root: PathBuf,
+    cache: Arc<Mutex<ObjectCache>>,
+    files_read: Arc<AtomicU64>,
 }
 
 impl StateDirectory {
     /// The state kept under `root`, which need not exist.
     #[must_use]
     pub fn new(root: PathBuf) -> Self {
-        Self { root }
+        Self {
+            root,
+            cache: Arc::default(),
+            files_read: Arc::default(),
+        }
+    }
+
+    /// Its path.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// How many files of objects were read so far.
+    #[must_use]
+    pub fn files_read(&self) -> u64 {
+        self.files_read.load(Ordering::Relaxed)
+    }
+
+    /// The typed objects that were written since the last call.
+    #[must_use]
+    pub fn take_changed(&self) -> BTreeSet<ChangedObject> {
+        self.cache().take_changed()
+    }
+
+    /// The object of that name, shared.
+    ///
+    /// # Errors
+    /// Its file cannot be read, or is not what podium writes.
+    pub fn shared<K: Object>(&self, name: &str) -> Result<Option<Arc<K>>, PortError> {
+        self.with_kind(|kind: &mut CachedKind<K>| match kind.unreadable.get(name) {
+            Some(why) => Err(PortError::Permanent(why.clone())),
+            None => Ok(kind.get(name)),
+        })?
+    }
+
+    /// All objects of a kind by name, shared. Those that cannot be read are left out.
+    ///
+    /// # Errors
+    /// The directory of the kind cannot be read.
+    pub fn shared_list<K: Object>(&self) -> Result<Vec<Arc<K>>, PortError> {
+        self.with_kind(|kind: &mut CachedKind<K>| kind.all().cloned().collect())
+    }
+
+    /// Why objects of a kind cannot be read, by name.
+    ///
+    /// # Errors
+    /// The directory of the kind cannot be read.
+    pub fn unreadable<K: Object>(&self) -> Result<Vec<(String, String)>, PortError> {
+        self.with_kind(|kind: &mut CachedKind<K>| {
+            let unreadable = kind.unreadable.iter();
+            unreadable
+                .map(|(name, why)| (name.clone(), why.clone()))
+                .collect()
+        })
+    }
+
+    fn cache(&self) -> MutexGuard<'_, ObjectCache> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn with_kind<K: Object, T>(
+        &self,
+        ask: impl FnOnce(&mut CachedKind<K>) -> T,
+    ) -> Result<T, PortError> {
+        let mut cache = self.cache();
+        match cache.kind(|| self.load::<K>())? {
+            Some(kind) => Ok(ask(kind)),
+            // One plural is one type.
+            None => Err(PortError::Permanent(format!(
+                "two types are called {}",
+                K::plural(&())
+            ))),
+        }
+    }
+
+    fn load<K: Object>(&self) -> Result<CachedKind<K>, PortError> {
+        let read = |path: &PathBuf| -> Result<Option<K>, PortError> {
+            let value = self.read_yaml(path)?;
+            value.map(|value| typed(path, value)).transpose()
+        };
+        let paths = self.paths(&K::plural(&()))?;
+        let loaded: Vec<_> = paths.par_iter().map(read).collect();
+        let mut kind = CachedKind::default();
+        for (path, object) in paths.iter().zip(loaded) {
+            match object {
+                Ok(Some(object)) => kind.put(object),
+                Ok(None) => {}
+                Err(error) => {
+                    let name = path.file_stem().unwrap_or_default().to_string_lossy();
+                    kind.unreadable.insert(name.into_owned(), error.to_string());
+                }
+            }
+        }
+        Ok(kind)
+    }
+
+    fn read_yaml(&self, path: &Path) -> Result<Option<Value>, PortError> {
+        self.files_read.fetch_add(1, Ordering::Relaxed);
+        read_yaml(path)
     }
 
     /// The stored object of that name, as it stands in the file.
@@ -27,7 +136,7 @@ impl StateDirectory {
     /// # Errors
     /// The file cannot be read or holds no YAML.
     pub fn read(&self, plural: &str, name: &str) -> Result<Option<Value>, PortError> {
-        read_yaml(&self.path(plural, name))
+        self.read_yaml(&self.path(plural, name))
     }
 
     /// Stores an object whole.
@@ -35,6 +144,11 @@ impl StateDirectory {
     /// # Errors
     /// The file cannot be written; the old one is then unchanged.
     pub fn write(&self, plural: &str, object: &Value) -> Result<(), PortError> {
+        self.cache().forget(plural);
+        self.write_file(plural, object)
+    }
+
+    fn write_file(&self, plural: &str, object: &Value) -> Result<(), PortError> {
         let name = name_of(object)?;
         let path = self.path(plural, &name);
         if let Some(parent) = path.parent() {
@@ -54,11 +168,26 @@ impl StateDirectory {
     pub fn create_value(
         &self,
         plural: &str,
-        mut object: Value,
+        object: Value,
         now: &str,
     ) -> Result<Created, PortError> {
+        self.cache().forget(plural);
+        let created = self.create_file(plural, object, now)?;
+        Ok(match created {
+            Some(_) => Created::New,
+            None => Created::Existed,
+        })
+    }
+
+    /// The object as it was stored, or `None` when one of its name exists.
+    fn create_file(
+        &self,
+        plural: &str,
+        mut object: Value,
+        now: &str,
+    ) -> Result<Option<Value>, PortError> {
         if self.read(plural, &name_of(&object)?)?.is_some() {
-            return Ok(Created::Existed);
+            return Ok(None);
         }
         if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
             metadata.insert("uid".into(), json!(uuid::Uuid::new_v4().to_string()));
@@ -66,8 +195,8 @@ impl StateDirectory {
             metadata.insert("generation".into(), json!(1));
             metadata.insert("resourceVersion".into(), json!("1"));
         }
-        self.write(plural, &object)?;
-        Ok(Created::New)
+        self.write_file(plural, &object)?;
+        Ok(Some(object))
     }
 
     /// Removes an object and, as a garbage collector would, what belongs to it.
@@ -84,7 +213,9 @@ impl StateDirectory {
     /// Removes an object alone; one that is gone already is what is wanted.
     pub(super) fn remove_file(&self, plural: &str, name: &str) -> Result<(), PortError> {
         let path = self.path(plural, name);
-        match fs::remove_file(&path) {
+        let removed = fs::remove_file(&path);
+        self.cache().forget(plural);
+        match removed {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(PortError::Permanent(
                 format!("cannot remove {}: {error}", path.display()),
             )),
@@ -94,21 +225,27 @@ impl StateDirectory {
 
     /// All stored objects, each with its plural.
     pub(super) fn everything(&self) -> Result<Vec<(String, Value)>, PortError> {
-        self.everything_but(&[])
+        let mut all = Vec::new();
+        for plural in plurals() {
+            let listed = self.list_values(&plural)?;
+            all.extend(listed.into_iter().map(|value| (plural.clone(), value)));
+        }
+        Ok(all)
     }
 
-    /// The stored objects of all kinds but these, each with its plural.
-    pub(super) fn everything_but(
+    /// The stored objects of all kinds but these that can be read, each with its plural.
+    pub(super) fn readable_but(
         &self,
         left_out: &[&str],
     ) -> Result<Vec<(String, Value)>, PortError> {
         let mut all = Vec::new();
-        for crd in podium_api::crds() {
-            let plural = crd.pointer("/spec/names/plural").and_then(Value::as_str);
-            if let Some(plural) = plural.filter(|plural| !left_out.contains(plural)) {
-                let listed = self.list_values(plural)?;
-                all.extend(listed.into_iter().map(|value| (plural.to_string(), value)));
+        for plural in plurals() {
+            if left_out.contains(&plural.as_str()) {
+                continue;
             }
+            let paths = self.paths(&plural)?;
+            let read = paths.iter().filter_map(|path| self.read_yaml(path).ok()?);
+            all.extend(read.map(|value| (plural.clone(), value)));
         }
         Ok(all)
     }
@@ -118,6 +255,14 @@ impl StateDirectory {
     /// # Errors
     /// A file cannot be read or holds no YAML.
     pub fn list_values(&self, plural: &str) -> Result<Vec<Value>, PortError> {
+        let paths = self.paths(plural)?;
+        let read = paths.par_iter().map(|path| self.read_yaml(path));
+        let values: Result<Vec<_>, PortError> = read.collect();
+        Ok(values?.into_iter().flatten().collect())
+    }
+
+    /// The files of a kind, by name.
+    fn paths(&self, plural: &str) -> Result<Vec<PathBuf>, PortError> {
         let directory = self.root.join(plural);
         let listed = match fs::read_dir(&directory) {
             Ok(listed) => listed,
@@ -134,10 +279,15 @@ impl StateDirectory {
             .filter(|path| path.extension().is_some_and(|e| e == "yaml") && !hidden(path))
             .collect();
         paths.sort();
-        paths
-            .iter()
-            .filter_map(|path| read_yaml(path).transpose())
-            .collect()
+        Ok(paths)
+    }
+
+    /// Keeps in memory what was written.
+    fn keep<K: Object>(&self, plural: &str, stored: Value) -> Result<(), PortError> {
+        let path = self.path(plural, &name_of(&stored)?);
+        let object = typed::<K>(&path, stored)?;
+        self.cache().wrote(object);
+        Ok(())
     }
 
     fn path(&self, plural: &str, name: &str) -> PathBuf {
@@ -147,21 +297,18 @@ impl StateDirectory {
 
 impl Cluster for StateDirectory {
     async fn get<K: Object>(&self, name: &str) -> Result<Option<K>, PortError> {
-        let plural = K::plural(&());
-        self.read(&plural, name)?
-            .map(|value| typed(&self.path(&plural, name), value))
-            .transpose()
+        let found = self.shared::<K>(name)?;
+        Ok(found.map(|object| object.as_ref().clone()))
     }
 
     async fn list<K: Object>(&self) -> Result<Vec<K>, PortError> {
-        let plural = K::plural(&());
-        self.list_values(&plural)?
-            .into_iter()
-            .map(|value| {
-                let name = name_of(&value).unwrap_or_default();
-                typed(&self.path(&plural, &name), value)
-            })
-            .collect()
+        self.with_kind(|kind: &mut CachedKind<K>| {
+            kind.all().map(|object| object.as_ref().clone()).collect()
+        })
+    }
+
+    async fn owned<K: Object>(&self, owner: &str) -> Result<Arc<Vec<Arc<K>>>, PortError> {
+        self.with_kind(|kind: &mut CachedKind<K>| kind.owned_by(owner))
     }
 
     async fn create<K: Object>(&self, object: &K) -> Result<Created, PortError> {
@@ -171,7 +318,13 @@ impl Cluster for StateDirectory {
             map.insert("apiVersion".into(), json!(K::api_version(&())));
             map.insert("kind".into(), json!(K::kind(&())));
         }
-        self.create_value(&K::plural(&()), value, &jiff::Timestamp::now().to_string())
+        let plural = K::plural(&());
+        let now = jiff::Timestamp::now().to_string();
+        let Some(stored) = self.create_file(&plural, value, &now)? else {
+            return Ok(Created::Existed);
+        };
+        self.keep::<K>(&plural, stored)?;
+        Ok(Created::New)
     }
 
     async fn write_status<K: Object>(&self, object: &K) -> Result<(), PortError> {
@@ -181,7 +334,8 @@ impl Cluster for StateDirectory {
         let name = name_of(&wanted)?;
         let Some(mut stored) = self.read(&plural, &name)? else {
             return Err(PortError::Permanent(format!(
-                "{plural} \"{name}\" not found"
+                "{plural} \"{name}\" not found: {} was removed; what is known of it cannot be stored",
+                self.path(&plural, &name).display()
             )));
         };
         let status = wanted.get("status").cloned().unwrap_or(Value::Null);
@@ -192,7 +346,8 @@ impl Cluster for StateDirectory {
         if let Some(map) = stored.as_object_mut() {
             map.insert("status".into(), status);
         }
-        self.write(&plural, &stored)
+        self.write_file(&plural, &stored)?;
+        self.keep::<K>(&plural, stored)
     }
 
     async fn delete<K: Object>(&self, object: &K) -> Result<(), PortError> {
@@ -203,6 +358,15 @@ impl Cluster for StateDirectory {
             _ => Ok(()),
         }
     }
+}
+
+/// The plurals of all kinds.
+fn plurals() -> Vec<String> {
+    let crds = podium_api::crds();
+    let plurals = crds
+        .iter()
+        .filter_map(|crd| crd.pointer("/spec/names/plural")?.as_str());
+    plurals.map(str::to_string).collect()
 }
 
 fn uid_of(object: &Value) -> Option<&str> {

@@ -12,5 +12,7 @@ pub mod pod_state;
 pub mod process;
 pub mod run_directory;
 mod run_inputs;
+mod supervised;
 pub mod supervisor;
 pub mod template;
+mod untrusted_file;

@@ -1,9 +1,11 @@
 //! A trial is a process of this machine, under a supervisor that outlives podium.
 
 use super::log_tail::last_lines;
-use super::run_directory::{HowEnded, Request, RunDirectory, Started};
+use super::run_directory::{HowEnded, Request, RunDirectory};
 use super::run_inputs;
+use super::supervised::{ENDING, State, Supervised, SupervisedRuns, ending, kill, longest, within};
 use super::template::{Process, process_of};
+use super::untrusted_file::read_end;
 use crate::adapters::clock::SystemClock;
 use crate::adapters::directory::file_digests::FileDigests;
 use crate::ports::{Clock, PortError, RunId, RunRequest, Started as StartOutcome, TrialRunner};
@@ -12,11 +14,9 @@ use podium_core::time::Timestamp;
 use podium_core::tuning::trial::{EndedRun, Exit, Reason, Run};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::{self, File};
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::Arc;
-use tokio::sync::Notify;
 
 /// As much of the log's end as fits into a message.
 const LOG_TAIL_BYTES: u64 = 2048;
@@ -27,7 +27,7 @@ pub struct ProcessRunner {
     runs: PathBuf,
     working_directory: PathBuf,
     podium: PathBuf,
-    changed: Arc<Notify>,
+    supervised: SupervisedRuns,
     digests: FileDigests,
 }
 
@@ -40,14 +40,14 @@ impl ProcessRunner {
             runs,
             working_directory,
             podium,
-            changed: Arc::new(Notify::new()),
+            supervised: SupervisedRuns::default(),
             digests: FileDigests::default(),
         }
     }
 
-    /// Returns once a run that was started or found running has ended.
-    pub async fn changed(&self) {
-        self.changed.notified().await;
+    /// The names of the runs, started or watched here, that ended since the last call; waits until there is one.
+    pub async fn changed(&self) -> Vec<String> {
+        self.supervised.changed().await
     }
 
     /// Where the runs are kept.
@@ -62,14 +62,22 @@ impl ProcessRunner {
         RunDirectory::at(self.runs.join(name).join(attempt.to_string()))
     }
 
-    /// Wakes [`Self::changed`] when nobody supervises the run any more.
+    /// Lets [`Self::changed`] tell the end of a run that an earlier podium started. One that outlives its deadline is ended.
     pub fn watch(&self, name: &str, attempt: u32) {
+        if self.supervised.of(name, attempt).is_some() {
+            return;
+        }
         let directory = self.directory(name, attempt);
-        let changed = Arc::clone(&self.changed);
-        tokio::task::spawn_blocking(move || {
-            // A lock that cannot be waited for is looked at again with the next change of another run.
-            let _ = directory.wait_until_unsupervised();
-            changed.notify_one();
+        let (supervised, name) = (self.supervised.clone(), name.to_string());
+        tokio::spawn(async move {
+            // A request that cannot be read has no deadline, and its run is found lost.
+            let request = directory.found_request().ok().flatten();
+            let longest = request.as_ref().and_then(longest);
+            let ended = unsupervised(directory.clone());
+            if within(longest, ended).await.is_none() {
+                end_supervisor(&directory);
+            }
+            supervised.tell(&name);
         });
     }
 
@@ -107,33 +115,20 @@ impl ProcessRunner {
 impl TrialRunner for ProcessRunner {
     async fn observe(&self, run: RunId<'_>) -> Result<Run, PortError> {
         let directory = self.directory(run.name, run.attempt);
-        if let Some(run) = ended_run(&directory)? {
-            return Ok(run);
-        }
-        if !directory.path().is_dir() {
-            return Ok(Run::Absent);
-        }
-        let supervised = directory.lock()?.is_none();
-        match (directory.started()?, supervised) {
-            (None, true) => Ok(Run::Queued {
-                since: SystemClock.now(),
-                reason: Reason::Starting,
-                why: "it is being started".to_string(),
-            }),
-            (None, false) => Ok(Run::Absent),
-            (Some(started), true) => Ok(Run::Running {
-                since: Timestamp(started.time),
-                pod: None,
-                overdue: None,
-            }),
-            // Its end may have been written between the two looks.
-            (Some(started), false) => match ended_run(&directory)? {
-                Some(run) => Ok(run),
-                None => {
-                    end_leftovers(&directory);
-                    Ok(lost_run(&directory, started))
+        match self.supervised.of(run.name, run.attempt) {
+            Some(supervised) => {
+                let found = observe_supervised(&directory, &supervised);
+                // From here on its directory tells.
+                if let (Run::Ended(_), Ok(Some(_))) = (&found, directory.ended()) {
+                    self.supervised.forget(run.name, run.attempt);
                 }
-            },
+                Ok(found)
+            }
+            // What cannot be read of a run will not be told by a later look either.
+            None => Ok(observe_found(&directory).unwrap_or_else(|error| {
+                let now = SystemClock.now();
+                unreadable_run(error.to_string(), now)
+            })),
         }
     }
 
@@ -148,8 +143,12 @@ impl TrialRunner for ProcessRunner {
             Ok(process) => process,
             Err(error) => return Ok(StartOutcome::Refused(error.to_string())),
         };
+        if self.supervised.of(&request.name, request.attempt).is_some() {
+            return Ok(StartOutcome::Already);
+        }
         let owner = request.owner.as_ref().map(|owner| owner.uid.clone());
-        directory.write_request(&self.request_of(process, owner))?;
+        let asked = self.request_of(process, owner);
+        directory.write_request(&asked)?;
         let Some(lock) = directory.lock()? else {
             return Ok(StartOutcome::Already);
         };
@@ -160,7 +159,8 @@ impl TrialRunner for ProcessRunner {
             .create(true)
             .append(true)
             .open(directory.path().join("supervisor.log"))?;
-        tokio::process::Command::new(&self.podium)
+        let since = SystemClock.now();
+        let child = tokio::process::Command::new(&self.podium)
             .arg("supervise")
             .arg(directory.path())
             .stdin(Stdio::from(lock))
@@ -171,7 +171,8 @@ impl TrialRunner for ProcessRunner {
             .map_err(|error| {
                 PortError::Permanent(format!("cannot start {}: {error}", self.podium.display()))
             })?;
-        self.watch(&request.name, request.attempt);
+        let run = (request.name.as_str(), request.attempt);
+        self.supervised.follow(run, child, since, &asked);
         Ok(StartOutcome::Now)
     }
 
@@ -188,20 +189,121 @@ impl TrialRunner for ProcessRunner {
 
     async fn stop(&self, run: RunId<'_>) -> Result<(), PortError> {
         let directory = self.directory(run.name, run.attempt);
-        let supervised = directory.path().is_dir() && directory.lock()?.is_none();
-        let supervisor = directory
-            .started()?
-            .and_then(|s| Pid::from_raw(s.supervisor));
-        if let (true, Some(supervisor)) = (supervised, supervisor) {
-            // One that ended since is what is wanted.
-            let _ = kill_process(supervisor, Signal::TERM);
-            let waiting = directory.clone();
-            tokio::task::spawn_blocking(move || waiting.wait_until_unsupervised())
-                .await
-                .map_err(|error| PortError::Transient(error.to_string()))??;
+        if let Some(mut supervised) = self.supervised.of(run.name, run.attempt) {
+            if supervised.state() == State::GoesOn {
+                terminate(supervised.supervisor);
+                let limit = supervised.ending;
+                if within(Some(limit), supervised.ended()).await.is_none() {
+                    kill(supervised.supervisor);
+                    end_leftovers(&directory);
+                }
+            }
+            return Ok(());
+        }
+        if !directory.path().is_dir() || directory.lock()?.is_some() {
+            return Ok(());
+        }
+        let supervisor = directory.started()?;
+        terminate(supervisor.and_then(|s| Pid::from_raw(s.supervisor)));
+        let ended = unsupervised(directory.clone());
+        let request = directory.found_request().ok().flatten();
+        let limit = request.as_ref().map_or(ENDING, ending);
+        if within(Some(limit), ended).await.is_none() {
+            end_supervisor(&directory);
         }
         Ok(())
     }
+}
+
+/// Returns once nobody supervises the run any more. The thread that waits keeps no program from ending.
+async fn unsupervised(directory: RunDirectory) {
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        // A lock that cannot be waited for is held by nobody who could still tell an end.
+        let _ = directory.wait_until_unsupervised();
+        // Nobody waits any more: what is told is not needed.
+        let _ = sender.send(());
+    });
+    let _ = receiver.await;
+}
+
+/// Ends a supervisor that holds the lock of its run although it should have ended, and what it supervises.
+fn end_supervisor(directory: &RunDirectory) {
+    let holds_lock = matches!(directory.lock(), Ok(None));
+    let started = directory.started().ok().flatten();
+    if holds_lock && let Some(started) = started {
+        kill(Pid::from_raw(started.supervisor));
+    }
+    end_leftovers(directory);
+}
+
+/// Asks a process to end; one that ended since is what is wanted.
+fn terminate(process: Option<Pid>) {
+    if let Some(process) = process {
+        let _ = kill_process(process, Signal::TERM);
+    }
+}
+
+/// A run whose supervisor this process started.
+fn observe_supervised(directory: &RunDirectory, supervised: &Supervised) -> Run {
+    if supervised.state() == State::GoesOn {
+        return Run::Running {
+            since: supervised.since,
+            pod: None,
+            overdue: None,
+        };
+    }
+    let why = match (ended_run(directory), directory.path().is_dir()) {
+        (Ok(Some(run)), _) => return run,
+        (Ok(None), true) => {
+            end_leftovers(directory);
+            if supervised.state() == State::Ended {
+                return lost_run(directory, supervised.since);
+            }
+            format!(
+                "it had not ended {} s after its deadline, although it was told to, and was killed",
+                supervised.ending.as_secs()
+            )
+        }
+        (Ok(None), false) => format!(
+            "its run directory {} was removed or replaced while it ran, so its result is lost",
+            directory.path().display()
+        ),
+        (Err(error), _) => format!("its result is lost: {error}"),
+    };
+    unreadable_run(why, supervised.since)
+}
+
+/// A run of which only its directory tells.
+fn observe_found(directory: &RunDirectory) -> io::Result<Run> {
+    if let Some(run) = ended_run(directory)? {
+        return Ok(run);
+    }
+    if !directory.path().is_dir() {
+        return Ok(Run::Absent);
+    }
+    let supervised = directory.lock()?.is_none();
+    Ok(match (directory.started()?, supervised) {
+        (None, true) => Run::Queued {
+            since: SystemClock.now(),
+            reason: Reason::Starting,
+            why: "it is being started".to_string(),
+        },
+        (None, false) => Run::Absent,
+        (Some(started), true) => Run::Running {
+            since: Timestamp(started.time),
+            pod: None,
+            overdue: None,
+        },
+        // Its end may have been written between the two looks.
+        (Some(started), false) => match ended_run(directory)? {
+            Some(run) => run,
+            None => {
+                end_leftovers(directory);
+                lost_run(directory, Timestamp(started.time))
+            }
+        },
+    })
 }
 
 fn ended_run(directory: &RunDirectory) -> io::Result<Option<Run>> {
@@ -223,24 +325,61 @@ fn ended_with(
     started: Timestamp,
     ended: Timestamp,
 ) -> io::Result<Run> {
+    let mut exit = Exit::from(how);
+    let termination_message = match termination_message(&directory.termination_message()) {
+        Ok(message) => message,
+        Err(why) => {
+            // Why a program failed says more than that its report is none.
+            if exit == Exit::Code(0) {
+                exit = Exit::ResultUnreadable(format!("its termination message {why}"));
+            }
+            None
+        }
+    };
+    // The log explains a failure; one that cannot be read changes nothing.
+    let log = read_end(&directory.log(), LOG_TAIL_BYTES).unwrap_or_default();
+    let log = log.map(|(text, _)| String::from_utf8_lossy(&text).into_owned());
     Ok(Run::Ended(EndedRun {
-        exit: Exit::from(how),
+        exit,
         started,
         ended,
-        termination_message: read_tail(&directory.termination_message(), KEPT_BYTES as u64)?,
+        termination_message,
         kept_bytes: KEPT_BYTES,
-        log_tail: last_lines(&read_tail(&directory.log(), LOG_TAIL_BYTES)?.unwrap_or_default()),
+        log_tail: last_lines(&log.unwrap_or_default()),
         pod: None,
     }))
 }
 
+/// The message that a program left, or why it cannot be read, to follow "its termination message".
+fn termination_message(path: &Path) -> Result<Option<String>, String> {
+    let read = read_end(path, KEPT_BYTES as u64).map_err(|error| error.to_string())?;
+    let Some((bytes, is_cut)) = read else {
+        return Ok(None);
+    };
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(Some(text)),
+        // Its first character may have been cut in two.
+        Err(error) if is_cut => Ok(Some(String::from_utf8_lossy(error.as_bytes()).into_owned())),
+        Err(error) => Err(format!(
+            "{} must be text in UTF-8, but is not after byte {}",
+            path.display(),
+            error.utf8_error().valid_up_to()
+        )),
+    }
+}
+
+/// Nothing of how the run ended can be read.
+fn unreadable_run(why: String, started: Timestamp) -> Run {
+    let exit = Exit::ResultUnreadable(why);
+    Run::Ended(EndedRun::without_a_trace(exit, started, SystemClock.now()))
+}
+
 /// The supervisor itself was killed, by hand or with the machine: nobody knows how the program ended.
-fn lost_run(directory: &RunDirectory, started: Started) -> Run {
+fn lost_run(directory: &RunDirectory, started: Timestamp) -> Run {
     let message = format!(
         "the supervisor of {} was killed before the run ended",
         directory.path().display()
     );
-    let started = Timestamp(started.time);
     Run::Ended(EndedRun::without_a_trace(
         Exit::Infrastructure(message),
         started,
@@ -272,17 +411,4 @@ fn end_leftovers(directory: &RunDirectory) {
             let _ = kill_process(id, Signal::KILL);
         }
     }
-}
-
-fn read_tail(path: &Path, bytes: u64) -> io::Result<Option<String>> {
-    let mut file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let length = fs::metadata(path)?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(bytes)))?;
-    let mut text = Vec::new();
-    file.take(bytes).read_to_end(&mut text)?;
-    Ok(Some(String::from_utf8_lossy(&text).into_owned()))
 }

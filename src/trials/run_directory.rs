@@ -4,6 +4,7 @@
 //! `exit.json` when it has ended. The file `lock` is locked as long as the run's supervisor lives, so
 //! whether a run goes on needs no process id, which could be somebody else's by now.
 
+use super::untrusted_file;
 use podium_core::tuning::trial::Exit;
 use podium_workload::atomic_file;
 use serde::de::DeserializeOwned;
@@ -12,6 +13,15 @@ use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+const REQUEST: &str = "request.json";
+
+/// The grace period of a program for which none was asked.
+const USUAL_GRACE: Duration = Duration::from_secs(5);
+
+/// More than any of the files here holds.
+const LONGEST_FILE_BYTES: u64 = 16 << 20;
 
 /// What a supervisor is asked to run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +44,14 @@ pub struct Request {
     /// Uid of the object that the run belongs to.
     #[serde(default)]
     pub owner: Option<String>,
+}
+
+impl Request {
+    /// Between asking the program to end and ending it.
+    #[must_use]
+    pub fn grace(&self) -> Duration {
+        self.grace_seconds.map_or(USUAL_GRACE, Duration::from_secs)
+    }
 }
 
 /// Written before the program starts.
@@ -144,12 +162,28 @@ impl RunDirectory {
         File::open(self.lock_path())?.lock_shared()
     }
 
-    /// What is asked.
+    /// What is asked, for the supervisor: it reads before any program of the run could put something else there.
     ///
     /// # Errors
     /// The file cannot be read or is not what podium writes.
     pub fn request(&self) -> io::Result<Option<Request>> {
-        self.read("request.json")
+        let path = self.0.join(REQUEST);
+        match fs::read(&path) {
+            Ok(bytes) => parsed(&path, &bytes).map(Some),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(io::Error::new(
+                error.kind(),
+                format!("cannot read {}: {error}", path.display()),
+            )),
+        }
+    }
+
+    /// What was asked of a run that was found.
+    ///
+    /// # Errors
+    /// The file cannot be read or is not what podium writes.
+    pub fn found_request(&self) -> io::Result<Option<Request>> {
+        self.read(REQUEST)
     }
 
     /// Stores what is asked.
@@ -158,7 +192,7 @@ impl RunDirectory {
     /// The file cannot be written.
     pub fn write_request(&self, request: &Request) -> io::Result<()> {
         fs::create_dir_all(&self.0)?;
-        self.write("request.json", request)
+        self.write(REQUEST, request)
     }
 
     /// When the run began.
@@ -195,22 +229,22 @@ impl RunDirectory {
 
     fn read<T: DeserializeOwned>(&self, name: &str) -> io::Result<Option<T>> {
         let path = self.0.join(name);
-        match fs::read(&path) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|error| {
-                io::Error::new(
-                    io::ErrorKind::InvalidData,
-                    format!("{} is not what podium writes: {error}", path.display()),
-                )
-            }),
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound) => Ok(None),
-            Err(error) => Err(io::Error::new(
-                error.kind(),
-                format!("cannot read {}: {error}", path.display()),
-            )),
-        }
+        let Some(bytes) = untrusted_file::read_whole(&path, LONGEST_FILE_BYTES)? else {
+            return Ok(None);
+        };
+        parsed(&path, &bytes).map(Some)
     }
 
     fn write<T: Serialize>(&self, name: &str, value: &T) -> io::Result<()> {
         atomic_file::write(&self.0.join(name), &serde_json::to_vec_pretty(value)?)
     }
+}
+
+fn parsed<T: DeserializeOwned>(path: &Path, bytes: &[u8]) -> io::Result<T> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("{} is not what podium writes: {error}", path.display()),
+        )
+    })
 }

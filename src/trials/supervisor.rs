@@ -8,15 +8,13 @@ use crate::adapters::clock::SystemClock;
 use crate::ports::Clock;
 use crate::signals::asked_to_end;
 use rustix::process::{Pid, Signal, kill_process_group};
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 use tokio::process::{Child, Command};
-
-/// Between asking a program to end and ending it.
-const GRACE: Duration = Duration::from_secs(5);
 
 /// Supervises the run in `directory`. The caller holds its lock, inherited as standard input.
 ///
@@ -57,7 +55,7 @@ async fn run_until_it_succeeds(
         }
     };
     tokio::pin!(deadline, asked_to_end);
-    let grace = request.grace_seconds.map_or(GRACE, Duration::from_secs);
+    let grace = request.grace();
     let log = File::create(directory.log())?;
     let mut left = request.retries;
     loop {
@@ -75,10 +73,19 @@ async fn run_until_it_succeeds(
         }
         left -= 1;
         // What a failed start reported is not the next one's.
-        match std::fs::remove_file(directory.termination_message()) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
+        remove_whatever(&directory.termination_message())?;
+    }
+}
+
+/// Removes what a program left at a path, which need not be a file.
+fn remove_whatever(path: &Path) -> io::Result<()> {
+    let removed = match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::IsADirectory => fs::remove_dir_all(path),
+        removed => removed,
+    };
+    match removed {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 

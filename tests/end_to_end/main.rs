@@ -10,12 +10,15 @@ mod evidence;
 mod faults;
 mod fields;
 mod fraud;
+mod isolation;
 #[path = "../fixtures/leaves.rs"]
 mod leaves;
+mod many_trials;
 #[path = "../fixtures/merge_patch.rs"]
 mod merge_patch;
 mod objects;
 mod policies;
+mod printing;
 mod project;
 mod search_settings;
 mod searches;

@@ -322,3 +322,22 @@ fn several_challengers_share_one_look() {
     assert_eq!(shared, [&Value::from(2), &Value::from(2)]);
     assert!(["2", "3"].contains(&alias(&project, "champion").as_str()));
 }
+
+#[test]
+fn a_registry_that_was_set_back_by_hand_is_told_and_the_old_verdict_is_not() {
+    let project = project("");
+    run(&project);
+    let registry = project.path().join("registry");
+    fs::remove_dir_all(registry.join("m")).unwrap();
+    let fresh = self::project("");
+    fs::rename(fresh.path().join("registry/m"), registry.join("m")).unwrap();
+    let finished = project.run();
+    assert_eq!(finished.code, Some(1), "{}{}", finished.out, finished.err);
+    assert!(finished.out.contains("the registry was set back"));
+    assert!(!finished.out.contains("Promoted."), "{}", finished.out);
+    assert!(
+        !finished.out.contains("champion of m: v2"),
+        "{}",
+        finished.out
+    );
+}

@@ -12,6 +12,7 @@ pub mod problem;
 pub mod random;
 pub mod report;
 pub mod search;
+pub mod significant;
 pub mod space;
 pub mod time;
 pub mod tuning;

@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 
 use thiserror::Error;
 
+pub use self::distinct::Distinct;
 pub use self::message::{KEPT_BYTES, parse_termination_message};
 
 /// Why a report cannot be used, in words for the trial's author.

@@ -154,6 +154,19 @@ impl Cluster for KubernetesCluster {
         Ok(found)
     }
 
+    async fn owned<K: Object>(&self, owner: &str) -> Result<Arc<Vec<Arc<K>>>, PortError> {
+        let is_owned = |object: &K| object.owner_references().iter().any(|o| o.uid == owner);
+        let mut found: Vec<Arc<K>> = match self.stores.of::<K>() {
+            Some(store) => store.list(&self.namespace, is_owned),
+            None => {
+                let all = self.list::<K>().await?.into_iter();
+                all.filter(is_owned).map(Arc::new).collect()
+            }
+        };
+        found.sort_by_key(|object| (object.creation_timestamp(), object.name_any()));
+        Ok(Arc::new(found))
+    }
+
     async fn create<K: Object>(&self, object: &K) -> Result<Created, PortError> {
         let mut body = json_of(object)?;
         body["apiVersion"] = json!(K::api_version(&()));

@@ -11,6 +11,7 @@ use podium_api::convert::{PolicySettings, job_spec};
 use podium_core::champion::cause::digest;
 use podium_core::champion::ledger::bounded;
 use podium_core::champion::{Memory, Predictions, RegistryView, words};
+use podium_core::report::Distinct;
 use podium_core::tuning::trial::{EndedRun, Exit, Run};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -330,11 +331,19 @@ fn measurements_of(
         return Ok(BTreeMap::new());
     }
     let message = ended.termination_message.as_deref().unwrap_or_default();
-    let found: Message = serde_json::from_str(message).map_err(|error| {
+    let unreadable = |error: serde_json::Error| {
         format!(
             "must leave {{\"measurements\": {{\"NAME\": NUMBER}}}} in its termination message, since a guardrail names one: {error}"
         )
-    })?;
+    };
+    let read: Distinct = serde_json::from_str(message).map_err(unreadable)?;
+    if let Some(place) = read.repeated.first() {
+        return Err(format!(
+            "must name each thing once in its termination message; `{}` stands in it twice",
+            place.join(".")
+        ));
+    }
+    let found: Message = serde_json::from_value(read.value).map_err(unreadable)?;
     let lacking = settings
         .measurements
         .keys()

@@ -7,11 +7,12 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 use serde_json::{Map, Number, Value};
 
 /// A JSON value, and the keys that were repeated.
-pub(super) struct Distinct {
+#[derive(Clone, Debug, PartialEq)]
+pub struct Distinct {
     /// The value, with the first of each repeated key.
-    pub(super) value: Value,
+    pub value: Value,
     /// Paths of repeated keys.
-    pub(super) repeated: Vec<Vec<String>>,
+    pub repeated: Vec<Vec<String>>,
 }
 
 impl<'de> Deserialize<'de> for Distinct {
@@ -93,5 +94,35 @@ impl<'de> Visitor<'de> for &mut Reader {
             self.path.pop();
         }
         Ok(Value::Object(fields))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Distinct, serde_json::Error> {
+        serde_json::from_str(text)
+    }
+
+    #[test]
+    fn what_has_each_key_once_is_read_as_a_plain_value() {
+        let text = r#" {"a": [1, -2, 2.5, 1e300, true, null, "x\n"], "b": {"a": {}}, "c": 18446744073709551615} "#;
+        let found = read(text).unwrap();
+        assert_eq!(found.value, serde_json::from_str::<Value>(text).unwrap());
+        assert!(found.repeated.is_empty());
+        assert!(read("{} {}").is_err());
+        assert!(read("[1").is_err());
+    }
+
+    #[test]
+    fn a_key_that_stands_twice_is_named_at_any_depth() {
+        let cases = [
+            (r#"{"auc": 1, "auc": 1}"#, vec!["auc"]),
+            (r#"[{"m": {"auc": 1, "x": 2, "auc": 3}}]"#, vec!["m", "auc"]),
+        ];
+        for (text, place) in cases {
+            assert_eq!(read(text).unwrap().repeated, [place]);
+        }
     }
 }

@@ -33,7 +33,7 @@ pub(super) fn problems(space: &Space) -> Vec<SpaceError> {
         .collect()
 }
 
-pub(super) fn suggest(space: &Space, known: &Known) -> Suggestion {
+pub(super) fn suggest(space: &Space, known: &Known<'_>) -> Suggestion {
     if space.cardinality() == Cardinality::Infinite {
         let reason = problems(space)
             .into_iter()

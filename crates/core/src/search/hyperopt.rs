@@ -90,11 +90,11 @@ impl HyperoptSettings {
 
 pub(super) fn suggest(
     space: &Space,
-    known: &Known,
+    known: &Known<'_>,
     settings: &HyperoptSettings,
     stream: &mut Stream,
 ) -> Suggestion {
-    if known.trials().len() < settings.startup_trials as usize {
+    if known.count() < settings.startup_trials as usize {
         return novelty::new_draw(space, known, stream);
     }
     let groups = Groups::new(known, settings);
@@ -116,7 +116,7 @@ struct Groups<'a> {
 }
 
 impl<'a> Groups<'a> {
-    fn new(known: &'a Known, settings: &HyperoptSettings) -> Self {
+    fn new(known: &'a Known<'_>, settings: &HyperoptSettings) -> Self {
         let trials = known.trials();
         let mut ranked: Vec<(f64, usize)> = trials
             .iter()
@@ -136,7 +136,7 @@ impl<'a> Groups<'a> {
                 .zip(&is_good)
                 .filter(move |(_, good)| **good == wanted);
             chosen
-                .map(|(trial, _): (&KnownTrial, _)| &trial.configuration)
+                .map(|(trial, _): (&&'a KnownTrial, _)| &trial.configuration)
                 .collect()
         };
         Self {

@@ -1,8 +1,7 @@
 //! Configurations that the user wants to be tried first.
 
-use super::history::{History, Known, Pending, alike};
+use super::history::{Explored, Known, alike};
 use super::random;
-use crate::objective::Direction;
 use crate::random::Stream;
 use crate::space::{Space, SpaceError};
 use crate::value::Configuration;
@@ -55,8 +54,10 @@ pub fn initial_trials(
             incomplete.push((position, partial));
         }
     }
+    let none = Explored::default();
     for (position, partial) in incomplete {
-        let known = Known::new(space, &tried(&chosen));
+        let mut known = Known::after(&none);
+        add_pending(&mut known, space, &chosen);
         let key = u64::try_from(position).unwrap_or(u64::MAX);
         let mut stream = Stream::new(seed, &[key, GIVEN]);
         match random::complete(space, &known, &partial, &mut stream) {
@@ -91,16 +92,10 @@ fn repeated(
     })
 }
 
-fn tried(chosen: &[Option<Configuration>]) -> History {
-    let mut history = History::new(Direction::Minimize);
-    history.pending = (1_u32..)
-        .zip(chosen)
-        .filter_map(|(index, configuration)| {
-            Some(Pending {
-                index,
-                configuration: configuration.clone()?,
-            })
-        })
-        .collect();
-    history
+fn add_pending(known: &mut Known<'_>, space: &Space, chosen: &[Option<Configuration>]) {
+    for (index, configuration) in (1_u32..).zip(chosen) {
+        if let Some(configuration) = configuration {
+            known.add_pending(space, index, configuration);
+        }
+    }
 }

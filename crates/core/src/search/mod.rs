@@ -13,8 +13,7 @@ mod sobol;
 
 use serde::{Deserialize, Serialize};
 
-use self::history::Known;
-pub use self::history::{Finished, History, Outcome, Pending, alike};
+pub use self::history::{Explored, Finished, History, Known, Outcome, Pending, alike};
 pub use self::hyperopt::HyperoptSettings;
 pub use self::initial::initial_trials;
 use crate::random::Stream;
@@ -68,15 +67,28 @@ pub enum Suggestion {
 /// The same arguments give the same suggestion, on any machine and in whatever order trials are listed.
 #[must_use]
 pub fn suggest(space: &Space, algorithm: &Algorithm, seed: u64, history: &History) -> Suggestion {
-    let known = Known::new(space, history);
+    let none = Explored::default();
+    let mut known = Known::after(&none);
+    known.add_history(space, history);
+    suggest_next(space, algorithm, seed, &known)
+}
+
+/// What [`suggest`] gives, for whoever keeps what is known.
+#[must_use]
+pub fn suggest_next(
+    space: &Space,
+    algorithm: &Algorithm,
+    seed: u64,
+    known: &Known<'_>,
+) -> Suggestion {
     let mut stream = Stream::new(seed, &[known.next_index()]);
     match algorithm.resolve() {
-        Algorithm::Grid => grid::suggest(space, &known),
-        Algorithm::Sobol => sobol::suggest(space, &known, seed, &mut stream),
-        Algorithm::Random => random::suggest(space, &known, &mut stream),
-        Algorithm::Hyperopt(settings) => hyperopt::suggest(space, &known, &settings, &mut stream),
+        Algorithm::Grid => grid::suggest(space, known),
+        Algorithm::Sobol => sobol::suggest(space, known, seed, &mut stream),
+        Algorithm::Random => random::suggest(space, known, &mut stream),
+        Algorithm::Hyperopt(settings) => hyperopt::suggest(space, known, &settings, &mut stream),
         Algorithm::Auto => {
-            hyperopt::suggest(space, &known, &HyperoptSettings::default(), &mut stream)
+            hyperopt::suggest(space, known, &HyperoptSettings::default(), &mut stream)
         }
     }
 }

@@ -18,7 +18,7 @@ const LISTING_BUDGET: u64 = 200_000;
 pub(super) const RANDOM: &str = "Random";
 
 /// The reason to end when every configuration was tried.
-pub(super) fn all_tried(known: &Known) -> Suggestion {
+pub(super) fn all_tried(known: &Known<'_>) -> Suggestion {
     let count = known.distinct();
     let reason = match count {
         1 => "the only configuration of the search space has been tried".to_owned(),
@@ -28,19 +28,19 @@ pub(super) fn all_tried(known: &Known) -> Suggestion {
 }
 
 /// Whether the count of a finite space says that nothing is left.
-pub(super) fn is_exhausted(space: &Space, known: &Known) -> bool {
+pub(super) fn is_exhausted(space: &Space, known: &Known<'_>) -> bool {
     matches!(space.cardinality(), Cardinality::Finite(count) if known.distinct() >= count)
 }
 
 /// Whether a configuration meets the constraints and was not tried.
-pub(super) fn is_new(space: &Space, known: &Known, configuration: &Configuration) -> bool {
+pub(super) fn is_new(space: &Space, known: &Known<'_>, configuration: &Configuration) -> bool {
     space.violated(configuration).is_none() && !known.has_seen(space, configuration)
 }
 
 /// The first of `attempts` proposals that is new; failing that, a new draw from the space.
 pub(super) fn first_new(
     space: &Space,
-    known: &Known,
+    known: &Known<'_>,
     stream: &mut Stream,
     origin: &'static str,
     attempts: u64,
@@ -62,7 +62,7 @@ pub(super) fn first_new(
 }
 
 /// A draw from the space that is new.
-pub(super) fn new_draw(space: &Space, known: &Known, stream: &mut Stream) -> Suggestion {
+pub(super) fn new_draw(space: &Space, known: &Known<'_>, stream: &mut Stream) -> Suggestion {
     if is_exhausted(space, known) {
         return all_tried(known);
     }
@@ -99,7 +99,12 @@ pub(super) fn new_draw(space: &Space, known: &Known, stream: &mut Stream) -> Sug
     }
 }
 
-fn draws(space: &Space, known: &Known, stream: &mut Stream, count: u64) -> Option<Configuration> {
+fn draws(
+    space: &Space,
+    known: &Known<'_>,
+    stream: &mut Stream,
+    count: u64,
+) -> Option<Configuration> {
     (0..count)
         .map(|_| space.draw(stream))
         .find(|configuration| is_new(space, known, configuration))
@@ -108,7 +113,7 @@ fn draws(space: &Space, known: &Known, stream: &mut Stream, count: u64) -> Optio
 /// One of the untried configurations, each with the same chance, found by listing them all.
 fn any_of_the_rest(
     space: &Space,
-    known: &Known,
+    known: &Known<'_>,
     stream: &mut Stream,
 ) -> (Visit, Option<Configuration>) {
     let (mut chosen, mut untried) = (None, 0);

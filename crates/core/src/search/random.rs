@@ -7,7 +7,7 @@ use crate::random::Stream;
 use crate::space::{HOPELESS_DRAWS, Space};
 use crate::value::Configuration;
 
-pub(super) fn suggest(space: &Space, known: &Known, stream: &mut Stream) -> Suggestion {
+pub(super) fn suggest(space: &Space, known: &Known<'_>, stream: &mut Stream) -> Suggestion {
     novelty::new_draw(space, known, stream)
 }
 
@@ -17,7 +17,7 @@ pub(super) fn suggest(space: &Space, known: &Known, stream: &mut Stream) -> Sugg
 /// Why there is none, in words.
 pub(super) fn complete(
     space: &Space,
-    known: &Known,
+    known: &Known<'_>,
     given: &Configuration,
     stream: &mut Stream,
 ) -> Result<Configuration, String> {

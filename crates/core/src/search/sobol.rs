@@ -23,8 +23,13 @@ const CELL: f64 = 1.0 / (1_u32 << 23) as f64;
 const FINE: u64 = 2;
 
 /// The point numbered like the trial, or the next one that is new.
-pub(super) fn suggest(space: &Space, known: &Known, seed: u64, stream: &mut Stream) -> Suggestion {
-    let first = u32::try_from(known.trials().len()).unwrap_or(u32::MAX);
+pub(super) fn suggest(
+    space: &Space,
+    known: &Known<'_>,
+    seed: u64,
+    stream: &mut Stream,
+) -> Suggestion {
+    let first = u32::try_from(known.count()).unwrap_or(u32::MAX);
     let mut numbers = first..;
     novelty::first_new(space, known, stream, ORIGIN, u64::from(ATTEMPTS), |_| {
         point(space, seed, numbers.next().unwrap_or(u32::MAX))

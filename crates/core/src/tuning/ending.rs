@@ -1,7 +1,8 @@
 //! When a search is over, and how it ended.
 
-use super::trial::{Phase, Reason as TrialReason};
+use super::finished::Summary;
 use super::{Best, Counts, Reason, TuningInput};
+use crate::significant::four_digits;
 use crate::time::Timestamp;
 
 /// How a search ended.
@@ -46,31 +47,22 @@ pub(super) fn exhausted(found: bool, message: String) -> Ending {
 }
 
 /// What went wrong with the newest failed trial, to follow a sentence about all of them.
-fn last_failure(input: &TuningInput<'_>) -> String {
-    let failed = input
-        .trials
-        .iter()
-        .filter(|trial| !trial.refit && trial.record.phase == Phase::Failed);
-    failed
-        .max_by_key(|trial| trial.index)
-        .map(|trial| format!("; {}: {}", trial.name, trial.record.message))
-        .unwrap_or_default()
+fn last_failure(summary: &Summary) -> String {
+    let failed = summary.last_failed();
+    failed.map(|what| format!("; {what}")).unwrap_or_default()
 }
 
 /// The ordered list of endings; the first that applies wins.
-pub(super) fn judge(
-    input: &TuningInput<'_>,
-    counts: &Counts,
-    best: Option<&Best>,
-    now: Timestamp,
-) -> Option<Ending> {
+pub(super) fn judge(input: &TuningInput<'_>, summary: &Summary, now: Timestamp) -> Option<Ending> {
     let settings = input.settings;
+    let (counts, best) = (&summary.counts, summary.best());
     if let Some(target) = best.filter(|b| settings.objective.reaches_target(b.objective)) {
         return Some(Ending::succeeded(
             Reason::TargetReached,
             format!(
                 "trial {} reached the target with objective {}",
-                target.trial, target.objective
+                target.trial,
+                four_digits(target.objective)
             ),
         ));
     }
@@ -88,7 +80,7 @@ pub(super) fn judge(
                 } else {
                     "trials"
                 },
-                last_failure(input)
+                last_failure(summary)
             ),
         ));
     }
@@ -96,18 +88,12 @@ pub(super) fn judge(
     let overdue = deadline.filter(|(seconds, started)| now >= started.plus_seconds(*seconds));
     let is_spent = counts.total >= settings.max_trials && counts.unfinished() == 0;
     match overdue {
-        Some((seconds, _)) if !is_spent || was_cut_short(input) => {
+        Some((seconds, _)) if !is_spent || summary.was_cut_short() => {
             Some(out_of_time(seconds, counts, best))
         }
         _ if is_spent => Some(budget_spent(counts, best)),
         _ => None,
     }
-}
-
-/// Whether trials were stopped because the search had ended: the budget was not spent by trials that came to their own end.
-fn was_cut_short(input: &TuningInput<'_>) -> bool {
-    let mut search = input.trials.iter().filter(|trial| !trial.refit);
-    search.any(|trial| trial.record.reason == Some(TrialReason::SearchEnded))
 }
 
 /// A search that found something in its time has succeeded.

@@ -2,28 +2,26 @@
 
 use super::trial::Phase;
 use super::{ObservedTrial, Settings};
-use crate::objective::Objective;
-use crate::search::{Finished, History, Outcome, Pending, alike};
+use crate::search::{Finished, Known, Outcome};
 use crate::value::Configuration;
 
-/// Finished trials with their outcome, unfinished ones as pending.
-pub(super) fn history_of(objective: &Objective, trials: &[&ObservedTrial]) -> History {
-    let mut history = History {
-        direction: objective.direction(),
-        finished: Vec::new(),
-        pending: Vec::new(),
-    };
-    for trial in trials {
-        match outcome_of(trial) {
-            Some(outcome) => history.finished.push(Finished {
-                index: trial.index,
-                configuration: trial.configuration.clone(),
-                outcome,
-            }),
-            None => add_pending(&mut history, trial.index, &trial.configuration),
+/// A trial that is over, with what came of it; `None` for one that is not.
+pub(super) fn finished(trial: &ObservedTrial) -> Option<Finished> {
+    Some(Finished {
+        index: trial.index,
+        configuration: trial.configuration.clone(),
+        outcome: outcome_of(trial)?,
+    })
+}
+
+/// Shows the model a trial, as finished or as pending.
+pub(super) fn add(known: &mut Known<'_>, settings: &Settings, trial: &ObservedTrial) {
+    match finished(trial) {
+        Some(finished) => {
+            known.add_finished(&settings.space, settings.objective.direction(), &finished);
         }
+        None => known.add_pending(&settings.space, trial.index, &trial.configuration),
     }
-    history
 }
 
 fn outcome_of(trial: &ObservedTrial) -> Option<Outcome> {
@@ -35,26 +33,14 @@ fn outcome_of(trial: &ObservedTrial) -> Option<Outcome> {
     }
 }
 
-/// Shows the model a configuration that is being tried.
-pub(super) fn add_pending(history: &mut History, index: u32, configuration: &Configuration) {
-    history.pending.push(Pending {
-        index,
-        configuration: configuration.clone(),
-    });
-}
-
 /// The configuration that the user wants as the `index`-th trial, unless it has been tried already.
 pub(super) fn initial_trial(
     settings: &Settings,
     index: u32,
-    history: &History,
+    known: &Known<'_>,
 ) -> Option<(Configuration, String)> {
     let position = usize::try_from(index).ok()?.checked_sub(1)?;
     let given = settings.initial_trials.get(position)?;
-    let finished = history.finished.iter().map(|trial| &trial.configuration);
-    let pending = history.pending.iter().map(|trial| &trial.configuration);
-    let is_new = finished
-        .chain(pending)
-        .all(|tried| !alike(&settings.space, tried, given));
+    let is_new = !known.has_seen(&settings.space, given);
     is_new.then(|| (given.clone(), "Initial".to_string()))
 }

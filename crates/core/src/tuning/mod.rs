@@ -6,6 +6,7 @@
 pub mod conditions;
 pub mod ending;
 pub mod expiry;
+mod finished;
 pub mod history;
 pub mod reason;
 pub mod registration;
@@ -16,16 +17,17 @@ pub mod trial;
 mod tests;
 
 pub use ending::Ending;
+pub use finished::FinishedTrials;
 pub use reason::Reason;
 pub use report::{Best, Counts, DELETING, Phase, TuningReport};
 
 use crate::objective::Objective;
 use crate::random::Stream;
-use crate::search::{Algorithm, Suggestion, alike, suggest};
+use crate::search::{Algorithm, Known, Suggestion, alike, suggest_next};
 use crate::space::Space;
 use crate::time::Timestamp;
 use crate::value::Configuration;
-use history::history_of;
+use finished::Summary;
 use std::collections::BTreeSet;
 use trial::TrialRecord;
 
@@ -111,7 +113,9 @@ impl Registered {
 pub struct TuningInput<'a> {
     /// What is asked for.
     pub settings: &'a Settings,
-    /// All trials of the job, in any order.
+    /// Trials of the job that ended and were added up already.
+    pub finished: &'a FinishedTrials,
+    /// All its other trials, among them every refit, in any order.
     pub trials: &'a [ObservedTrial],
     /// When the job was first acted on.
     pub started: Option<Timestamp>,
@@ -177,14 +181,17 @@ pub const REFIT_ORIGIN: &str = "Refit";
 /// Plans the next step of a search. Pure and total: the same input gives the same plan.
 pub fn plan(input: &TuningInput<'_>, now: Timestamp) -> Plan {
     let search: Vec<&ObservedTrial> = input.trials.iter().filter(|t| !t.refit).collect();
-    let counts = Counts::of(&search);
-    let best = Best::of(&input.settings.objective, &search);
+    let mut summary = input.finished.summary.clone();
+    for trial in &search {
+        summary.add(&input.settings.objective, trial);
+    }
+    let best = summary.best();
     let ended = input
         .ended
         .clone()
-        .or_else(|| ending::judge(input, &counts, best.as_ref(), now));
+        .or_else(|| ending::judge(input, &summary, now));
     if input.deleting {
-        let report = TuningReport::new(input, counts, best, None, now);
+        let report = TuningReport::new(input, &summary, None, now);
         return Plan {
             actions: Vec::new(),
             report,
@@ -192,29 +199,23 @@ pub fn plan(input: &TuningInput<'_>, now: Timestamp) -> Plan {
     }
 
     let (actions, ended) = match (&ended, &input.blocked) {
-        (Some(ending), _) => (
-            after_the_search(input, ending, &search, best.as_ref()),
-            ended,
-        ),
+        (Some(ending), _) => (after_the_search(input, ending, &summary), ended),
         (None, Some(_)) => (Vec::new(), None),
         (None, None) if input.settings.suspend => (Vec::new(), None),
         (None, None) => {
-            let (actions, exhausted) = create_trials(input, &search, &counts);
+            let (actions, exhausted) = create_trials(input, &search, &summary.counts);
             // A space without a further point ends the search once nothing runs any more.
-            let ending = (actions.is_empty() && counts.unfinished() == 0)
+            let ending = (actions.is_empty() && summary.counts.unfinished() == 0)
                 .then_some(exhausted)
                 .flatten()
                 .map(|message| ending::exhausted(best.is_some(), message));
             match ending {
-                Some(ending) => (
-                    after_the_search(input, &ending, &search, best.as_ref()),
-                    Some(ending),
-                ),
+                Some(ending) => (after_the_search(input, &ending, &summary), Some(ending)),
                 None => (actions, None),
             }
         }
     };
-    let report = TuningReport::new(input, counts, best, ended, now);
+    let report = TuningReport::new(input, &summary, ended, now);
     Plan { actions, report }
 }
 
@@ -226,28 +227,26 @@ fn create_trials(
     let settings = input.settings;
     let free = settings.parallelism.saturating_sub(counts.unfinished());
     let left = settings.max_trials.saturating_sub(counts.total);
-    let mut history = history_of(&settings.objective, search);
+    let mut known = Known::after(&input.finished.explored);
+    for trial in search {
+        history::add(&mut known, settings, trial);
+    }
     let taken: BTreeSet<u32> = search.iter().map(|t| t.index).collect();
     // The place of a trial that somebody deleted is given away again.
-    let places = (1..=settings.max_trials).filter(|index| !taken.contains(index));
+    let free_places = input.finished.taken.free(settings.max_trials);
+    let places = free_places.filter(|index| !taken.contains(index));
     let at_once = usize::try_from(free.min(left)).unwrap_or(usize::MAX);
     let mut actions = Vec::new();
     for next_index in places.take(at_once) {
-        match suggest(
-            &settings.space,
-            &settings.algorithm,
-            settings.seed,
-            &history,
-        ) {
+        match suggest_next(&settings.space, &settings.algorithm, settings.seed, &known) {
             Suggestion::Exhausted { reason } => return (actions, Some(reason)),
             Suggestion::Next {
                 configuration,
                 origin,
             } => {
-                let (configuration, origin) =
-                    history::initial_trial(settings, next_index, &history)
-                        .unwrap_or_else(|| (configuration, origin.to_string()));
-                history::add_pending(&mut history, next_index, &configuration);
+                let (configuration, origin) = history::initial_trial(settings, next_index, &known)
+                    .unwrap_or_else(|| (configuration, origin.to_string()));
+                known.add_pending(&settings.space, next_index, &configuration);
                 actions.push(Action::CreateTrial(NewTrial {
                     name: format!("{}-{next_index}", settings.name),
                     index: next_index,
@@ -262,12 +261,8 @@ fn create_trials(
 }
 
 /// Stops what is still running; then refits and registers the winner of a search that succeeded.
-fn after_the_search(
-    input: &TuningInput<'_>,
-    ending: &Ending,
-    search: &[&ObservedTrial],
-    best: Option<&Best>,
-) -> Vec<Action> {
+fn after_the_search(input: &TuningInput<'_>, ending: &Ending, summary: &Summary) -> Vec<Action> {
+    let best = summary.best();
     let refit = best.and_then(|best| refit_of(input, best));
     let is_wanted = |trial: &ObservedTrial| refit.is_some_and(|refit| refit.name == trial.name);
     let unfinished: Vec<Action> = input
@@ -296,7 +291,11 @@ fn after_the_search(
         }];
     }
     match refit {
-        None => vec![Action::CreateTrial(new_refit(input, best, search))],
+        None => vec![Action::CreateTrial(new_refit(
+            input,
+            best,
+            summary.last_index,
+        ))],
         Some(refit) if refit.record.phase == trial::Phase::Succeeded => {
             vec![Action::RegisterWinner {
                 trial: refit.name.clone(),
@@ -326,9 +325,9 @@ fn refit_of<'a>(input: &TuningInput<'a>, best: &Best) -> Option<&'a ObservedTria
 }
 
 /// The refits of a search that went on are `NAME-refit`, `NAME-refit2` and so on.
-fn new_refit(input: &TuningInput<'_>, best: &Best, search: &[&ObservedTrial]) -> NewTrial {
+fn new_refit(input: &TuningInput<'_>, best: &Best, last_index: u32) -> NewTrial {
     let settings = input.settings;
-    let index = search.iter().map(|t| t.index).max().unwrap_or(0) + 1;
+    let index = last_index.saturating_add(1);
     let first = format!("{}-refit", settings.name);
     let later = (2_u32..).map(|number| format!("{first}{number}"));
     let is_free = |name: &String| input.trials.iter().all(|trial| &trial.name != name);

@@ -1,8 +1,8 @@
 //! The state of a search as users see it, recomputed from the trials every time.
 
+use super::finished::Summary;
 use super::trial::{Phase as TrialPhase, Reason as TrialReason};
 use super::{Ending, ObservedTrial, Reason, Registered, TuningInput, refit_of, registered_for};
-use crate::objective::Objective;
 use crate::time::Timestamp;
 use crate::value::Configuration;
 use serde::{Deserialize, Serialize};
@@ -54,23 +54,19 @@ pub struct Counts {
 }
 
 impl Counts {
-    pub(super) fn of(trials: &[&ObservedTrial]) -> Self {
-        let mut counts = Self::default();
-        for trial in trials {
-            counts.total += 1;
-            let attempts = u32::try_from(trial.record.attempts.len()).unwrap_or(u32::MAX);
-            counts.retried += attempts.saturating_sub(1);
-            *match trial.record.phase {
-                TrialPhase::Pending => &mut counts.pending,
-                TrialPhase::Queued => &mut counts.queued,
-                TrialPhase::Running => &mut counts.running,
-                TrialPhase::Succeeded => &mut counts.succeeded,
-                TrialPhase::StoppedEarly => &mut counts.stopped_early,
-                TrialPhase::Infeasible => &mut counts.infeasible,
-                TrialPhase::Failed => &mut counts.failed,
-            } += 1;
-        }
-        counts
+    pub(super) fn add(&mut self, trial: &ObservedTrial) {
+        self.total += 1;
+        let attempts = u32::try_from(trial.record.attempts.len()).unwrap_or(u32::MAX);
+        self.retried += attempts.saturating_sub(1);
+        *match trial.record.phase {
+            TrialPhase::Pending => &mut self.pending,
+            TrialPhase::Queued => &mut self.queued,
+            TrialPhase::Running => &mut self.running,
+            TrialPhase::Succeeded => &mut self.succeeded,
+            TrialPhase::StoppedEarly => &mut self.stopped_early,
+            TrialPhase::Infeasible => &mut self.infeasible,
+            TrialPhase::Failed => &mut self.failed,
+        } += 1;
     }
 
     /// Trials that have not ended.
@@ -100,22 +96,8 @@ pub struct Best {
 }
 
 impl Best {
-    /// The best of the trials that succeeded; of equal ones the earliest.
-    pub(super) fn of(objective: &Objective, trials: &[&ObservedTrial]) -> Option<Self> {
-        let mut candidates: Vec<(&ObservedTrial, f64)> = trials
-            .iter()
-            .filter(|t| t.record.phase == TrialPhase::Succeeded)
-            .filter_map(|t| t.record.objective.map(|value| (*t, value)))
-            .collect();
-        candidates.sort_by_key(|(trial, _)| trial.index);
-        let (trial, value) = candidates.into_iter().reduce(|best, next| {
-            if objective.is_better(next.1, best.1) {
-                next
-            } else {
-                best
-            }
-        })?;
-        Some(Self {
+    pub(super) fn new(trial: &ObservedTrial, value: f64) -> Self {
+        Self {
             trial: trial.name.clone(),
             objective: value,
             metrics: trial
@@ -125,7 +107,7 @@ impl Best {
                 .map(|m| (m.name.clone(), m.value))
                 .collect(),
             parameters: trial.configuration.clone(),
-        })
+        }
     }
 }
 
@@ -157,12 +139,12 @@ pub struct TuningReport {
 impl TuningReport {
     pub(super) fn new(
         input: &TuningInput<'_>,
-        counts: Counts,
-        best: Option<Best>,
+        summary: &Summary,
         ended: Option<Ending>,
         now: Timestamp,
     ) -> Self {
-        let (phase, reason, message) = situation(input, &counts, best.as_ref(), ended.as_ref());
+        let counts = summary.counts;
+        let (phase, reason, message) = situation(input, &counts, summary.best(), ended.as_ref());
         let settings = input.settings;
         let deadline = settings.active_deadline_seconds.zip(input.started);
         Self {
@@ -172,14 +154,14 @@ impl TuningReport {
             progress: format!("{}/{}", counts.finished(), settings.max_trials),
             estimated_completion: ended
                 .is_none()
-                .then(|| estimate(input, &counts, now))
+                .then(|| estimate(input, summary, now))
                 .flatten(),
             finished: matches!(phase, Phase::Succeeded | Phase::Failed),
             look_again_at: deadline
                 .filter(|_| ended.is_none() && !input.deleting)
                 .map(|(seconds, started)| started.plus_seconds(seconds)),
             counts,
-            best,
+            best: summary.best().cloned(),
             ended,
         }
     }
@@ -321,15 +303,10 @@ fn in_words(registered: &Registered) -> String {
 }
 
 /// Remaining trials at the mean duration of those that ended, `parallelism` at a time.
-fn estimate(input: &TuningInput<'_>, counts: &Counts, now: Timestamp) -> Option<Timestamp> {
-    let durations: Vec<i64> = input
-        .trials
-        .iter()
-        .filter_map(|t| Some(t.record.completion?.milliseconds_since(t.record.start?)))
-        .collect();
-    let ended = i64::try_from(durations.len()).ok().filter(|n| *n > 0)?;
-    let mean = durations.iter().sum::<i64>() / ended;
-    let left = i64::from(input.settings.max_trials.saturating_sub(counts.finished()));
+fn estimate(input: &TuningInput<'_>, summary: &Summary, now: Timestamp) -> Option<Timestamp> {
+    let mean = summary.mean_duration()?;
+    let finished = summary.counts.finished();
+    let left = i64::from(input.settings.max_trials.saturating_sub(finished));
     let at_once = i64::from(input.settings.parallelism.max(1));
     Some(Timestamp(
         now.0.saturating_add(mean.saturating_mul(left) / at_once),

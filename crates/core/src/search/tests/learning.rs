@@ -86,7 +86,9 @@ fn a_value_that_lost_its_last_bit_is_not_new() {
         configuration: written,
         outcome: Outcome::Failed,
     });
-    let known = Known::new(&space, &history);
+    let none = Explored::default();
+    let mut known = Known::after(&none);
+    known.add_history(&space, &history);
     assert!(known.has_seen(&space, &first));
 }
 

@@ -52,19 +52,30 @@ fn a_search_whose_time_is_up_stops_its_trials_and_registers_its_best() {
         winner: "forest-2".to_string(),
     };
     assert_eq!(plan(&mk_input(&settings, &trials), NOW).actions, [register]);
+    let mut added_up = FinishedTrials::new();
+    for trial in &trials {
+        added_up.add(&settings, trial);
+    }
     let mut input = mk_input(&settings, &trials);
     input.registered = Some(mk_registered("forest-2"));
-    let done = plan(&input, NOW);
-    assert_eq!(done.actions, []);
-    assert_eq!(
-        (done.report.phase, done.report.reason),
-        (Phase::Succeeded, Reason::DeadlineExceeded)
-    );
-    assert_eq!(
-        done.report.message,
-        "the search ran longer than `activeDeadlineSeconds` 1000; the best of 3 trials is forest-2; \
-         registered as version 1 of m"
-    );
+    let short = TuningInput {
+        finished: &added_up,
+        registered: input.registered.clone(),
+        ..mk_input(&settings, &[])
+    };
+    for input in [input, short] {
+        let done = plan(&input, NOW);
+        assert_eq!(done.actions, []);
+        assert_eq!(
+            (done.report.phase, done.report.reason),
+            (Phase::Succeeded, Reason::DeadlineExceeded)
+        );
+        assert_eq!(
+            done.report.message,
+            "the search ran longer than `activeDeadlineSeconds` 1000; the best of 3 trials is forest-2; \
+             registered as version 1 of m"
+        );
+    }
 }
 
 #[test]

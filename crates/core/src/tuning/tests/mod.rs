@@ -9,6 +9,7 @@ use crate::objective::ObjectiveSource;
 use crate::search::Direction;
 use crate::space::{Domain, Parameter, Scale};
 use crate::value::ParameterValue;
+use std::sync::LazyLock;
 
 mod ends;
 mod lost_runs;
@@ -64,8 +65,10 @@ fn mk_trial(index: u32, phase: TrialPhase, objective: Option<f64>) -> ObservedTr
 }
 
 fn mk_input<'a>(settings: &'a Settings, trials: &'a [ObservedTrial]) -> TuningInput<'a> {
+    static NONE: LazyLock<FinishedTrials> = LazyLock::new(FinishedTrials::new);
     TuningInput {
         settings,
+        finished: &NONE,
         trials,
         started: Some(Timestamp(0)),
         ended: None,
@@ -103,6 +106,48 @@ fn creates_as_many_trials_as_may_run_and_never_two_alike() {
         seen.push(&new.configuration);
     }
     assert_eq!(plan.report.phase, Phase::Pending);
+}
+
+/// A search of 40 trials, planned once with all of them and once with the finished ones added up, in any order.
+#[test]
+fn finished_trials_that_were_added_up_give_the_plan_of_all_trials() {
+    let mut settings = mk_settings(60, 4);
+    settings.max_failed_trials = Some(30);
+    let phases = [
+        TrialPhase::Succeeded,
+        TrialPhase::Failed,
+        TrialPhase::Infeasible,
+        TrialPhase::StoppedEarly,
+    ];
+    for algorithm in [Algorithm::Random, Algorithm::Auto, Algorithm::Sobol] {
+        settings.algorithm = algorithm;
+        for ended in [0, 1, 7, 38] {
+            let mut trials: Vec<ObservedTrial> = (1..=ended)
+                .map(|index| {
+                    let phase = phases[index as usize % 4];
+                    let value = f64::from(index % 5) / 7.0;
+                    let mut trial = mk_trial(index, phase, (index % 4 == 0).then_some(value));
+                    trial.record.start = Some(Timestamp(1_000));
+                    trial.record.completion = Some(Timestamp(1_000 + i64::from(index)));
+                    trial
+                })
+                .collect();
+            let running = [ended + 1, ended + 3].map(|i| mk_trial(i, TrialPhase::Running, None));
+            let mut finished = FinishedTrials::new();
+            for trial in trials.iter().rev() {
+                finished.add(&settings, trial);
+            }
+            let added_up = TuningInput {
+                finished: &finished,
+                ..mk_input(&settings, &running)
+            };
+            let short = plan(&added_up, NOW);
+            trials.extend(running.clone());
+            let whole = plan(&mk_input(&settings, &trials), NOW);
+            assert_eq!(short.actions, whole.actions);
+            assert_eq!(short.report, whole.report);
+        }
+    }
 }
 
 #[test]

@@ -153,6 +153,7 @@ fn describe(input: &TrialInput<'_>, exit: &Exit, log_tail: &str) -> (Reason, Str
         }
         Exit::OutOfMemory => (Reason::OutOfMemory, with_log(exit.to_string())),
         Exit::CannotStart(_) => (Reason::CannotStart, exit.to_string()),
+        Exit::ResultUnreadable(_) => (Reason::MetricsInvalid, exit.to_string()),
         Exit::Infrastructure(_) | Exit::NeverStarted(_) => {
             (Reason::InfrastructureLost, exit.to_string())
         }

@@ -21,6 +21,8 @@ pub enum Exit {
     Infrastructure(String),
     /// It waited until its time was over, and nothing of it ran; for what.
     NeverStarted(String),
+    /// It ended, and what it left cannot be read; why.
+    ResultUnreadable(String),
 }
 
 /// The run of a trial's container as seen in the world.
@@ -110,9 +112,10 @@ impl std::fmt::Display for Exit {
                 formatter.write_str("it ran longer than it may and was ended")
             }
             Self::OutOfMemory => formatter.write_str("it used more memory than it may"),
-            Self::CannotStart(why) | Self::Infrastructure(why) | Self::NeverStarted(why) => {
-                formatter.write_str(why)
-            }
+            Self::CannotStart(why)
+            | Self::Infrastructure(why)
+            | Self::NeverStarted(why)
+            | Self::ResultUnreadable(why) => formatter.write_str(why),
         }
     }
 }

@@ -1,0 +1,144 @@
+//! The objects of a state directory in memory, typed: what was read once is not read again while one process writes them.
+
+use crate::ports::Object;
+use kube::ResourceExt;
+use std::any::Any;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+/// The objects of all kinds that were asked for.
+#[derive(Default)]
+pub(super) struct ObjectCache {
+    /// By plural; each holds a [`CachedKind`] of its type.
+    kinds: HashMap<String, Box<dyn Any + Send>>,
+    changed: BTreeSet<ChangedObject>,
+}
+
+impl std::fmt::Debug for ObjectCache {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_list().entries(self.kinds.keys()).finish()
+    }
+}
+
+/// An object that was written since somebody asked.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ChangedObject {
+    /// Its kind, such as `Trial`.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// The objects of one kind.
+pub(super) struct CachedKind<K> {
+    objects: BTreeMap<String, Arc<K>>,
+    /// By the uid of an owner, in the order in which they became known.
+    owned: HashMap<String, Owned<K>>,
+    /// Why the object of a name cannot be read.
+    pub(super) unreadable: BTreeMap<String, String>,
+}
+
+struct Owned<K> {
+    list: Arc<Vec<Arc<K>>>,
+    places: HashMap<String, usize>,
+}
+
+impl ObjectCache {
+    /// The objects of a kind, loaded by `load` when they are asked for first.
+    pub(super) fn kind<K: Object, E>(
+        &mut self,
+        load: impl FnOnce() -> Result<CachedKind<K>, E>,
+    ) -> Result<Option<&mut CachedKind<K>>, E> {
+        let plural = K::plural(&()).into_owned();
+        if !self.kinds.contains_key(&plural) {
+            self.kinds.insert(plural.clone(), Box::new(load()?));
+        }
+        let kind = self.kinds.get_mut(&plural);
+        Ok(kind.and_then(|kind| kind.downcast_mut()))
+    }
+
+    /// Objects of this kind were written by other means: they are loaded again when they are asked for.
+    pub(super) fn forget(&mut self, plural: &str) {
+        self.kinds.remove(plural);
+    }
+
+    /// Takes in an object that was written.
+    pub(super) fn wrote<K: Object>(&mut self, object: K) {
+        self.changed.insert(ChangedObject {
+            kind: K::kind(&()).into_owned(),
+            name: object.name_any(),
+        });
+        let plural = K::plural(&());
+        let kind = self.kinds.get_mut(plural.as_ref());
+        if let Some(kind) = kind.and_then(|kind| kind.downcast_mut::<CachedKind<K>>()) {
+            kind.put(object);
+        }
+    }
+
+    /// What was written since the last call.
+    pub(super) fn take_changed(&mut self) -> BTreeSet<ChangedObject> {
+        std::mem::take(&mut self.changed)
+    }
+}
+
+impl<K> Default for CachedKind<K> {
+    fn default() -> Self {
+        Self {
+            objects: BTreeMap::new(),
+            owned: HashMap::new(),
+            unreadable: BTreeMap::new(),
+        }
+    }
+}
+
+impl<K: Object> CachedKind<K> {
+    pub(super) fn put(&mut self, object: K) {
+        let name = object.name_any();
+        let object = Arc::new(object);
+        for owner in object.owner_references() {
+            let owned = self.owned.entry(owner.uid.clone()).or_default();
+            owned.put(&name, &object);
+        }
+        self.unreadable.remove(&name);
+        self.objects.insert(name, object);
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<Arc<K>> {
+        self.objects.get(name).cloned()
+    }
+
+    pub(super) fn all(&self) -> impl Iterator<Item = &Arc<K>> {
+        self.objects.values()
+    }
+
+    pub(super) fn owned_by(&self, uid: &str) -> Arc<Vec<Arc<K>>> {
+        let owned = self.owned.get(uid);
+        owned
+            .map(|owned| Arc::clone(&owned.list))
+            .unwrap_or_default()
+    }
+}
+
+impl<K> Default for Owned<K> {
+    fn default() -> Self {
+        Self {
+            list: Arc::default(),
+            places: HashMap::new(),
+        }
+    }
+}
+
+impl<K> Owned<K> {
+    fn put(&mut self, name: &str, object: &Arc<K>) {
+        // Copied only while somebody still holds the list as it was.
+        let list = Arc::make_mut(&mut self.list);
+        let known = self.places.get(name).and_then(|place| list.get_mut(*place));
+        match known {
+            Some(known) => *known = Arc::clone(object),
+            None => {
+                self.places.insert(name.to_string(), list.len());
+                list.push(Arc::clone(object));
+            }
+        }
+    }
+}
