@@ -7,7 +7,7 @@ use super::object_cache::ChangedObject;
 use super::ports::LocalPorts;
 use super::scope::Scope;
 use super::state_root;
-use super::stored::{has_ended, keys_of, running_attempt, unreadable_of};
+use super::stored::{has_ended, keys_of, unreadable_of};
 use crate::engine::{Conduct, Engine, Left};
 use crate::ports::{Clock, Object, PortError, Ports, RunId, TrialRunner};
 use kube::ResourceExt;
@@ -138,18 +138,6 @@ impl Session {
         // Each is looked at, fails and is told of.
         for key in unreadable {
             self.agenda.add(key);
-        }
-        for name in &self.open {
-            self.watch(name)?;
-        }
-        Ok(())
-    }
-
-    /// Runs that an earlier podium started end without telling this one, so they are watched too.
-    fn watch(&self, name: &str) -> Result<(), PortError> {
-        let ports = self.engine.ports();
-        if let Some((name, attempt)) = running_attempt(ports.cluster().shared(name)?) {
-            ports.runner().watch(&name, attempt);
         }
         Ok(())
     }

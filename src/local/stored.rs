@@ -6,8 +6,6 @@ use super::state::StateDirectory;
 use crate::ports::{Object, PortError};
 use kube::ResourceExt;
 use podium_api::Trial;
-use podium_api::convert::record_of;
-use std::sync::Arc;
 
 /// The objects of a kind that `scope` covers.
 pub(super) fn keys_of<K: Object>(
@@ -41,11 +39,4 @@ pub(super) fn has_ended(trial: &Trial) -> bool {
         .status
         .as_ref()
         .is_some_and(|status| status.completion_time.is_some())
-}
-
-/// The attempt of a trial that runs or is about to.
-pub(super) fn running_attempt(trial: Option<Arc<Trial>>) -> Option<(String, u32)> {
-    let trial = trial.filter(|trial| !has_ended(trial))?;
-    let status = trial.status.as_ref()?;
-    Some((trial.name_any(), record_of(Some(status)).current_attempt()))
 }

@@ -63,8 +63,8 @@ impl ProcessRunner {
     }
 
     /// Lets [`Self::changed`] tell the end of a run that an earlier podium started. One that outlives its deadline is ended.
-    pub fn watch(&self, name: &str, attempt: u32) {
-        if self.supervised.of(name, attempt).is_some() {
+    fn watch(&self, name: &str, attempt: u32) {
+        if !self.supervised.begin_watching(name, attempt) {
             return;
         }
         let directory = self.directory(name, attempt);
@@ -77,7 +77,7 @@ impl ProcessRunner {
             if within(longest, ended).await.is_none() {
                 end_supervisor(&directory);
             }
-            supervised.tell(&name);
+            supervised.found_ended(&name, attempt);
         });
     }
 
@@ -124,11 +124,15 @@ impl TrialRunner for ProcessRunner {
                 }
                 Ok(found)
             }
-            // What cannot be read of a run will not be told by a later look either.
-            None => Ok(observe_found(&directory).unwrap_or_else(|error| {
-                let now = SystemClock.now();
-                unreadable_run(error.to_string(), now)
-            })),
+            None => {
+                // What cannot be read of a run will not be told by a later look either.
+                let found = observe_found(&directory)
+                    .unwrap_or_else(|error| unreadable_run(error.to_string(), SystemClock.now()));
+                if let Run::Queued { .. } | Run::Running { .. } = found {
+                    self.watch(run.name, run.attempt);
+                }
+                Ok(found)
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 use super::run_directory::Request;
 use podium_core::time::Timestamp;
 use rustix::process::{Pid, Signal, kill_process};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::process::Child;
@@ -60,6 +60,8 @@ impl Supervised {
 #[derive(Clone, Debug, Default)]
 pub(super) struct SupervisedRuns {
     runs: Arc<Mutex<HashMap<(String, u32), Supervised>>>,
+    /// Runs of an earlier podium whose ends are waited for.
+    watched: Arc<Mutex<HashSet<(String, u32)>>>,
     ended: Arc<Ended>,
 }
 
@@ -118,6 +120,20 @@ impl SupervisedRuns {
         });
     }
 
+    /// Whether nobody waits for the end of this found run yet; from here on somebody does.
+    pub(super) fn begin_watching(&self, name: &str, attempt: u32) -> bool {
+        let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        watched.insert((name.to_string(), attempt))
+    }
+
+    /// A found run has ended.
+    pub(super) fn found_ended(&self, name: &str, attempt: u32) {
+        let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        watched.remove(&(name.to_string(), attempt));
+        drop(watched);
+        self.tell(name);
+    }
+
     /// Keeps nothing of a run any more.
     pub(super) fn forget(&self, name: &str, attempt: u32) {
         let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
@@ -125,7 +141,7 @@ impl SupervisedRuns {
     }
 
     /// Says that a run of this name has ended.
-    pub(super) fn tell(&self, name: &str) {
+    fn tell(&self, name: &str) {
         let mut names = self
             .ended
             .names

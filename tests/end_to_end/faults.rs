@@ -310,3 +310,25 @@ fn a_registry_that_cannot_be_written_stops_the_promotion_and_nothing_else() {
     let said = format!("{}{}", failed.out, failed.err);
     assert!(said.contains(&aliases.display().to_string()), "{said}");
 }
+
+/// The first run is killed before it can have recorded that its trial runs.
+#[test]
+fn a_run_that_was_found_running_is_followed_to_its_end() {
+    let script = format!("touch started; while [ ! -e go ]; do sleep 0.05; done; {SQUARE}");
+    let project = Project::with_search(1, &script);
+    let mut first = started(&project);
+    wait_for(|| project.path().join("started").exists());
+    first.kill().unwrap();
+    first.wait().unwrap();
+    // As if it had been killed between the start and its record.
+    let path = project.path().join(".podium/state/trials/toy-1.yaml");
+    let text = fs::read_to_string(&path).unwrap();
+    let created = text.split("\nstatus:").next().unwrap();
+    fs::write(&path, format!("{created}\n")).unwrap();
+    let mut second = started(&project);
+    assert!(after_lines(&mut second, 2));
+    project.write("go", "");
+    assert!(second.wait().unwrap().success());
+    let trial = project.only("trials");
+    assert_eq!(trial["status"]["attempts"].as_array().unwrap().len(), 1);
+}
