@@ -361,8 +361,13 @@ impl Lattice {
     }
 
     fn admit_real(&self, value: f64) -> Option<ParameterValue> {
-        let number = self.nearest(value);
-        let distance = (self.written(number) - value).abs();
+        // Far from the origin the division alone rounds to a neighbour.
+        let about = self.nearest(value);
+        let around =
+            about.saturating_sub(1).max(self.first)..=about.saturating_add(1).min(self.last);
+        let off = |number: i64| (self.written(number) - value).abs();
+        let number = around.min_by(|one, other| off(*one).total_cmp(&off(*other)))?;
+        let distance = off(number);
         // Digits that get lost on the way through text are no difference.
         let lost = (1e-9 * self.step).max(1e-14 * value.abs());
         (distance <= lost.min(0.25 * self.step)).then(|| self.value(number))

@@ -213,6 +213,24 @@ fn a_normal_step_counts_from_zero_and_a_range_without_a_multiple_is_refused() {
 }
 
 #[test]
+fn of_more_steps_than_a_division_tells_apart_each_is_admitted() {
+    // The quotient of such a value and the step rounds to the number of a neighbour.
+    let fine = Domain::Normal {
+        mean: 0.0,
+        deviation: 2.674036764623467e-184,
+        min: None,
+        max: None,
+        step: Some(6.300228917261312e-200),
+        scale: Scale::Linear,
+    };
+    let space = Space::new(vec![parameter("p", fine)], vec![]).unwrap();
+    for value in suggested(&space, 728_092_667_384_486_880) {
+        let configuration = Configuration::from([("p".to_owned(), value)]);
+        assert_eq!(space.admit(&configuration), Ok(configuration.clone()));
+    }
+}
+
+#[test]
 fn steps_that_cannot_be_told_apart_are_refused() {
     let bell = |mean: f64, step| Domain::Normal {
         mean,
