@@ -173,7 +173,7 @@ pub enum RegisterWrite {
 
 /// Where predictions and models lie.
 pub trait ObjectStore: Send + Sync {
-    /// SHA-256 of the file that the URI names, in hexadecimal; `None` when it does not exist.
+    /// SHA-256 of the file, or of the directory of parts, that the URI names, in hexadecimal; `None` when it does not exist.
     fn digest(&self, uri: &str) -> impl Future<Output = Result<Option<String>, PortError>> + Send;
 }
 

@@ -78,7 +78,7 @@ pub(super) fn state_in(directory: &Path) -> Result<StateDirectory, Failure> {
 
 /// Trials by their place in the search, which their names do not sort by.
 fn in_order(mut objects: Vec<Value>) -> Vec<Value> {
-    objects.sort_by_key(|object| object.pointer("/spec/index").and_then(Value::as_i64));
+    objects.sort_by_cached_key(|object| object.pointer("/spec/index").and_then(Value::as_i64));
     objects
 }
 

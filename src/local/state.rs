@@ -1,8 +1,12 @@
-//! The objects of a local run, one YAML file each, as `kubectl get -o yaml` would show them.
+//! The objects of a local run, one file each.
+//!
+//! They are written as YAML, for people. Trials, of which there are thousands, are written as JSON, which is YAML too and is read fifteen
+//! times faster.
 
 use super::object_cache::{CachedKind, ChangedObject, ObjectCache};
 use crate::ports::{Cluster, Created, Object, PortError};
-use kube::ResourceExt;
+use kube::{Resource, ResourceExt};
+use podium_api::Trial;
 use podium_core::champion::cause::digest;
 use podium_workload::atomic_file;
 use rayon::prelude::*;
@@ -107,7 +111,7 @@ impl StateDirectory {
 
     fn load<K: Object>(&self) -> Result<CachedKind<K>, PortError> {
         let read = |path: &PathBuf| -> Result<Option<K>, PortError> {
-            let value = self.read_yaml(path)?;
+            let value = self.read_object(path)?;
             value.map(|value| typed(path, value)).transpose()
         };
         let paths = self.paths(&K::plural(&()))?;
@@ -126,17 +130,17 @@ impl StateDirectory {
         Ok(kind)
     }
 
-    fn read_yaml(&self, path: &Path) -> Result<Option<Value>, PortError> {
+    fn read_object(&self, path: &Path) -> Result<Option<Value>, PortError> {
         self.files_read.fetch_add(1, Ordering::Relaxed);
-        read_yaml(path)
+        read_object(path)
     }
 
     /// The stored object of that name, as it stands in the file.
     ///
     /// # Errors
-    /// The file cannot be read or holds no YAML.
+    /// The file cannot be read or holds no object.
     pub fn read(&self, plural: &str, name: &str) -> Result<Option<Value>, PortError> {
-        self.read_yaml(&self.path(plural, name))
+        self.read_object(&self.path(plural, name))
     }
 
     /// Stores an object whole.
@@ -156,8 +160,12 @@ impl StateDirectory {
                 PortError::Permanent(format!("cannot write {}: {e}", parent.display()))
             })?;
         }
-        let text =
-            serde_saphyr::to_string(object).map_err(|e| PortError::Permanent(e.to_string()))?;
+        let text = if plural == Trial::plural(&()) {
+            serde_json::to_string_pretty(object).map_err(|e| e.to_string())
+        } else {
+            serde_saphyr::to_string(object).map_err(|e| e.to_string())
+        };
+        let text = text.map_err(PortError::Permanent)?;
         Ok(atomic_file::write(&path, text.as_bytes())?)
     }
 
@@ -244,7 +252,7 @@ impl StateDirectory {
                 continue;
             }
             let paths = self.paths(&plural)?;
-            let read = paths.iter().filter_map(|path| self.read_yaml(path).ok()?);
+            let read = paths.iter().filter_map(|path| self.read_object(path).ok()?);
             all.extend(read.map(|value| (plural.clone(), value)));
         }
         Ok(all)
@@ -253,10 +261,10 @@ impl StateDirectory {
     /// All stored objects of a kind, by name.
     ///
     /// # Errors
-    /// A file cannot be read or holds no YAML.
+    /// A file cannot be read or holds no object.
     pub fn list_values(&self, plural: &str) -> Result<Vec<Value>, PortError> {
         let paths = self.paths(plural)?;
-        let read = paths.par_iter().map(|path| self.read_yaml(path));
+        let read = paths.par_iter().map(|path| self.read_object(path));
         let values: Result<Vec<_>, PortError> = read.collect();
         Ok(values?.into_iter().flatten().collect())
     }
@@ -428,11 +436,17 @@ fn hidden(path: &Path) -> bool {
         .is_some_and(|n| n.to_string_lossy().starts_with('.'))
 }
 
-fn read_yaml(path: &Path) -> Result<Option<Value>, PortError> {
+fn read_object(path: &Path) -> Result<Option<Value>, PortError> {
     match fs::read_to_string(path) {
-        Ok(text) => crate::yaml::document(&text).map(Some).map_err(|e| {
-            PortError::Permanent(format!("{} is not what podium writes: {e}", path.display()))
-        }),
+        Ok(text) => {
+            let read = match text.starts_with('{') {
+                true => serde_json::from_str(&text).map_err(|e| e.to_string()),
+                false => crate::yaml::document(&text).map_err(|e| e.to_string()),
+            };
+            read.map(Some).map_err(|e| {
+                PortError::Permanent(format!("{} is not what podium writes: {e}", path.display()))
+            })
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(PortError::Permanent(format!(
             "cannot read {}: {error}",

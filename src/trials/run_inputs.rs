@@ -34,7 +34,11 @@ pub(super) fn digest_of(
         .iter()
         .flat_map(|text| words(text))
         .filter_map(|word| path_of(directory, word).ok())
-        .filter(|path| path.is_file() && Some(path) != output.as_ref())
+        .filter(|path| {
+            output
+                .as_ref()
+                .is_none_or(|output| !output.starts_with(path))
+        })
         .collect();
     let model = variables.get(MODEL);
     if let Some(model) = model.and_then(|uri| path_of(directory, uri).ok()) {
@@ -43,8 +47,14 @@ pub(super) fn digest_of(
     files.sort();
     files.dedup();
     for file in files {
-        let found = digests.of(&file)?.unwrap_or_default();
-        texts.push(format!("{} {found}", file.display()));
+        // A directory that holds no table, such as one of programs, is no input of rows.
+        let found = match file.is_file() {
+            true => digests.of(&file)?,
+            false => digests.of_table(&file).ok().flatten(),
+        };
+        if let Some(found) = found {
+            texts.push(format!("{} {found}", file.display()));
+        }
     }
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     Ok(digest(&texts))

@@ -31,6 +31,24 @@ async fn what_is_not_there_has_none(case: &Case<impl ObjectStore>) {
     assert_eq!(case.store.digest(&uri).await.unwrap(), None);
 }
 
+/// The digest that `docs/data.md` computes by hand.
+async fn a_directory_of_parts_has_the_digest_of_its_list(case: &Case<impl ObjectStore>) {
+    let part = (case.put)("t/part-1.csv", b"");
+    (case.put)("t/_SUCCESS", b"");
+    let uri = part.replace("/part-1.csv", "");
+    let listed = (case.put)(
+        "list",
+        b"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855  part-1.csv\n",
+    );
+    let of_list = case.store.digest(&listed).await.unwrap();
+    assert_eq!(case.store.digest(&uri).await.unwrap(), of_list);
+    (case.put)("t/part-0.csv", b"");
+    assert_ne!(case.store.digest(&uri).await.unwrap(), of_list);
+    (case.put)("t/_temporary/part-2.csv", b"");
+    let unfinished = case.store.digest(&uri).await.unwrap_err().to_string();
+    assert!(unfinished.contains("has not finished"), "{unfinished}");
+}
+
 async fn a_scheme_of_another_world_is_refused(case: &Case<impl ObjectStore>) {
     let error = case
         .store
@@ -45,7 +63,9 @@ fn directory() -> (Case<DirectoryStore>, tempfile::TempDir) {
     let directory = tempfile::tempdir().unwrap();
     let base = directory.path().to_path_buf();
     let put: Put = Box::new(move |name: &str, bytes: &[u8]| {
-        std::fs::write(base.join(name), bytes).unwrap();
+        let path = base.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
         format!("file://{name}")
     });
     let store = DirectoryStore::new(directory.path().to_path_buf());
@@ -56,6 +76,7 @@ suite! {
     directory_store => super::directory();
     [
     a_digest_names_the_bytes,
+    a_directory_of_parts_has_the_digest_of_its_list,
     what_is_not_there_has_none,
     a_scheme_of_another_world_is_refused,
     ]

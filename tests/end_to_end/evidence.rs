@@ -102,6 +102,42 @@ fn predictions_that_cannot_be_compared_are_made_again_once() {
     assert_eq!((runs(&project, "2"), runs(&project, "3")), (2, 1));
 }
 
+/// As Spark leaves them: predictions and holdout are directories, and a job that broke off leaves one that is not finished.
+#[test]
+fn predictions_in_parts_are_compared_and_made_again_for_a_holdout_in_parts() {
+    let project = scored("");
+    project.replace("all.yaml", "$(version).csv", "$(version)");
+    let script = r#"out="${OUTPUT_URI#file://}"; rm -rf "$out"; mkdir -p "$out"
+echo run >> runs-of-$MODEL_VERSION
+[ -e broken ] && { mkdir "$out/_temporary"; exit 1; }
+head -400 pred/v$MODEL_VERSION.csv > "$out/part-0.csv"
+{ head -1 pred/v$MODEL_VERSION.csv; tail -n +401 pred/v$MODEL_VERSION.csv; } > "$out/part-1.csv"
+touch "$out/_SUCCESS"
+"#;
+    project.write("score.sh", script);
+    fs::remove_file(project.path().join("holdout.csv")).unwrap();
+    project.replace("all.yaml", "holdout.csv", "holdout");
+    project.write("holdout/part-0.csv", "first");
+    project.write("broken", "");
+    let failed = project.run();
+    assert!(
+        failed.out.contains("the scorer of v1 failed"),
+        "{}{}",
+        failed.out,
+        failed.err
+    );
+    fs::remove_file(project.path().join("broken")).unwrap();
+    run(&project);
+    assert_eq!(alias(&project, "champion"), "2");
+    let before = runs(&project, "2");
+    run(&project);
+    assert_eq!(runs(&project, "2"), before, "nothing changed");
+    project.write("holdout/part-0.csv", "next week");
+    point(&project, "challenger", "3");
+    run(&project);
+    assert_eq!(runs(&project, "2"), before + 1);
+}
+
 #[test]
 fn a_slower_model_is_held_by_its_measurement() {
     let guardrail = "  test: {guardrails: [{measurement: latency, maxIncreasePercent: 10}]}";

@@ -78,6 +78,13 @@ impl Project {
         path
     }
 
+    /// Writes `new` for `old` in a file that holds it.
+    pub fn replace(&self, name: &str, old: &str, new: &str) {
+        let text = std::fs::read_to_string(self.path().join(name)).unwrap();
+        assert!(text.contains(old), "{old} is not in {text}");
+        self.write(name, &text.replace(old, new));
+    }
+
     pub fn run(&self) -> Finished {
         self.run_with(&[])
     }

@@ -375,6 +375,26 @@ fn every_field_of_a_search() {
 }
 
 #[test]
+fn a_variable_of_the_scorer_may_not_hide_one_that_is_given() {
+    for name in ["MODEL_URI", "MODEL_VERSION", "OUTPUT_URI", "PODIUM_SEED"] {
+        let env = json!([{"name": name, "value": "models/1"}]);
+        let template = json!({"spec": {"containers": [{"name": "score", "env": env}]}});
+        let policy = json!({
+            "registryRef": {"name": "r"}, "model": "m",
+            "evidence": {
+                "predictions": {"uri": "p/$(version)", "columns": {"id": "id", "label": "y"}},
+                "scorer": {"job": {"template": template}},
+            },
+        });
+        let spec = serde_json::from_value(policy).unwrap();
+        let problems =
+            podium_api::convert::policy(&spec, podium_api::convert::World::Local).unwrap_err();
+        let path = "spec.evidence.scorer.job.template.spec.containers[0].env[0].name: must not be";
+        assert!(problems[0].to_string().starts_with(path), "{problems:?}");
+    }
+}
+
+#[test]
 fn a_variable_of_the_template_may_not_hide_one_that_is_given() {
     let with = |env: Value| {
         search(&json!({

@@ -1,6 +1,6 @@
-//! Digests of files, remembered as long as a file is not touched.
+//! Digests of files and of directories of parts, remembered as long as a file is not touched.
 
-use podium_workload::table::hex;
+use podium_workload::table::{TableError, hex, sha256_of_directory};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::fs::{File, Metadata};
@@ -35,6 +35,25 @@ pub struct FileDigests {
 }
 
 impl FileDigests {
+    /// SHA-256 of a table in hexadecimal, as [`FileRead`](podium_workload::table::FileRead) has it: of a file, or of a directory of parts;
+    /// `None` when it does not exist.
+    ///
+    /// # Errors
+    /// It cannot be read, or the directory holds no finished table.
+    pub fn of_table(&self, path: &Path) -> Result<Option<String>, TableError> {
+        if path.is_dir() {
+            let of_part = |part: &Path| {
+                let gone = || io::Error::from(io::ErrorKind::NotFound);
+                self.of(part)?.ok_or_else(gone)
+            };
+            return sha256_of_directory(path, of_part).map(Some);
+        }
+        self.of(path).map_err(|error| TableError::Unreadable {
+            path: path.to_path_buf(),
+            message: error.to_string(),
+        })
+    }
+
     /// SHA-256 of a file in hexadecimal; `None` when it does not exist.
     ///
     /// # Errors

@@ -101,9 +101,8 @@ fn unescaped(path: &str) -> Result<Vec<u8>, String> {
 impl ObjectStore for DirectoryStore {
     async fn digest(&self, uri: &str) -> Result<Option<String>, PortError> {
         let path = self.path(uri)?;
-        self.digests.of(&path).map_err(|error| {
-            PortError::Permanent(format!("cannot read {}: {error}", path.display()))
-        })
+        let found = self.digests.of_table(&path);
+        found.map_err(|error| PortError::Permanent(error.to_string()))
     }
 }
 

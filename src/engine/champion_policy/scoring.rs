@@ -65,9 +65,13 @@ impl<P: Ports> Engine<P> {
     ) -> Result<Scored, PortError> {
         let evidence = &object.spec.evidence;
         let uri = predictions_uri(evidence, version);
-        let found = self.ports.store().digest(&uri).await?.is_some();
+        let found = match self.ports.store().digest(&uri).await {
+            Ok(found) => Ok(found.is_some()),
+            Err(PortError::Permanent(why)) => Err(why),
+            Err(transient) => return Err(transient),
+        };
         let Some(scorer) = &evidence.scorer else {
-            return Ok(self.without_scorer(settings, version, &uri, found));
+            return Ok(self.without_scorer(settings, version, &uri, &found));
         };
         let source = registry.and_then(|view| view.versions.get(version));
         let source = source
@@ -92,7 +96,7 @@ impl<P: Ports> Engine<P> {
                     "the scorer of {name} changes its own inputs, so its measurement cannot be told from others"
                 ))))
             }
-            Run::Absent if found && up_to_date && !measures => {
+            Run::Absent if found == Ok(true) && up_to_date && !measures => {
                 Ok(Scored::plain(Predictions::Present))
             }
             Run::Absent => Ok(Scored::plain(Predictions::Missing { inputs })),
@@ -100,7 +104,7 @@ impl<P: Ports> Engine<P> {
             // What lies there now was made from other inputs since.
             Run::Ended(_) if !up_to_date => Ok(Scored::plain(Predictions::Missing { inputs })),
             Run::Ended(ended) => {
-                Ok(self.after_scoring(settings, version, &uri, found, &ended, inputs))
+                Ok(self.after_scoring(settings, version, &uri, &found, &ended, inputs))
             }
         }
     }
@@ -146,7 +150,7 @@ impl<P: Ports> Engine<P> {
         settings: &PolicySettings,
         version: &str,
         uri: &str,
-        found: bool,
+        found: &Result<bool, String>,
     ) -> Scored {
         let name = words::version(version);
         if let Some(measurement) = settings.measurements.keys().next() {
@@ -154,12 +158,13 @@ impl<P: Ports> Engine<P> {
                 "a guardrail names the measurement `{measurement}`, and there is no `evidence.scorer` to take it"
             )));
         }
-        if found {
-            return Scored::plain(Predictions::Present);
-        }
-        Scored::plain(Predictions::Unavailable(format!(
-            "there are no predictions of {name} at {uri}, and no `evidence.scorer` to make them"
-        )))
+        Scored::plain(match found {
+            Ok(true) => Predictions::Present,
+            Ok(false) => Predictions::Unavailable(format!(
+                "there are no predictions of {name} at {uri}, and no `evidence.scorer` to make them"
+            )),
+            Err(why) => Predictions::Unavailable(why.clone()),
+        })
     }
 
     fn after_scoring(
@@ -167,12 +172,12 @@ impl<P: Ports> Engine<P> {
         settings: &PolicySettings,
         version: &str,
         uri: &str,
-        found: bool,
+        found: &Result<bool, String>,
         ended: &EndedRun,
         inputs: String,
     ) -> Scored {
         let failure = match (&ended.exit, found) {
-            (Exit::Code(0), true) => match measurements_of(settings, ended) {
+            (Exit::Code(0), Ok(true)) => match measurements_of(settings, ended) {
                 Ok(measurements) => {
                     return Scored {
                         predictions: Predictions::Present,
@@ -181,7 +186,8 @@ impl<P: Ports> Engine<P> {
                 }
                 Err(why) => why,
             },
-            (Exit::Code(0), false) => format!("left no predictions at {uri}"),
+            (Exit::Code(0), Ok(false)) => format!("left no predictions at {uri}"),
+            (Exit::Code(0), Err(why)) => format!("left no predictions: {why}"),
             (exit, _) => format!("failed: {exit}; its last lines: {}", ended.log_tail.trim()),
         };
         // A failure of an earlier run of Podium is tried once more: its cause may be gone.
@@ -358,6 +364,45 @@ fn measurements_of(
 
 /// Where the predictions of a version lie.
 pub(super) fn predictions_uri(evidence: &EvidenceSpec, version: &str) -> String {
-    let variables = BTreeMap::from([("version".to_string(), version.to_string())]);
-    expand(&evidence.predictions.uri, &variables)
+    let uri = &evidence.predictions.uri;
+    let is_file_uri = uri
+        .get(..5)
+        .is_some_and(|scheme| scheme.eq_ignore_ascii_case("file:"));
+    let version = if is_file_uri {
+        escaped(version)
+    } else {
+        version.to_string()
+    };
+    expand(uri, &BTreeMap::from([("version".to_string(), version)]))
+}
+
+/// A name with escapes for what has a meaning in a URI.
+fn escaped(name: &str) -> String {
+    let mut escaped = String::with_capacity(name.len());
+    for character in name.chars() {
+        match character {
+            '%' | '?' | '#' => escaped.push_str(&format!("%{:02X}", u32::from(character))),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_a_name_in_a_uri() {
+        let lies_at = |uri: &str, version: &str| {
+            let evidence = serde_json::json!({"predictions": {"uri": uri, "columns": {"id": "id", "label": "y"}}});
+            predictions_uri(&serde_json::from_value(evidence).unwrap(), version)
+        };
+        assert_eq!(
+            lies_at("file://p/$(version)", "50%#1?"),
+            "file://p/50%25%231%3F"
+        );
+        assert_eq!(lies_at("p/$(version).csv", "50%#1"), "p/50%#1.csv");
+        assert_eq!(lies_at("s3://b/$(version)", "a b"), "s3://b/a b");
+    }
 }

@@ -1,7 +1,7 @@
 //! `ChampionPolicy` to the policy that the core decides with.
 
 use super::schedule::{BadSchedule, Schedule, Window};
-use super::{Problems, below_spec, count, evaluation, seconds, tuning_job};
+use super::{Problems, below_spec, count, environment, evaluation, seconds, tuning_job};
 use crate::champion_policy::{
     AliasNames, ApprovalPolicy, ChallengerAlias, ChallengerTuningJobs, ChallengerVersions,
     Challengers as ChallengersSpec, ChampionPolicySpec, EvidenceSpec,
@@ -13,7 +13,10 @@ use podium_core::champion::{
     Aliases, Challengers, Exclusivity, FirstChampion, Mode, OnExternalChange, Pin, Policy, Reuse,
 };
 use podium_core::problem::SpecProblem;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Variables that every scorer is given.
+const SCORER_VARIABLES: [&str; 3] = ["MODEL_URI", "MODEL_VERSION", "OUTPUT_URI"];
 
 /// What a `ChampionPolicy` asks for, after conversion.
 #[derive(Clone, Debug)]
@@ -186,7 +189,11 @@ fn check_evidence(
         active_deadline_seconds: _,
     }) = scorer
     {
-        problems.take(tuning_job::pod_template(job, "evidence.scorer.job"));
+        let path = "evidence.scorer.job";
+        if let Some(template) = problems.take(tuning_job::pod_template(job, path)) {
+            let given = BTreeSet::from(SCORER_VARIABLES);
+            environment::refuse_hidden(&template, path, &given, "variable", problems);
+        }
     }
     let HoldoutSpec {
         name: _,

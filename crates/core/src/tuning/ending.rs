@@ -103,8 +103,9 @@ fn out_of_time(seconds: u64, counts: &Counts, best: Option<&Best>) -> Ending {
         Some(best) => Ending::succeeded(
             Reason::DeadlineExceeded,
             format!(
-                "{message}; the best of {} trials is {}",
-                counts.total, best.trial
+                "{message}; the best of {} is {}",
+                trials(counts.total),
+                best.trial
             ),
         ),
         None => Ending::failed(
@@ -118,14 +119,21 @@ fn budget_spent(counts: &Counts, best: Option<&Best>) -> Ending {
     match best {
         Some(best) => Ending::succeeded(
             Reason::MaxTrialsReached,
-            format!("{} trials ended; the best is {}", counts.total, best.trial),
+            format!("{} ended; the best is {}", trials(counts.total), best.trial),
         ),
         None => Ending::failed(
             Reason::NoSuccessfulTrial,
             format!(
-                "{} trials ended, none with a usable objective",
-                counts.total
+                "{} ended, none with a usable objective",
+                trials(counts.total)
             ),
         ),
+    }
+}
+
+fn trials(count: u32) -> String {
+    match count {
+        1 => "1 trial".to_string(),
+        _ => format!("{count} trials"),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::error::{TableError, unreadable};
 use super::made_by::MadeBy;
-use super::parts::{self, Partition};
+use super::parts::{self, PartFile, Partition};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -67,20 +67,20 @@ impl FileBytes {
     }
 
     fn read_directory(path: &Path) -> Result<Self, TableError> {
-        let mut lines = Sha256::new();
         let mut parts = Vec::new();
-        for part in parts::of_directory(path)? {
+        let sha256 = sha256_of_parts(path, |part| {
             let bytes = read(&part.path)?;
-            lines.update(format!("{}  {}\n", sha256_hex(&bytes), part.name));
+            let sha256 = sha256_hex(&bytes);
             parts.push(PartBytes {
                 path: part.path,
                 partitions: part.partitions,
                 bytes,
             });
-        }
+            Ok(sha256)
+        })?;
         Ok(Self {
             path: path.to_path_buf(),
-            sha256: hex(&lines.finalize()),
+            sha256,
             size: parts.iter().map(|part| part.bytes.len() as u64).sum(),
             parts,
         })
@@ -91,6 +91,31 @@ impl FileBytes {
     pub fn sha256(&self) -> &str {
         &self.sha256
     }
+}
+
+/// The digest of a directory of parts as in [`FileRead::sha256`]; `sha256_of_file` gives the digest of a part's bytes.
+///
+/// # Errors
+/// The directory holds no table in parts, or a part cannot be read.
+pub fn sha256_of_directory(
+    directory: &Path,
+    mut sha256_of_file: impl FnMut(&Path) -> std::io::Result<String>,
+) -> Result<String, TableError> {
+    sha256_of_parts(directory, |part| {
+        sha256_of_file(&part.path).map_err(|error| unreadable(&part.path, &error))
+    })
+}
+
+fn sha256_of_parts(
+    directory: &Path,
+    mut sha256_of: impl FnMut(PartFile) -> Result<String, TableError>,
+) -> Result<String, TableError> {
+    let mut lines = Sha256::new();
+    for part in parts::of_directory(directory)? {
+        let name = part.name.clone();
+        lines.update(format!("{}  {name}\n", sha256_of(part)?));
+    }
+    Ok(hex(&lines.finalize()))
 }
 
 fn read(path: &Path) -> Result<Bytes, TableError> {

@@ -23,7 +23,7 @@ mod text;
 
 pub use error::TableError;
 pub(super) use error::{unreadable, unusable};
-pub use file_read::{FileBytes, FileRead, hex, sha256_hex};
+pub use file_read::{FileBytes, FileRead, hex, sha256_hex, sha256_of_directory};
 pub use keys::Keys;
 pub use made_by::MadeBy;
 pub(super) use numbers::is_number;

@@ -169,7 +169,7 @@ fn an_alias_that_was_left_alone_is_told() {
     });
     assert_eq!(
         plan(&input, NOW).report.message,
-        "1 trials ended; the best is forest-1; registered as version 1 of m; \
+        "1 trial ended; the best is forest-1; registered as version 1 of m; \
          the alias `challenger` was left alone, because others have moved it"
     );
 }
