@@ -7,6 +7,7 @@ pub mod engine;
 pub mod local;
 pub mod metrics;
 pub mod ports;
+mod regular_file;
 mod signals;
 pub mod trials;
 pub mod yaml;

@@ -2,11 +2,14 @@
 
 use super::Failure;
 use super::progress::table;
+use super::run::runtime;
+use crate::local::ports::LocalPorts;
 use crate::local::state::StateDirectory;
 use crate::local::state_root;
+use crate::ports::{ModelRegistry as _, Ports};
 use clap::Args;
-use podium_api::ChampionPolicy;
-use podium_api::champion_policy::{ChampionPolicyStatus, HistoryStatus};
+use podium_api::champion_policy::{ChampionPolicySpec, ChampionPolicyStatus, HistoryStatus};
+use podium_api::{ChampionPolicy, ModelRegistry};
 use podium_core::champion::words;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -117,7 +120,11 @@ pub(super) fn rollback(arguments: &Rollback) -> Result<ExitCode, Failure> {
         .champion
         .as_ref()
         .map(|champion| champion.version.clone());
-    let target = target(arguments, &status, current.as_deref())?;
+    let versions = versions_of(&arguments.place, &policy.spec)?;
+    let target = target(arguments, &status, current.as_deref(), &versions)?;
+    if arguments.reason.trim().is_empty() {
+        return Err("--reason must say why".into());
+    }
     let pin = serde_json::json!({"spec": {"pin": {"version": target, "reason": arguments.reason}}});
     let (name, directory) = (&arguments.place.policy, arguments.place.directory.display());
     println!("Add this to the ChampionPolicy `{name}`, and call `podium run {directory}`:\n");
@@ -138,19 +145,41 @@ pub(super) fn rollback(arguments: &Rollback) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The version to go back to.
+/// The versions of the policy's model in its registry.
+fn versions_of(place: &Place, spec: &ChampionPolicySpec) -> Result<Vec<String>, Failure> {
+    let directory = std::path::absolute(&place.directory)?;
+    let ports = LocalPorts::new(&directory, std::env::current_exe()?);
+    let name = &spec.registry_ref.name;
+    let registry = ports.cluster().shared::<ModelRegistry>(name)?;
+    let registry = registry.ok_or_else(|| format!("there is no ModelRegistry `{name}`"))?;
+    let registry = ports.registry(&registry.spec)?;
+    let view = runtime()?.block_on(registry.view(&spec.model))?;
+    let view = view.ok_or_else(|| format!("the registered model {} does not exist", spec.model))?;
+    Ok(view.versions.into_keys().collect())
+}
+
+/// The version to go back to, as the registry calls it.
 fn target(
     arguments: &Rollback,
     status: &ChampionPolicyStatus,
     current: Option<&str>,
+    versions: &[String],
 ) -> Result<String, Failure> {
-    if let Some(to) = &arguments.to {
-        if Some(to.as_str()) == current {
-            return Err(format!("{} is champion already", words::version(to)).into());
-        }
-        return Ok(to.clone());
+    let wanted = arguments.to.clone().or_else(|| status.previous.clone());
+    let wanted = wanted
+        .ok_or("no earlier champion is on record that was not refused; name one with --to")?;
+    // `v2` is how version 2 is shown.
+    let is_meant = |version: &&String| **version == wanted || words::version(version) == wanted;
+    let exact = versions.iter().find(|version| **version == wanted);
+    let Some(target) = exact.or_else(|| versions.iter().find(is_meant)) else {
+        return Err(format!(
+            "version {wanted} does not exist; the registry has {}",
+            versions.join(", ")
+        )
+        .into());
+    };
+    if Some(target.as_str()) == current {
+        return Err(format!("{} is champion already", words::version(target)).into());
     }
-    status.previous.clone().ok_or_else(|| {
-        "no earlier champion is on record that was not refused; name one with --to".into()
-    })
+    Ok(target.clone())
 }

@@ -7,6 +7,8 @@ use crate::local::intake::lock;
 use crate::local::ports::LocalPorts;
 use crate::local::removal;
 use clap::Args;
+use serde_json::Value;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -37,15 +39,24 @@ pub(super) fn delete(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let state = state_in(&arguments.directory)?;
     let directory = std::path::absolute(&arguments.directory)?;
     let _lock = lock(&directory)?;
+    let names: BTreeSet<&String> = arguments.names.iter().collect();
     let mut objects = Vec::new();
-    for name in &arguments.names {
-        let found = state.read(&plural, name)?;
-        objects.push(found.ok_or_else(|| format!("{plural} \"{name}\" not found"))?);
+    for name in names {
+        // One that cannot be read is removed by its name.
+        let found = state.read(&plural, name).unwrap_or(Some(Value::Null));
+        objects.push((
+            name,
+            found.ok_or_else(|| format!("{plural} \"{name}\" not found"))?,
+        ));
     }
     let ports = LocalPorts::new(&directory, std::env::current_exe()?);
     runtime()?.block_on(async {
-        for object in &objects {
-            println!("{}", removal::remove(&ports, &plural, object).await?);
+        for (name, object) in &objects {
+            let removed = match object {
+                Value::Null => removal::remove_unreadable(&ports, &plural, name).await,
+                object => removal::remove(&ports, &plural, object).await,
+            };
+            println!("{}", removed?);
         }
         Ok(ExitCode::SUCCESS)
     })

@@ -1,7 +1,7 @@
 //! `podium get`: the objects of a local run, in the columns that the CRDs name.
 
 use super::progress::table;
-use super::{Failure, print};
+use super::{Failure, WrongUsage, print};
 use crate::local::state::StateDirectory;
 use crate::local::state_root;
 use clap::{Args, ValueEnum};
@@ -119,10 +119,10 @@ pub(super) fn crd_of(kind: &str) -> Result<Value, Failure> {
         .map(|crd| text(crd, "/spec/names/plural"))
         .collect();
     named.cloned().ok_or_else(|| {
-        format!(
+        WrongUsage(format!(
             "there is no kind `{kind}`; it must be one of {}",
             plurals.join(", ")
-        )
+        ))
         .into()
     })
 }

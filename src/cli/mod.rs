@@ -28,6 +28,8 @@ use std::process::ExitCode;
 
 /// The command could not do what it was asked.
 pub(crate) const FAILED: u8 = 1;
+/// An argument that cannot mean anything, as clap has it.
+const WRONG_USAGE: u8 = 2;
 /// With `--require-promotion` or `--require-superior`: a champion was held.
 pub(crate) const HELD: u8 = 3;
 
@@ -90,6 +92,11 @@ enum Bench {
     Search,
 }
 
+/// An argument cannot mean anything.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct WrongUsage(String);
+
 /// Why a command failed, in words for people.
 pub(crate) type Failure = Box<dyn std::error::Error>;
 
@@ -138,7 +145,10 @@ impl Cli {
                 return ExitCode::SUCCESS;
             }
             eprintln!("error: {error}");
-            ExitCode::from(FAILED)
+            ExitCode::from(match error.is::<WrongUsage>() {
+                true => WRONG_USAGE,
+                false => FAILED,
+            })
         }))
     }
 }

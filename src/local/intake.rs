@@ -22,7 +22,7 @@ pub struct Intake {
     pub refused: Vec<String>,
     /// Stored objects that the run leaves alone, each with the reason and the way out.
     pub left_alone: Vec<String>,
-    /// Objects without a manifest that were removed.
+    /// Objects that were removed: without a manifest, or without their owner.
     pub pruned: Vec<Removed>,
 }
 
@@ -48,6 +48,9 @@ impl Session {
         let now = jiff::Timestamp::now().to_string();
         for (plural, object) in &admitted {
             apply(ports.cluster(), plural, object, &now)?;
+        }
+        if let Some(orphans) = removal::remove_orphans(&ports).await? {
+            intake.pruned.push(orphans);
         }
         let mut uids = Vec::new();
         for (plural, object) in without_admitted_manifest(&admitted, ports.cluster())? {

@@ -199,6 +199,11 @@ fn add_objects(place: String, object: Value, found: &mut Manifests) {
                 }
             }
         }
+        (Value::Object(fields), _) if !fields.contains_key("kind") => {
+            found.unreadable.push(format!(
+                "{place} must be an object with `apiVersion` and `kind`"
+            ));
+        }
         (object @ Value::Object(_), _) => found.manifests.push(Manifest { place, object }),
         _ => found.unreadable.push(format!(
             "{place} must be an object with `apiVersion`, `kind`, `metadata` and `spec`"

@@ -2,8 +2,11 @@
 
 use super::ports::LocalPorts;
 use super::state::{StateDirectory, is_owned_by};
-use crate::ports::{PortError, Ports, RunId, TrialRunner};
+use crate::ports::{Object, PortError, Ports, RunId, TrialRunner};
 use crate::trials::process::ProcessRunner;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::{Resource, ResourceExt};
+use podium_api::{ChampionPolicy, Evaluation, Trial, TuningJob};
 use podium_core::tuning::trial::Run;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,6 +47,7 @@ impl fmt::Display for Removed {
 }
 
 /// A stored object.
+#[derive(Debug, Default)]
 struct Stored {
     plural: String,
     name: String,
@@ -59,16 +63,94 @@ pub async fn remove(
     plural: &str,
     object: &Value,
 ) -> Result<Removed, PortError> {
+    let family = family_of(ports.cluster(), Stored::of(plural, object))?;
+    remove_family(
+        ports,
+        described(plural, text(object, "/metadata/name")),
+        &family,
+    )
+    .await
+}
+
+/// Removes an object whose file cannot be read, and what belongs to it by its name.
+///
+/// # Errors
+/// As [`remove`].
+pub async fn remove_unreadable(
+    ports: &LocalPorts,
+    plural: &str,
+    name: &str,
+) -> Result<Removed, PortError> {
+    let uids = uids_of_owner(ports.cluster(), plural, name)?;
+    let mut family = Vec::new();
+    for uid in uids.into_iter().chain([String::new()]) {
+        let root = Stored {
+            plural: plural.to_string(),
+            name: name.to_string(),
+            uid,
+        };
+        let found = family_of(ports.cluster(), root)?;
+        let further = usize::from(!family.is_empty());
+        family.extend(found.into_iter().skip(further));
+    }
+    let what = described(plural, name) + ", whose file could not be read,";
+    remove_family(ports, what, &family).await
+}
+
+/// Removes trials and comparisons whose owner is gone, as a garbage collector would: nobody goes on with them, and they take the names of
+/// those of a new owner. What belongs to an owner that cannot be read stays.
+///
+/// # Errors
+/// As [`remove`].
+pub async fn remove_orphans(ports: &LocalPorts) -> Result<Option<Removed>, PortError> {
     let state = ports.cluster();
-    let family = family_of(state, plural, object)?;
+    let mut orphans = orphans_of::<Trial, TuningJob>(state)?;
+    orphans.extend(orphans_of::<Evaluation, ChampionPolicy>(state)?);
+    if orphans.is_empty() {
+        return Ok(None);
+    }
+    let root = Stored::default();
+    let family: Vec<Stored> = std::iter::once(root).chain(orphans).collect();
+    let what = "what belonged to objects that are gone".to_string();
+    remove_family(ports, what, &family).await.map(Some)
+}
+
+fn orphans_of<K: Object, Owner: Object>(state: &StateDirectory) -> Result<Vec<Stored>, PortError> {
+    let owners = state.shared_list::<Owner>()?;
+    let uids: BTreeSet<String> = owners.iter().filter_map(|owner| owner.uid()).collect();
+    let unreadable = state.unreadable::<Owner>()?;
+    let unreadable: BTreeSet<&str> = unreadable.iter().map(|(name, _)| name.as_str()).collect();
+    let is_there = |owner: &OwnerReference| {
+        uids.contains(&owner.uid) || unreadable.contains(owner.name.as_str())
+    };
+    let mut found = Vec::new();
+    for object in state.shared_list::<K>()? {
+        let owners = object.owner_references();
+        if !owners.is_empty() && !owners.iter().any(is_there) {
+            found.push(Stored {
+                plural: K::plural(&()).into_owned(),
+                name: object.name_any(),
+                uid: object.uid().unwrap_or_default(),
+            });
+        }
+    }
+    Ok(found)
+}
+
+/// The first of the family is what is described, the others belong to it.
+async fn remove_family(
+    ports: &LocalPorts,
+    what: String,
+    family: &[Stored],
+) -> Result<Removed, PortError> {
     let mut removed = Removed {
-        what: described(plural, object),
+        what,
         ..Removed::default()
     };
-    removed.ended = remove_runs(ports.runner(), &family).await?;
+    removed.ended = remove_runs(ports.runner(), family).await?;
     // Children first, so that a removal that is cut short can be done again.
-    for stored in family.iter().rev() {
-        state.remove_file(&stored.plural, &stored.name)?;
+    for stored in family.iter().rev().filter(|stored| !stored.name.is_empty()) {
+        ports.cluster().remove_file(&stored.plural, &stored.name)?;
     }
     for child in family.iter().skip(1) {
         *removed.with.entry(child.plural.clone()).or_default() += 1;
@@ -76,21 +158,49 @@ pub async fn remove(
     Ok(removed)
 }
 
-fn described(plural: &str, object: &Value) -> String {
-    let text = |pointer| object.pointer(pointer).and_then(Value::as_str);
-    let kind = text("/kind").map_or_else(|| plural.to_string(), str::to_lowercase);
-    let name = text("/metadata/name").unwrap_or_default();
+fn described(plural: &str, name: &str) -> String {
+    let kind = plural.strip_suffix("ies").map(|stem| format!("{stem}y"));
+    let kind = kind.or_else(|| plural.strip_suffix('s').map(str::to_string));
+    let kind = kind.unwrap_or_else(|| plural.to_string());
     format!("{kind}.{} \"{name}\"", podium_api::GROUP)
 }
 
-/// The object, then what it owns, then what that owns.
-fn family_of(
+/// The uids by which others name the owner of that kind and name.
+fn uids_of_owner(
     state: &StateDirectory,
     plural: &str,
-    object: &Value,
-) -> Result<Vec<Stored>, PortError> {
-    let mut others = state.everything()?;
-    let mut family = vec![Stored::of(plural, object)];
+    name: &str,
+) -> Result<BTreeSet<String>, PortError> {
+    let owners = state
+        .readable_but(&[])?
+        .into_iter()
+        .flat_map(|(_, object)| {
+            let owners = object.pointer("/metadata/ownerReferences").cloned();
+            owners
+                .as_ref()
+                .and_then(Value::as_array)
+                .cloned()
+                .unwrap_or_default()
+        });
+    let of_name = owners.filter(|owner| {
+        let kind = text(owner, "/kind").to_lowercase();
+        text(owner, "/name") == name && described(plural, "").starts_with(&format!("{kind}."))
+    });
+    Ok(of_name
+        .map(|owner| text(&owner, "/uid").to_string())
+        .collect())
+}
+
+fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
+    let text = object.pointer(pointer).and_then(Value::as_str);
+    text.unwrap_or_default()
+}
+
+/// The object, then what it owns, then what that owns.
+fn family_of(state: &StateDirectory, root: Stored) -> Result<Vec<Stored>, PortError> {
+    let mut others = state.readable_but(&[])?;
+    let damaged = damaged_trials_of(state, &root)?;
+    let mut family = vec![root];
     let mut next = 0;
     while let Some(owner) = family.get(next).map(|owner| owner.uid.clone()) {
         let (owned, rest) = others
@@ -105,26 +215,44 @@ fn family_of(
         );
         next += 1;
     }
+    family.extend(damaged);
     Ok(family)
+}
+
+/// The trials of a search that cannot be read, by their names.
+fn damaged_trials_of(state: &StateDirectory, search: &Stored) -> Result<Vec<Stored>, PortError> {
+    if search.plural != TuningJob::plural(&()) {
+        return Ok(Vec::new());
+    }
+    let trials = Trial::plural(&()).into_owned();
+    let mut damaged = state.unreadable_names(&trials)?;
+    damaged.retain(|name| {
+        let rest = name.strip_prefix(search.name.as_str());
+        let index = rest.and_then(|rest| rest.strip_prefix('-'));
+        index.is_some_and(|index| index.bytes().all(|b| b.is_ascii_digit()))
+    });
+    let stored = damaged.into_iter().map(|name| Stored {
+        plural: trials.clone(),
+        name,
+        uid: String::new(),
+    });
+    Ok(stored.collect())
 }
 
 impl Stored {
     fn of(plural: &str, object: &Value) -> Self {
-        let text = |pointer| {
-            let text = object.pointer(pointer).and_then(Value::as_str);
-            text.unwrap_or_default().to_string()
-        };
         Self {
             plural: plural.to_string(),
-            name: text("/metadata/name"),
-            uid: text("/metadata/uid"),
+            name: text(object, "/metadata/name").to_string(),
+            uid: text(object, "/metadata/uid").to_string(),
         }
     }
 }
 
 /// Ends and removes the runs of these objects; returns how many went on.
 async fn remove_runs(runner: &ProcessRunner, family: &[Stored]) -> Result<usize, PortError> {
-    let uids: BTreeSet<&str> = family.iter().map(|stored| stored.uid.as_str()).collect();
+    let uids = family.iter().map(|stored| stored.uid.as_str());
+    let uids: BTreeSet<&str> = uids.filter(|uid| !uid.is_empty()).collect();
     let trials = family.iter().filter(|stored| stored.plural == "trials");
     let trials: BTreeSet<&str> = trials.map(|stored| stored.name.as_str()).collect();
     let mut ended = 0;

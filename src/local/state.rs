@@ -5,6 +5,7 @@
 
 use super::object_cache::{CachedKind, ChangedObject, ObjectCache};
 use crate::ports::{Cluster, Created, Object, PortError};
+use crate::regular_file;
 use kube::{Resource, ResourceExt};
 use podium_api::Trial;
 use podium_core::champion::cause::digest;
@@ -209,7 +210,7 @@ impl StateDirectory {
 
     /// Removes an object and, as a garbage collector would, what belongs to it.
     fn remove(&self, plural: &str, name: &str, uid: &str) -> Result<(), PortError> {
-        for (children, child) in self.everything()? {
+        for (children, child) in self.readable_but(&[])? {
             if is_owned_by(&child, uid) {
                 let child_uid = uid_of(&child).unwrap_or_default().to_string();
                 self.remove(&children, &name_of(&child)?, &child_uid)?;
@@ -231,16 +232,6 @@ impl StateDirectory {
         }
     }
 
-    /// All stored objects, each with its plural.
-    pub(super) fn everything(&self) -> Result<Vec<(String, Value)>, PortError> {
-        let mut all = Vec::new();
-        for plural in plurals() {
-            let listed = self.list_values(&plural)?;
-            all.extend(listed.into_iter().map(|value| (plural.clone(), value)));
-        }
-        Ok(all)
-    }
-
     /// The stored objects of all kinds but these that can be read, each with its plural.
     pub(super) fn readable_but(
         &self,
@@ -256,6 +247,16 @@ impl StateDirectory {
             all.extend(read.map(|value| (plural.clone(), value)));
         }
         Ok(all)
+    }
+
+    /// The names of a kind's objects that cannot be read.
+    pub(super) fn unreadable_names(&self, plural: &str) -> Result<Vec<String>, PortError> {
+        let paths = self.paths(plural)?;
+        let unreadable = paths.iter().filter(|path| self.read_object(path).is_err());
+        let stems = unreadable.filter_map(|path| path.file_stem());
+        Ok(stems
+            .map(|stem| stem.to_string_lossy().into_owned())
+            .collect())
     }
 
     /// All stored objects of a kind, by name.
@@ -298,6 +299,23 @@ impl StateDirectory {
         Ok(())
     }
 
+    /// An object of that name is there: it counts as created if it is this owner's.
+    fn adopt<K: Object>(&self, wanted: &K) -> Result<Created, PortError> {
+        let (plural, name) = (K::plural(&()), wanted.name_any());
+        let uids = |object: &K| -> BTreeSet<String> {
+            let owners = object.owner_references().iter();
+            owners.map(|owner| owner.uid.clone()).collect()
+        };
+        let there = self.shared::<K>(&name)?;
+        if there.is_none_or(|there| uids(&there) == uids(wanted)) {
+            return Ok(Created::Existed);
+        }
+        Err(PortError::Permanent(format!(
+            "{plural} \"{name}\" exists and belongs to something else: {}",
+            self.path(&plural, &name).display()
+        )))
+    }
+
     fn path(&self, plural: &str, name: &str) -> PathBuf {
         self.root.join(plural).join(file_name(name))
     }
@@ -329,7 +347,7 @@ impl Cluster for StateDirectory {
         let plural = K::plural(&());
         let now = jiff::Timestamp::now().to_string();
         let Some(stored) = self.create_file(&plural, value, &now)? else {
-            return Ok(Created::Existed);
+            return self.adopt(object);
         };
         self.keep::<K>(&plural, stored)?;
         Ok(Created::New)
@@ -437,22 +455,20 @@ fn hidden(path: &Path) -> bool {
 }
 
 fn read_object(path: &Path) -> Result<Option<Value>, PortError> {
-    match fs::read_to_string(path) {
-        Ok(text) => {
-            let read = match text.starts_with('{') {
-                true => serde_json::from_str(&text).map_err(|e| e.to_string()),
-                false => crate::yaml::document(&text).map_err(|e| e.to_string()),
-            };
-            read.map(Some).map_err(|e| {
-                PortError::Permanent(format!("{} is not what podium writes: {e}", path.display()))
-            })
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(PortError::Permanent(format!(
-            "cannot read {}: {error}",
-            path.display()
-        ))),
-    }
+    let Some(text) = regular_file::read_text(path)? else {
+        return Ok(None);
+    };
+    let read: Result<Value, String> = match text.starts_with('{') {
+        true => serde_json::from_str(&text).map_err(|e| e.to_string()),
+        false => crate::yaml::document(&text).map_err(|e| e.to_string()),
+    };
+    let stored = read.and_then(|value| match name_of(&value) {
+        Ok(_) => Ok(value),
+        Err(_) => Err("it holds no object with a name".to_string()),
+    });
+    stored.map(Some).map_err(|e| {
+        PortError::Permanent(format!("{} is not what podium writes: {e}", path.display()))
+    })
 }
 
 fn typed<K: Object>(path: &Path, value: Value) -> Result<K, PortError> {

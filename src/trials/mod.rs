@@ -15,4 +15,3 @@ mod run_inputs;
 mod supervised;
 pub mod supervisor;
 pub mod template;
-mod untrusted_file;

@@ -4,7 +4,7 @@
 //! `exit.json` when it has ended. The file `lock` is locked as long as the run's supervisor lives, so
 //! whether a run goes on needs no process id, which could be somebody else's by now.
 
-use super::untrusted_file;
+use crate::regular_file;
 use podium_core::tuning::trial::Exit;
 use podium_workload::atomic_file;
 use serde::de::DeserializeOwned;
@@ -229,7 +229,7 @@ impl RunDirectory {
 
     fn read<T: DeserializeOwned>(&self, name: &str) -> io::Result<Option<T>> {
         let path = self.0.join(name);
-        let Some(bytes) = untrusted_file::read_whole(&path, LONGEST_FILE_BYTES)? else {
+        let Some(bytes) = regular_file::read_whole(&path, LONGEST_FILE_BYTES)? else {
             return Ok(None);
         };
         parsed(&path, &bytes).map(Some)

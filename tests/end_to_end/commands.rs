@@ -39,7 +39,7 @@ fn get_shows_the_columns_of_the_crds_and_whole_objects() {
     assert_eq!(list["items"].as_array().unwrap().len(), 3);
     assert_eq!(list["items"][0]["apiVersion"], "podium.dev/v1alpha1");
     let unknown = ended(&["get", "pods", "-d", &directory]);
-    assert_eq!(unknown.code, Some(1));
+    assert_eq!(unknown.code, Some(2));
     assert!(
         unknown
             .err

@@ -146,16 +146,17 @@ fn an_interrupted_run_leaves_no_process_behind_and_goes_on_later() {
     );
 }
 
-/// What is stored of the search is a pipe at first, so that the run stands still while it reads it.
+/// A large stored object takes the run long enough to read that the interruption comes before its first step.
 #[test]
 fn a_run_that_is_interrupted_while_it_begins_starts_nothing() {
     let project = Project::with_search(1, SQUARE);
     assert_eq!(project.run().code, Some(0));
-    let stored = project.path().join(".podium/state/tuningjobs/toy.yaml");
-    let text = fs::read_to_string(&stored).unwrap();
-    fs::remove_file(&stored).unwrap();
     project.write("search.yaml", &crate::project::search(2, SQUARE));
-    make_pipe(&stored);
+    let large = format!(
+        "kind: Approval\nmetadata: {{name: large}}\nspec: {{comment: [{}]}}\n",
+        "a,".repeat(3_000_000)
+    );
+    project.write(".podium/state/approvals/large.yaml", &large);
     let run = podium()
         .arg("run")
         .arg(project.path())
@@ -163,18 +164,21 @@ fn a_run_that_is_interrupted_while_it_begins_starts_nothing() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut pipe = fs::OpenOptions::new().write(true).open(&stored).unwrap();
+    wait_for(|| handles_interruptions(&run));
     interrupt(&run);
-    fs::rename(project.write("whole", &text), &stored).unwrap();
-    pipe.write_all(text.as_bytes()).unwrap();
-    drop(pipe);
     let ended = crate::project::Finished::from(run.wait_with_output().unwrap());
     assert_eq!(ended.code, Some(1), "{}{}", ended.out, ended.err);
-    assert_eq!(
-        ended.err,
-        "interrupted: 0 running trials were ended; the next `podium run` repeats them\n"
-    );
+    let said = "interrupted: 0 running trials were ended; the next `podium run` repeats them\n";
+    assert!(ended.err.ends_with(said), "{}", ended.err);
     assert_eq!(project.objects("trials").len(), 1);
+}
+
+fn handles_interruptions(run: &Child) -> bool {
+    const INTERRUPT: u64 = 1 << 1;
+    let status = fs::read_to_string(format!("/proc/{}/status", run.id())).unwrap_or_default();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    caught.is_some_and(|mask| mask & INTERRUPT != 0)
 }
 
 /// What it is to run is a pipe at first, so that the supervisor stands still while it reads it.

@@ -13,7 +13,7 @@ fn named(project: &Project, plural: &str, name: &str) -> Value {
 }
 
 /// A search called `toy` whose trials do `script`, beside one called `good` whose trials work.
-fn beside_a_good_one(script: &str) -> Project {
+pub fn beside_a_good_one(script: &str) -> Project {
     let project = Project::with_search(1, script);
     project.write(
         "good.yaml",

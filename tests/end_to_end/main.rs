@@ -13,6 +13,7 @@ mod fraud;
 mod isolation;
 #[path = "../fixtures/leaves.rs"]
 mod leaves;
+mod leftovers;
 mod many_trials;
 #[path = "../fixtures/merge_patch.rs"]
 mod merge_patch;

@@ -66,7 +66,7 @@ fn every_field_of_a_search() {
         "maxTrials": 4,
         "objective": {"direction": "Maximize", "metric": "auc"},
         "parameters": [{"name": "x", "real": {"min": 0.0, "max": 1.0}}],
-        "trial": {"outputURI": "out", "job": {"template": {"spec": {"containers": [{"name": "train"}, {"name": "report"}]}}}},
+        "trial": {"outputURI": "out/$(PODIUM_TRIAL)", "job": {"template": {"spec": {"containers": [{"name": "train"}, {"name": "report"}]}}}},
         "register": {"registryRef": {"name": "models"}, "model": "m"},
     });
     let real = || json!({"min": 1.0, "max": 2.0});
@@ -310,7 +310,7 @@ fn every_field_of_a_search() {
         ),
         (
             "spec.trial.outputURI",
-            added(trial(json!({"outputURI": "other"}))),
+            added(trial(json!({"outputURI": "other/$(PODIUM_TRIAL)"}))),
         ),
         (
             "spec.trial.job.template",
@@ -372,6 +372,38 @@ fn every_field_of_a_search() {
         problems[0].starts_with("spec.metrics.sources[1].terminationMessage: must be left out"),
         "{problems:?}"
     );
+}
+
+#[test]
+fn each_trial_that_may_be_registered_has_a_place_of_its_own() {
+    let with = |trials: i64, refit: bool, uri: &str| {
+        search(&json!({
+            "maxTrials": trials,
+            "objective": {"direction": "Maximize", "metric": "auc"},
+            "parameters": [{"name": "x", "real": {"min": 0.0, "max": 1.0}}],
+            "trial": {"outputURI": uri, "job": {"template": {"spec": {"containers": [{"name": "train"}]}}}},
+            "register": {"registryRef": {"name": "r"}, "model": "m", "refit": refit},
+        }))
+    };
+    assert!(with(4, true, "file://o/$(PODIUM_TUNING_JOB)/$(PODIUM_TRIAL)").is_ok());
+    assert!(with(1, false, "o/$$(fixed)/5$").is_ok());
+    for (trials, refit, uri, said) in [
+        (2, false, "o/fixed", "must contain `$(PODIUM_TRIAL)`"),
+        (
+            1,
+            true,
+            "o/$(PODIUM_TUNING_JOB)",
+            "must contain `$(PODIUM_TRIAL)`",
+        ),
+        (1, false, "o/${PODIUM_TRIAL}", "got `${PODIUM_TRIAL}`"),
+        (1, false, "o/$(trial)", "got `$(trial)`"),
+    ] {
+        let problems = with(trials, refit, uri).unwrap_err();
+        let is_said = |problem: &String| {
+            problem.starts_with("spec.trial.outputURI: must") && problem.contains(said)
+        };
+        assert!(problems.iter().any(is_said), "{uri}: {problems:?}");
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Digests of files and of directories of parts, remembered as long as a file is not touched.
 
+use crate::regular_file;
 use podium_workload::table::{TableError, hex, sha256_of_directory};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
@@ -59,10 +60,8 @@ impl FileDigests {
     /// # Errors
     /// It cannot be read.
     pub fn of(&self, path: &Path) -> io::Result<Option<String>> {
-        let file = match File::open(path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
+        let Some(file) = regular_file::open(path)? else {
+            return Ok(None);
         };
         let look = Look::at(&file.metadata()?);
         let known = |digests: &HashMap<PathBuf, (Look, String)>| {

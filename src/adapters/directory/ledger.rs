@@ -2,6 +2,7 @@
 
 use super::registry::{cannot, entries, path_segment};
 use crate::ports::{PortError, RegisterWrite};
+use crate::regular_file;
 use podium_core::champion::ledger::{REGISTER_BYTES, Register};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -34,7 +35,7 @@ fn read_below(
         if path.is_dir() {
             read_below(&path, &key, registers)?;
         } else {
-            let text = fs::read_to_string(&path).map_err(|e| cannot("read", &path, &e))?;
+            let text = regular_file::read_text(&path)?.unwrap_or_default();
             registers.insert(key, text.trim_end().to_string());
         }
     }
@@ -64,7 +65,7 @@ pub(super) fn write(root: &Path, register: &Register) -> Result<RegisterWrite, P
             .map(|()| RegisterWrite::Holds)
             .map_err(|e| cannot("remove", &unfinished, &e)),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            let found = fs::read_to_string(&path).map_err(|e| cannot("read", &path, &e))?;
+            let found = regular_file::read_text(&path)?.unwrap_or_default();
             let same = found.trim_end() == register.text;
             Ok(if same {
                 RegisterWrite::Holds

@@ -13,6 +13,7 @@ use super::ledger;
 use super::store::path_of;
 use super::version_files;
 use crate::ports::{AliasUpdate, ModelRegistry, NewVersion, PortError, RegisterWrite};
+use crate::regular_file;
 use podium_core::champion::ledger::Register;
 use podium_core::champion::{RegistryView, VersionView};
 use podium_workload::atomic_file;
@@ -95,7 +96,7 @@ impl ModelRegistry for DirectoryRegistry {
         for version in entries(&model.join("versions"))? {
             let directory = model.join("versions").join(&version);
             let path = directory.join("version.yaml");
-            if path.is_file() {
+            if path.exists() {
                 let found = VersionView {
                     source: directory.join("files").display().to_string(),
                     tags: read_version_file(&path)?.tags,
@@ -120,7 +121,7 @@ impl ModelRegistry for DirectoryRegistry {
         let mut newest = 0_u64;
         for version in entries(&versions)? {
             let path = versions.join(&version).join("version.yaml");
-            if path.is_file() && read_version_file(&path)?.key.as_deref() == Some(new.key) {
+            if path.exists() && read_version_file(&path)?.key.as_deref() == Some(new.key) {
                 return Ok(version);
             }
             newest = newest.max(version.parse().unwrap_or(0));
@@ -244,15 +245,22 @@ pub(super) fn entries(directory: &Path) -> Result<Vec<String>, PortError> {
 
 fn read_alias(model: &Path, alias: &str) -> Result<Option<String>, PortError> {
     let path = model.join("aliases").join(alias);
-    match fs::read_to_string(&path) {
-        Ok(text) => Ok(Some(text.trim().to_string()).filter(|v| !v.is_empty())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(cannot("read", &path, &error)),
+    let Some(text) = regular_file::read_text(&path)? else {
+        return Ok(None);
+    };
+    let version = text.trim();
+    if version.is_empty() || version.contains('\n') {
+        return Err(PortError::Permanent(format!(
+            "{} must hold one line, the name of a version; remove the file to remove the alias",
+            path.display()
+        )));
     }
+    Ok(Some(version.to_string()))
 }
 
 fn read_version_file(path: &Path) -> Result<VersionFile, PortError> {
-    let text = fs::read_to_string(path).map_err(|e| cannot("read", path, &e))?;
+    let text = regular_file::read_text(path)?
+        .ok_or_else(|| PortError::Permanent(format!("{} does not exist", path.display())))?;
     crate::yaml::document(&text).map_err(|error| {
         PortError::Permanent(format!(
             "{} must hold `source` and `tags`: {error}",

@@ -1,6 +1,8 @@
 //! `TuningJob` to the settings of a search and of its trials.
 
-use super::tuning_refusals::{converted_register, refuse_metrics, refuse_what_is_not_carried_out};
+use super::tuning_refusals::{
+    converted_register, refuse_metrics, refuse_unknown_variables, refuse_what_is_not_carried_out,
+};
 use super::{Problems, below_spec, count, environment, seconds};
 use crate::tuning_job::{
     AlgorithmName, DirectionSpec, FailureActionSpec, FailureRuleSpec, HyperoptSpec, ParameterSpec,
@@ -75,7 +77,12 @@ pub fn tuning_settings(job: &TuningJob) -> Result<Settings, Vec<SpecProblem>> {
     refuse_metrics(metrics, &mut problems);
     refuse_what_is_not_carried_out(spec, &mut problems);
     problems.unsupported("trial.resource", trial.resource.as_ref());
-    let register = converted_register(register.as_ref(), trial.output_uri.is_some(), &mut problems);
+    let register = converted_register(
+        register.as_ref(),
+        trial.output_uri.as_deref(),
+        *max_trials,
+        &mut problems,
+    );
     if job.name_any().len() > MAX_NAME_LENGTH {
         return Err(vec![SpecProblem::new(
             "metadata.name",
@@ -273,6 +280,9 @@ pub fn trial_settings(spec: &TuningJobSpec) -> Result<TrialSettings, Vec<SpecPro
         failure_rules: rules,
     } = &spec.trial;
     let mut problems = Problems::default();
+    if let Some(uri) = output_uri {
+        refuse_unknown_variables(uri, &mut problems);
+    }
     let template = job
         .as_ref()
         .and_then(|job| problems.take(pod_template(job, "trial.job")));

@@ -66,9 +66,42 @@ pub(super) fn refuse_metrics(metrics: &MetricsSpec, problems: &mut Problems) {
     }
 }
 
+/// Variables that `trial.outputURI` may hold.
+const OF_OUTPUT_URI: [&str; 2] = ["PODIUM_TRIAL", "PODIUM_TUNING_JOB"];
+
+/// Refuses what would stay in `trial.outputURI` as it is written.
+pub(super) fn refuse_unknown_variables(uri: &str, problems: &mut Problems) {
+    let mut rest = uri;
+    while let Some((_, after)) = rest.split_once('$') {
+        let (open, close) = match after.get(..1) {
+            Some("(") => ('(', ')'),
+            Some("{") => ('{', '}'),
+            // `$$` is the sign itself.
+            Some("$") => {
+                rest = after.get(1..).unwrap_or_default();
+                continue;
+            }
+            _ => {
+                rest = after;
+                continue;
+            }
+        };
+        let name = after.get(1..).and_then(|inner| inner.split_once(close));
+        let name = name.map_or(after, |(name, _)| name);
+        if open == '{' || !OF_OUTPUT_URI.contains(&name) {
+            let message = format!(
+                "must hold no variables but `$(PODIUM_TRIAL)` and `$(PODIUM_TUNING_JOB)`; got `${open}{name}{close}`"
+            );
+            problems.add("trial.outputURI", message);
+        }
+        rest = after;
+    }
+}
+
 pub(super) fn converted_register(
     register: Option<&RegisterSpec>,
-    has_output: bool,
+    output: Option<&str>,
+    trials: i32,
     problems: &mut Problems,
 ) -> Option<Register> {
     let RegisterSpec {
@@ -77,10 +110,17 @@ pub(super) fn converted_register(
         alias,
         refit,
     } = register?;
-    if !has_output {
-        let message =
-            format!("must be given: `register` makes a trial's files a version of {model}");
-        problems.add("trial.outputURI", message);
+    match output {
+        None => {
+            let message =
+                format!("must be given: `register` makes a trial's files a version of {model}");
+            problems.add("trial.outputURI", message);
+        }
+        Some(uri) if !uri.contains("$(PODIUM_TRIAL)") && (trials > 1 || *refit) => {
+            let message = "must contain `$(PODIUM_TRIAL)`: all trials would write to one place, and `register` would take the files of the last one";
+            problems.add("trial.outputURI", message);
+        }
+        Some(_) => {}
     }
     Some(Register {
         model: model.clone(),

@@ -2,9 +2,9 @@
 //!
 //! | situation | holds when | what follows |
 //! |---|---|---|
-//! | no model | the registered model does not exist | wait |
+//! | no model | the registered model does not exist, and the status knows of no champion | wait |
 //! | unreadable | the ledger cannot be read | blocked |
-//! | set back | the ledger knows fewer epochs than the status | blocked |
+//! | set back | the ledger knows fewer epochs than the status, or the model is gone | blocked |
 //! | taken over | another policy owns an alias that this one writes, and the annotation names the ledger's epoch | claim the ownership |
 //! | owned by other | another policy owns an alias that this one writes | blocked |
 //! | unowned | nobody owns an alias that this one writes | claim the ownership |
@@ -39,7 +39,8 @@ pub(super) enum Situation<'a> {
     NoModel,
     Unreadable(&'a str),
     SetBack {
-        ledger: u64,
+        /// Where the ledger ends; `None` when the model itself is gone.
+        ledger: Option<u64>,
     },
     Unowned {
         alias: &'a str,
@@ -65,6 +66,9 @@ impl<'a> Situation<'a> {
     pub(super) fn of(input: &ChampionInput<'a>) -> Self {
         let memory = input.memory;
         let ledger = match input.ledger {
+            _ if input.registry.is_none() && memory.had_champion() => {
+                return Self::SetBack { ledger: None };
+            }
             _ if input.registry.is_none() => return Self::NoModel,
             Err(why) => return Self::Unreadable(why),
             Ok(ledger) => ledger,
@@ -72,7 +76,7 @@ impl<'a> Situation<'a> {
         let claims = input.policy.exclusivity == Exclusivity::Ledger;
         if claims && memory.epoch > ledger.closed_epoch() {
             return Self::SetBack {
-                ledger: ledger.closed_epoch(),
+                ledger: Some(ledger.closed_epoch()),
             };
         }
         if let Some(situation) = Self::by_owner(input, ledger) {
@@ -133,7 +137,17 @@ impl<'a> Situation<'a> {
                 let message = format!("{why}; nothing is judged or moved until it can be read.");
                 Plan::say(memory, Reason::LedgerUnreadable, message)
             }
-            Self::SetBack { ledger } => {
+            Self::SetBack { ledger: None } => {
+                let message = format!(
+                    "the registered model {} is gone, although this policy has seen its champion: the registry was removed or set back. \
+                     Nothing is judged or moved; restore the registry, or delete and apply the policy to begin anew.",
+                    input.policy.model
+                );
+                Plan::say(memory, Reason::RegistrySetBack, message)
+            }
+            Self::SetBack {
+                ledger: Some(ledger),
+            } => {
                 let message = format!(
                     "the ledger of {} ends with epoch {ledger}, but this policy has seen epoch {}: the registry was set back. \
                      Nothing is judged or moved; restore the registry, or delete and apply the policy to go on from the ledger.",

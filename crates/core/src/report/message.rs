@@ -18,6 +18,8 @@ const NOT_IN_JSON: [&str; 3] = ["-Infinity", "Infinity", "NaN"];
 /// # Errors
 /// Says what must hold; names the metric where the value of one is at fault.
 pub fn parse_termination_message(message: &str, kept: usize) -> Result<Report, ReportError> {
+    // Windows' tools write a byte order mark.
+    let message = message.trim_start_matches('\u{feff}');
     if message.trim().is_empty() {
         return Err(ReportError::new(
             "the termination message must be a JSON object with `metrics`; it is empty",

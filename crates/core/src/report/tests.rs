@@ -220,3 +220,9 @@ proptest! {
         let _ = combined(&message);
     }
 }
+
+#[test]
+fn a_byte_order_mark_is_no_part_of_a_message() {
+    let report = parse_termination_message("\u{feff}{\"metrics\": {\"auc\": 0.5}}", 4096);
+    assert_eq!(report.unwrap().metrics.len(), 1);
+}

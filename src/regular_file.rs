@@ -1,4 +1,5 @@
-//! Files in a directory that a trial can write to: in their place may stand anything, such as a directory or a pipe.
+//! Files in directories that others can write to: in their place may stand anything, such as a directory, a pipe or a device, which would be
+//! read for ever.
 
 use rustix::fs::{Mode, OFlags};
 use std::fs::{self, File, FileType};
@@ -6,11 +7,14 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
+/// Bytes of a text that people or Podium write: an alias, a manifest, an object.
+const LONGEST_TEXT: u64 = 64 << 20;
+
 /// The last `bytes` of the file, and whether it holds more than those; `None` when there is no file.
 ///
 /// # Errors
 /// It is something else than a file, or cannot be read; the message names the path.
-pub(super) fn read_end(path: &Path, bytes: u64) -> io::Result<Option<(Vec<u8>, bool)>> {
+pub(crate) fn read_end(path: &Path, bytes: u64) -> io::Result<Option<(Vec<u8>, bool)>> {
     let Some(mut file) = open(path)? else {
         return Ok(None);
     };
@@ -29,7 +33,7 @@ pub(super) fn read_end(path: &Path, bytes: u64) -> io::Result<Option<(Vec<u8>, b
 ///
 /// # Errors
 /// It is something else than a file, is longer than `most` bytes, or cannot be read; the message names the path.
-pub(super) fn read_whole(path: &Path, most: u64) -> io::Result<Option<Vec<u8>>> {
+pub(crate) fn read_whole(path: &Path, most: u64) -> io::Result<Option<Vec<u8>>> {
     match read_end(path, most)? {
         Some((_, true)) => Err(refused(path, &format!("is longer than {most} bytes"))),
         Some((text, false)) => Ok(Some(text)),
@@ -37,8 +41,24 @@ pub(super) fn read_whole(path: &Path, most: u64) -> io::Result<Option<Vec<u8>>> 
     }
 }
 
-/// Opens without waiting for whoever writes into a pipe.
-fn open(path: &Path) -> io::Result<Option<File>> {
+/// A text in UTF-8; `None` when there is no file.
+///
+/// # Errors
+/// As [`read_whole`], or it is no UTF-8.
+pub(crate) fn read_text(path: &Path) -> io::Result<Option<String>> {
+    let Some(bytes) = read_whole(path, LONGEST_TEXT)? else {
+        return Ok(None);
+    };
+    let text = String::from_utf8(bytes);
+    text.map(Some)
+        .map_err(|_| refused(path, "must be text in UTF-8"))
+}
+
+/// Opens without waiting for whoever writes into a pipe; `None` when there is no file.
+///
+/// # Errors
+/// It is something else than a file, or cannot be opened; the message names the path.
+pub(crate) fn open(path: &Path) -> io::Result<Option<File>> {
     let kind = match fs::metadata(path) {
         Ok(metadata) => metadata.file_type(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
