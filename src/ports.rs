@@ -5,6 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::Resource;
 use podium_api::convert::World;
 use podium_api::evaluation::EvidenceStatus;
+use podium_api::tuning_job::JobMetadata;
 use podium_api::{EvaluationSpec, ModelRegistrySpec, TuningJobSpec};
 use podium_core::champion::RegistryView;
 use podium_core::champion::ledger::Register;
@@ -198,6 +199,8 @@ pub struct RunRequest<'a> {
     pub owner: Option<OwnerReference>,
     /// Labels by which the run is found.
     pub labels: BTreeMap<String, String>,
+    /// Labels and annotations of the Job alone, not of its pods.
+    pub job_metadata: JobMetadata,
 }
 
 impl RunRequest<'_> {
@@ -255,6 +258,8 @@ pub trait TrialRunner: Send + Sync {
     ) -> impl Future<Output = Result<String, PortError>> + Send;
     /// Ends an attempt that runs; one that does not is left alone.
     fn stop(&self, run: RunId<'_>) -> impl Future<Output = Result<(), PortError>> + Send;
+    /// Ends what goes on of an attempt whose result is recorded, such as a container beside the one that decided.
+    fn end_leftovers(&self, run: RunId<'_>) -> impl Future<Output = Result<(), PortError>> + Send;
 }
 
 /// How far a comparison is.

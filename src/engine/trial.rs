@@ -16,6 +16,8 @@ use std::collections::BTreeMap;
 
 /// Runs that may be lost to the machine before a trial fails.
 const MAX_INFRASTRUCTURE_FAILURES: u32 = 10;
+/// Labels of Kueue, which pass from a search to its Jobs.
+const QUEUE_LABELS: &str = "kueue.x-k8s.io/";
 /// A refused run is asked for again after this time.
 const REFUSED_AGAIN_SECONDS: u64 = 15;
 
@@ -29,8 +31,12 @@ impl<P: Ports> Engine<P> {
             return Ok(Left::default());
         };
         let record = record_of(trial.status.as_ref());
-        let is_settled = record.phase.is_finished() && says(trial.status.as_ref(), &record);
-        if is_settled || is_deleted(&trial) {
+        if is_deleted(&trial) {
+            return Ok(Left::default());
+        }
+        if record.phase.is_finished() && says(trial.status.as_ref(), &record) {
+            let run = run_id(&trial, record.current_attempt());
+            self.ports.runner().end_leftovers(run).await?;
             return Ok(Left::default());
         }
         let Some(job) = self.job_of(&trial).await? else {
@@ -311,6 +317,14 @@ pub(super) fn request<'a>(
         (TUNING_JOB_LABEL, job.name_any()),
         (TRIAL_LABEL, name.clone()),
     ];
+    let mut job_metadata = runs.job_metadata.clone();
+    for (label, value) in job.labels() {
+        // A queue is named on what people create, and works on what runs.
+        if label.starts_with(QUEUE_LABELS) {
+            let own = job_metadata.labels.entry(label.clone());
+            own.or_insert_with(|| value.clone());
+        }
+    }
     RunRequest {
         name,
         attempt,
@@ -321,5 +335,6 @@ pub(super) fn request<'a>(
         deadline_seconds: runs.active_deadline_seconds,
         owner: trial.controller_owner_ref(&()).map(super::without_block),
         labels: labels.map(|(key, value)| (key.to_string(), value)).into(),
+        job_metadata,
     }
 }

@@ -12,6 +12,7 @@ pub mod removal;
 pub mod scope;
 pub mod session;
 pub mod state;
+mod state_file;
 mod stored;
 
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
 //! A trial is a Job.
 
 use super::job_manifest::{ATTEMPT_LABEL, OWNER_LABEL, job_manifest, job_name};
-use super::job_state::{Known, Refusal, lacks_the_end, run_of};
+use super::job_state::{Known, Refusal, goes_on, lacks_the_end, run_of};
 use super::last_pod::LastPod;
 use crate::adapters::clock::SystemClock;
 use crate::adapters::kubernetes::stores::Stores;
@@ -27,6 +27,8 @@ pub struct JobRunner {
     stores: Arc<Stores>,
     /// By the uid of their Job. Lost with the process, which costs one more run of a trial that failed meanwhile.
     last_pods: Arc<Mutex<HashMap<String, LastPod>>>,
+    /// Uids of Jobs by their name and the uid of their owner, kept beyond the Job: its pods outlive it for a while.
+    job_uids: Arc<Mutex<HashMap<(String, String), String>>>,
 }
 
 impl JobRunner {
@@ -38,6 +40,7 @@ impl JobRunner {
             namespace,
             stores,
             last_pods: Arc::default(),
+            job_uids: Arc::default(),
         }
     }
 
@@ -55,9 +58,19 @@ impl JobRunner {
             let jobs = self.stores.jobs.list(&self.namespace, |_| true);
             let known: HashSet<_> = jobs.iter().filter_map(|job| job.uid()).collect();
             last_pods.retain(|uid, _| known.contains(uid));
+            self.forget_gone_jobs(&known);
         }
         last_pods.insert(uid, seen.clone());
         Some(seen)
+    }
+
+    /// Whose Job and pods are gone is not asked for any more.
+    fn forget_gone_jobs(&self, jobs: &HashSet<String>) {
+        let pods = self.stores.pods.list(&self.namespace, |_| true);
+        let owners = pods.iter().flat_map(|pod| pod.owner_references());
+        let owners: HashSet<_> = owners.map(|owner| owner.uid.clone()).collect();
+        let mut seen = self.job_uids.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.retain(|_, uid| jobs.contains(uid) || owners.contains(uid));
     }
 
     fn jobs(&self) -> Api<Job> {
@@ -71,29 +84,47 @@ impl JobRunner {
         found.filter(|job| is_owned(job, run.owner))
     }
 
-    fn pods_of(&self, run: RunId<'_>) -> Vec<Pod> {
+    fn pods_of(&self, run: RunId<'_>, job: Option<&Job>) -> Vec<Pod> {
+        let uid = self.job_uid(run, job);
         let attempt = run.attempt.to_string();
         let wanted = |pod: &Pod| {
             let label = |key: &str| pod.labels().get(key).map(String::as_str);
             label(TRIAL_LABEL) == Some(run.name)
                 && label(ATTEMPT_LABEL) == Some(&attempt)
                 && label(OWNER_LABEL) == run.owner
+                && is_pod_of(pod, run, uid.as_deref())
         };
         let pods = self.stores.pods.list(&self.namespace, wanted);
         pods.into_iter().map(Arc::unwrap_or_clone).collect()
     }
 
+    /// The uid of a run's Job, also of one that was seen and is gone; `None` where none was seen.
+    fn job_uid(&self, run: RunId<'_>, job: Option<&Job>) -> Option<String> {
+        let key = (
+            job_name(run.name, run.attempt),
+            run.owner.unwrap_or_default().to_string(),
+        );
+        let mut seen = self.job_uids.lock().unwrap_or_else(PoisonError::into_inner);
+        match job.and_then(|job| job.uid()) {
+            Some(uid) => {
+                seen.insert(key, uid.clone());
+                Some(uid)
+            }
+            None => seen.get(&key).cloned(),
+        }
+    }
+
     /// The pods of a Job as the API server has them now.
-    async fn read_pods(&self, run: RunId<'_>) -> Result<Vec<Pod>, PortError> {
+    async fn read_pods(&self, run: RunId<'_>, job: &Job) -> Result<Vec<Pod>, PortError> {
         let RunId { name, attempt, .. } = run;
         let owner = run.owner.unwrap_or_default();
         let selector =
             format!("{TRIAL_LABEL}={name},{ATTEMPT_LABEL}={attempt},{OWNER_LABEL}={owner}");
         let pods: Api<Pod> = Api::namespaced(self.client.clone(), &self.namespace);
         let found = pods.list(&ListParams::default().labels(&selector)).await;
-        found
-            .map(|list| list.items)
-            .map_err(|error| port_error(&error))
+        let mut pods = found.map_err(|error| port_error(&error))?.items;
+        pods.retain(|pod| is_pod_of(pod, run, job.metadata.uid.as_deref()));
+        Ok(pods)
     }
 
     /// What the Job controller last said of why the Job has no pod.
@@ -116,10 +147,15 @@ impl JobRunner {
             field_manager: Some(FIELD_MANAGER.to_string()),
         };
         let path = <Job as kube::Resource>::url_path(&(), Some(&self.namespace));
-        // As JSON and not as a typed Job: fields that this build does not know must reach the API server.
-        let asked = kube::core::Request::new(path)
+        // As JSON and not as a typed Job: fields that this build does not know must reach the API server, which refuses those that it does
+        // not know either.
+        let mut asked = kube::core::Request::new(path)
             .create(&parameters, manifest.to_string().into_bytes())
             .map_err(kube::Error::BuildRequest)?;
+        let strict = format!("{}&fieldValidation=Strict", asked.uri());
+        *asked.uri_mut() = strict
+            .parse()
+            .map_err(|error| kube::Error::Service(Box::new(error)))?;
         self.client.request(asked).await
     }
 
@@ -137,6 +173,17 @@ impl JobRunner {
             ))),
         }
     }
+}
+
+/// Whether a pod is one of the run's Job and not of somebody who gave it the same labels; `uid` is that of the Job, if it was ever seen.
+fn is_pod_of(pod: &Pod, run: RunId<'_>, uid: Option<&str>) -> bool {
+    let owners = pod.owner_references().iter();
+    let mut controllers = owners.filter(|owner| owner.controller == Some(true));
+    controllers.any(|owner| {
+        owner.kind == "Job"
+            && owner.name == job_name(run.name, run.attempt)
+            && uid.is_none_or(|uid| owner.uid == uid)
+    })
 }
 
 fn is_owned(job: &Job, owner: Option<&str>) -> bool {
@@ -161,10 +208,10 @@ impl TrialRunner for JobRunner {
 
     async fn observe(&self, run: RunId<'_>) -> Result<Run, PortError> {
         let job = self.job_of(run);
-        let mut pods = self.pods_of(run);
+        let mut pods = self.pods_of(run, job.as_deref());
         // Jobs and pods are watched apart: the end of a Job may be seen before that of its pod.
-        if job.as_ref().is_some_and(|job| lacks_the_end(job, &pods)) {
-            pods = self.read_pods(run).await?;
+        if let Some(job) = job.as_ref().filter(|job| lacks_the_end(job, &pods)) {
+            pods = self.read_pods(run, job).await?;
         }
         let now = SystemClock.now();
         let of_job = job.as_deref();
@@ -200,6 +247,23 @@ impl TrialRunner for JobRunner {
             }
             Err(error) => Err(port_error(&error)),
         }
+    }
+
+    async fn end_leftovers(&self, run: RunId<'_>) -> Result<(), PortError> {
+        let Some(job) = self.job_of(run) else {
+            return Ok(());
+        };
+        let pods = self.pods_of(run, Some(&job));
+        if !goes_on(&job, &pods) {
+            return Ok(());
+        }
+        delete(
+            &self.client,
+            &self.namespace,
+            job.as_ref(),
+            Unless::MadeAnew,
+        )
+        .await
     }
 
     async fn stop(&self, run: RunId<'_>) -> Result<(), PortError> {

@@ -1,6 +1,7 @@
 //! The Job of a trial: as the user wrote it, plus what makes it a trial's.
 
 use crate::ports::RunRequest;
+use podium_api::tuning_job::JobMetadata;
 use serde_json::{Map, Value, json};
 
 /// Annotation of a pod that names the container whose end decides.
@@ -46,15 +47,34 @@ pub fn job_manifest(request: &RunRequest<'_>, namespace: &str) -> Value {
     }
     if never_restarts {
         // A trial that fails by itself has failed; what the infrastructure ends is run again by Podium.
-        spec.entry("backoffLimit").or_insert(json!(0));
-        spec.entry("podFailurePolicy")
-            .or_insert_with(fail_on_disruption);
+        // With limits per index, and with pods that are replaced while they end, Kubernetes refuses what is put here; the user has decided.
+        if !spec.contains_key("backoffLimitPerIndex") {
+            spec.entry("backoffLimit").or_insert(json!(0));
+        }
+        if spec
+            .get("podReplacementPolicy")
+            .is_none_or(|policy| policy == "Failed")
+        {
+            spec.entry("podFailurePolicy")
+                .or_insert_with(fail_on_disruption);
+        }
     }
+    let JobMetadata {
+        labels: own_labels,
+        annotations,
+    } = &request.job_metadata;
+    let own_labels = own_labels
+        .iter()
+        .map(|(key, value)| (key.clone(), json!(value)));
+    let all_labels: Map<String, Value> = own_labels.chain(labels).collect();
     let mut metadata = json!({
         "name": job_name(&request.name, request.attempt),
         "namespace": namespace,
-        "labels": labels,
+        "labels": all_labels,
     });
+    if !annotations.is_empty() {
+        metadata["annotations"] = json!(annotations);
+    }
     if let Some(owner) = &request.owner {
         metadata["ownerReferences"] = json!([owner]);
     }
@@ -167,6 +187,13 @@ mod tests {
             deadline_seconds: Some(60),
             owner: None,
             labels: BTreeMap::from([("podium.dev/trial".to_string(), "forest-7".to_string())]),
+            job_metadata: JobMetadata {
+                labels: BTreeMap::from([(
+                    "kueue.x-k8s.io/queue-name".to_string(),
+                    "a".to_string(),
+                )]),
+                annotations: BTreeMap::from([("example.com/note".to_string(), "kept".to_string())]),
+            },
         };
         job_manifest(&request, "team")
     }
@@ -179,6 +206,8 @@ mod tests {
         ]}}}));
         assert_eq!(job["metadata"]["name"], "forest-7-2");
         assert_eq!(job["metadata"]["labels"]["podium.dev/attempt"], "2");
+        assert_eq!(job["metadata"]["labels"]["kueue.x-k8s.io/queue-name"], "a");
+        assert_eq!(job["metadata"]["annotations"]["example.com/note"], "kept");
         let spec = &job["spec"];
         let annotations = &spec["template"]["metadata"]["annotations"];
         assert_eq!(annotations[CONTAINER_ANNOTATION], "train");
@@ -234,6 +263,23 @@ mod tests {
             spec["template"]["metadata"]["labels"]["kueue.x-k8s.io/queue-name"],
             "gpu"
         );
+    }
+
+    #[test]
+    fn no_default_contradicts_what_the_user_says() {
+        let with = |field: &str, value: Value| {
+            let mut own = json!({"template": {"spec": {"containers": [{"name": "train"}]}}});
+            own[field] = value;
+            manifest(own)["spec"].clone()
+        };
+        assert_eq!(
+            with("backoffLimitPerIndex", json!(1)).get("backoffLimit"),
+            None
+        );
+        let replaced = with("podReplacementPolicy", json!("TerminatingOrFailed"));
+        assert_eq!(replaced.get("podFailurePolicy"), None);
+        let after = with("podReplacementPolicy", json!("Failed"));
+        assert!(after.get("podFailurePolicy").is_some());
     }
 
     #[test]

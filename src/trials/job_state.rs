@@ -2,7 +2,7 @@
 
 use super::job_manifest::CONTAINER_ANNOTATION;
 use super::last_pod::LastPod;
-use super::pod_end::{decisive, ended, exit_of, exit_of_success};
+use super::pod_end::{decided, decisive, ended, exit_of, exit_of_success};
 use super::pod_state::{
     active, created, has_message, has_succeeded, is_deleted, is_terminal, newest, overdue, started,
 };
@@ -61,8 +61,34 @@ pub fn run_of(known: Known<'_>) -> Run {
         return failed(&known, &reason, &message);
     }
     match newest(known.pods.iter().filter(|pod| !is_terminal(pod))) {
-        Some(pod) => active(pod),
+        Some(pod) => match decided(pod) {
+            Some(exit) if is_single(job) => Run::Ended(ended(pod, exit, known.now)),
+            _ => active(pod),
+        },
         None => without_active_pod(job, &known),
+    }
+}
+
+/// Whether one pod is all that the Job wants, so that its end is that of the run.
+fn is_single(job: &Job) -> bool {
+    let spec = job.spec.as_ref();
+    let completions = spec.and_then(|spec| spec.completions);
+    let parallelism = spec.and_then(|spec| spec.parallelism);
+    completions == Some(1) && parallelism.is_none_or(|count| count <= 1)
+}
+
+/// Whether something of an ended run goes on: a container beside the one that decided, or a Job that appeared after the end.
+#[must_use]
+pub fn goes_on(job: &Job, pods: &[Pod]) -> bool {
+    let has_ended = ["Complete", "Failed"]
+        .into_iter()
+        .any(|kind| condition(job, kind).is_some());
+    if has_ended || is_deleted(job) || is_ending(job) {
+        return false;
+    }
+    match newest(pods.iter()) {
+        Some(pod) => !is_terminal(pod) && !is_deleted(pod),
+        None => !has_had_pods(job),
     }
 }
 

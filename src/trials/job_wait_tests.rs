@@ -204,3 +204,15 @@ fn what_a_run_waits_for_is_named() {
         }
     ));
 }
+
+#[test]
+fn a_pod_with_gates_is_held_and_does_not_wait_for_room() {
+    let gated = mk_pod(json!({"phase": "Pending", "conditions": [
+        {"type": "PodScheduled", "status": "False", "reason": "SchedulingGated", "message": "Scheduling is blocked due to non-empty scheduling gates"},
+    ]}));
+    let held = run(Some(&mk_job(json!([]))), &[gated]);
+    assert!(
+        matches!(&held, Run::Queued { reason, .. } if *reason == Reason::SchedulingGated && reason.is_held_by_a_queue()),
+        "{held:?}"
+    );
+}

@@ -123,6 +123,24 @@ pub(super) fn exit_of_success(pod: &Pod) -> Exit {
     }
 }
 
+/// How the container that matters ended in a pod that goes on by another container. A container that may start again has not ended by a
+/// failure, and what ends by the deletion of its pod is told of the pod.
+pub(super) fn decided(pod: &Pod) -> Option<Exit> {
+    let end = terminated(pod)?;
+    let restarts = pod
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.restart_policy.as_deref());
+    let is_final = end.exit_code == 0 || restarts.is_none_or(|policy| policy == "Never");
+    let beside = status(pod).container_statuses.iter().flatten();
+    let others_go_on = beside
+        .filter(|status| terminated_of(status).is_none())
+        .count()
+        > 0;
+    let is_its_own = !is_deleted(pod) && pod_condition(status(pod), DISRUPTED).is_none();
+    (is_final && others_go_on && is_its_own).then(|| exit_of_container(end))
+}
+
 /// Of the pods of a Job that failed the one by which it did: of those that failed by themselves the newest, unless a newer one was
 /// deleted. Pods that ran beside it are deleted by their Job.
 pub(super) fn decisive(pods: &[Pod]) -> Option<&Pod> {

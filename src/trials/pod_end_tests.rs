@@ -343,3 +343,51 @@ fn a_message_is_kept_in_as_many_bytes_as_its_pod_has_for_it() {
     all.extend([side.clone(), side]);
     assert_eq!(kept(&pod), 3072);
 }
+
+/// A pod whose container `train` ended with `code` beside a proxy that goes on.
+fn mk_beside_a_proxy(code: i32, policy: Option<&str>) -> Pod {
+    let status = |name: &str, state: Value| json!({"name": name, "image": "", "imageID": "", "ready": false, "restartCount": 0, "state": state});
+    let end = json!({"terminated": {"exitCode": code, "message": "{\"metrics\":{\"auc\":1}}", "finishedAt": "2026-11-25T11:00:00Z"}});
+    let mut pod = mk_pod(json!({"phase": "Running", "containerStatuses": [
+        status("proxy", json!({"running": {"startedAt": "2026-11-25T10:00:03Z"}})), status("train", end),
+    ]}));
+    pod.spec = serde_json::from_value(json!({"containers": [], "restartPolicy": policy})).unwrap();
+    pod
+}
+
+#[test]
+fn the_container_that_matters_decides_while_another_goes_on() {
+    let job = mk_job(json!([]));
+    for (code, policy) in [
+        (0, Some("Never")),
+        (0, Some("OnFailure")),
+        (3, Some("Never")),
+    ] {
+        let pod = mk_beside_a_proxy(code, policy);
+        let ended = run(Some(&job), std::slice::from_ref(&pod));
+        assert!(
+            matches!(&ended, Run::Ended(end) if end.exit == Exit::Code(code) && end.termination_message.is_some()),
+            "{ended:?}"
+        );
+        assert!(goes_on(&job, &[pod]), "its proxy is to be ended");
+    }
+    let restarts = run(Some(&job), &[mk_beside_a_proxy(3, Some("OnFailure"))]);
+    assert!(matches!(restarts, Run::Running { .. }), "{restarts:?}");
+    let mut parallel = job.clone();
+    parallel.spec.as_mut().unwrap().completions = Some(2);
+    let one_of_two = run(Some(&parallel), &[mk_beside_a_proxy(0, None)]);
+    assert!(matches!(one_of_two, Run::Running { .. }), "{one_of_two:?}");
+    let mut deleted = mk_beside_a_proxy(143, None);
+    deleted.metadata.deletion_timestamp =
+        Some(serde_json::from_value(json!("2026-11-25T11:00:00Z")).unwrap());
+    let taken_away = run(Some(&job), std::slice::from_ref(&deleted));
+    assert!(!matches!(taken_away, Run::Ended(_)), "{taken_away:?}");
+    assert!(!goes_on(
+        &mk_job(json!([{"type": "Complete", "status": "True"}])),
+        &[]
+    ));
+    assert!(
+        goes_on(&job, &[]),
+        "a Job that appeared after its trial ended"
+    );
+}

@@ -91,7 +91,11 @@ fn unschedulable(pod: &Pod) -> Option<(Reason, String)> {
     }
     let word = scheduled.reason.as_deref().unwrap_or("Unschedulable");
     let message = scheduled.message.as_deref().unwrap_or_default();
-    Some((Reason::Unschedulable, format!("{word}: {message}")))
+    let reason = match word {
+        "SchedulingGated" => Reason::SchedulingGated,
+        _ => Reason::Unschedulable,
+    };
+    Some((reason, format!("{word}: {message}")))
 }
 
 /// Reason and message of a condition that holds.

@@ -217,6 +217,11 @@ impl TrialRunner for ProcessRunner {
         }
         Ok(())
     }
+
+    /// A supervisor ends what its program left when that ends.
+    async fn end_leftovers(&self, _: RunId<'_>) -> Result<(), PortError> {
+        Ok(())
+    }
 }
 
 /// Returns once nobody supervises the run any more. The thread that waits keeps no program from ending.

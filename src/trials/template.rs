@@ -181,6 +181,7 @@ mod tests {
             deadline_seconds: Some(60),
             owner: None,
             labels: BTreeMap::new(),
+            job_metadata: podium_api::tuning_job::JobMetadata::default(),
         };
         process_of(&request).map_err(|error| error.to_string())
     }

@@ -3,6 +3,7 @@
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use podium_api::TRIAL_LABEL;
+use podium_api::tuning_job::JobMetadata;
 use podium_core::tuning::trial::{EndedRun, Exit, Run};
 use podium_operator::ports::{RunId, RunRequest, TrialRunner};
 use serde_json::{Value, json};
@@ -38,6 +39,7 @@ impl<R: TrialRunner> Case<R> {
             deadline_seconds: Some(60),
             owner: self.owner.clone(),
             labels: BTreeMap::from([(TRIAL_LABEL.to_string(), "forest-1".to_string())]),
+            job_metadata: JobMetadata::default(),
         }
     }
 

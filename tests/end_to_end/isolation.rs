@@ -219,7 +219,10 @@ fn a_run_whose_ground_is_taken_away_ends_with_an_error_that_names_it() {
 
 #[test]
 fn a_removed_state_file_is_named_and_the_other_search_goes_on() {
-    let project = beside_a_good_one(&format!("rm .podium/state/trials/toy-1.yaml; {SQUARE}"));
+    // Not before it is stored that the trial runs, which would store the whole file again.
+    let remove =
+        "F=.podium/state/trials/toy-1.yaml; until grep -q Running $F; do sleep 0.05; done; rm $F";
+    let project = beside_a_good_one(&format!("{remove}; {SQUARE}"));
     let finished = project.run();
     assert_eq!(finished.code, Some(1), "{}{}", finished.out, finished.err);
     good_one_succeeded(&project, &finished);

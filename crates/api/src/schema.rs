@@ -95,3 +95,12 @@ pub struct LocalReference {
 pub(crate) fn yes() -> bool {
     true
 }
+
+/// Labels, annotations, tags.
+pub(crate) fn texts_by_name(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "type": "object",
+        "maxProperties": 20,
+        "additionalProperties": { "type": "string", "maxLength": 250 },
+    })
+}

@@ -1,7 +1,8 @@
 //! What the schema cannot refuse, the conversion does.
 #![allow(missing_docs, clippy::unwrap_used)] // A test speaks by failing.
 
-use podium_api::convert::trial_settings;
+use podium_api::TuningJob;
+use podium_api::convert::{trial_settings, tuning_settings};
 use podium_api::tuning_job::TuningJobSpec;
 use serde_json::{Value, json};
 
@@ -42,4 +43,96 @@ fn a_field_of_a_wrong_type_is_named_by_its_path() {
             "spec.trial.job.template.spec.containers[1].env[0].value: does not fit a pod template: invalid type: integer `5`, expected a string"
         ]
     );
+}
+
+/// The problems of a whole search.
+fn search(spec: &Value) -> Result<(), Vec<String>> {
+    let spec: TuningJobSpec = serde_json::from_value(spec.clone()).unwrap();
+    let job = TuningJob::new("a", spec.clone());
+    let problems = [tuning_settings(&job).err(), trial_settings(&spec).err()];
+    let problems = problems.into_iter().flatten().flatten();
+    let problems: Vec<String> = problems.map(|problem| problem.to_string()).collect();
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(problems)
+    }
+}
+
+#[test]
+fn each_trial_that_may_be_registered_has_a_place_of_its_own() {
+    let with = |trials: i64, refit: bool, uri: &str| {
+        search(&json!({
+            "maxTrials": trials,
+            "objective": {"direction": "Maximize", "metric": "auc"},
+            "parameters": [{"name": "x", "real": {"min": 0.0, "max": 1.0}}],
+            "trial": {"outputURI": uri, "job": {"template": {"spec": {"containers": [{"name": "train"}]}}}},
+            "register": {"registryRef": {"name": "r"}, "model": "m", "refit": refit},
+        }))
+    };
+    assert!(with(4, true, "file://o/$(PODIUM_TUNING_JOB)/$(PODIUM_TRIAL)").is_ok());
+    assert!(with(1, false, "o/$$(fixed)/5$").is_ok());
+    for (trials, refit, uri, said) in [
+        (2, false, "o/fixed", "must contain `$(PODIUM_TRIAL)`"),
+        (
+            1,
+            true,
+            "o/$(PODIUM_TUNING_JOB)",
+            "must contain `$(PODIUM_TRIAL)`",
+        ),
+        (1, false, "o/${PODIUM_TRIAL}", "got `${PODIUM_TRIAL}`"),
+        (1, false, "o/$(trial)", "got `$(trial)`"),
+    ] {
+        let problems = with(trials, refit, uri).unwrap_err();
+        let is_said = |problem: &String| {
+            problem.starts_with("spec.trial.outputURI: must") && problem.contains(said)
+        };
+        assert!(problems.iter().any(is_said), "{uri}: {problems:?}");
+    }
+}
+
+#[test]
+fn a_variable_of_the_scorer_may_not_hide_one_that_is_given() {
+    for name in ["MODEL_URI", "MODEL_VERSION", "OUTPUT_URI", "PODIUM_SEED"] {
+        let env = json!([{"name": name, "value": "models/1"}]);
+        let template = json!({"spec": {"containers": [{"name": "score", "env": env}]}});
+        let policy = json!({
+            "registryRef": {"name": "r"}, "model": "m",
+            "evidence": {
+                "predictions": {"uri": "p/$(version)", "columns": {"id": "id", "label": "y"}},
+                "scorer": {"job": {"template": template}},
+            },
+        });
+        let spec = serde_json::from_value(policy).unwrap();
+        let problems =
+            podium_api::convert::policy(&spec, podium_api::convert::World::Local).unwrap_err();
+        let path = "spec.evidence.scorer.job.template.spec.containers[0].env[0].name: must not be";
+        assert!(problems[0].to_string().starts_with(path), "{problems:?}");
+    }
+}
+
+#[test]
+fn a_variable_of_the_template_may_not_hide_one_that_is_given() {
+    let with = |env: Value| {
+        search(&json!({
+            "maxTrials": 4,
+            "objective": {"direction": "Maximize", "metric": "auc"},
+            "parameters": [{"name": "x", "real": {"min": 0.0, "max": 1.0}}],
+            "trial": {"job": {"template": {"spec": {"containers": [{"name": "side"}, {"name": "train", "env": env}]}}}},
+        }))
+    };
+    assert!(with(json!([{"name": "X", "value": "1"}, {"name": "y", "value": "$(x)"}])).is_ok());
+    let path = "spec.trial.job.template.spec.containers[1].env[1].name";
+    for (name, said) in [
+        ("x", "it would hide the parameter"),
+        ("PODIUM_SEED", "are given by Podium"),
+    ] {
+        let problems =
+            with(json!([{"name": "A", "value": "1"}, {"name": name, "value": "0.5"}])).unwrap_err();
+        let problem = problems.iter().find(|problem| problem.starts_with(path));
+        assert!(
+            problem.is_some_and(|problem| problem.contains(said)),
+            "{problems:?}"
+        );
+    }
 }

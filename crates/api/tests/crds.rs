@@ -103,3 +103,24 @@ fn lint(path: &str, schema: &Value, faults: &mut Vec<String>) {
         }
     }
 }
+
+/// What a trial's result is judged by is what its status can hold.
+#[test]
+fn the_bounds_of_results_are_those_of_the_schema() {
+    use podium_core::report::{LARGEST_NUMBER, LONGEST_METRIC_NAME, MOST_METRICS, MOST_PARTS};
+    let crds = podium_api::crds();
+    let trial = crds
+        .iter()
+        .find(|crd| crd["spec"]["names"]["kind"] == "Trial");
+    let status = &trial.unwrap()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]
+        ["status"]["properties"];
+    let metric = &status["metrics"]["items"]["properties"];
+    assert_eq!(status["objective"]["maximum"], LARGEST_NUMBER);
+    assert_eq!(status["objective"]["minimum"], -LARGEST_NUMBER);
+    assert_eq!(metric["value"]["maximum"], LARGEST_NUMBER);
+    assert_eq!(metric["value"]["minimum"], -LARGEST_NUMBER);
+    assert_eq!(metric["weight"]["maximum"], LARGEST_NUMBER);
+    assert_eq!(status["metrics"]["maxItems"], MOST_METRICS);
+    assert_eq!(metric["name"]["maxLength"], LONGEST_METRIC_NAME);
+    assert_eq!(metric["parts"]["maximum"], f64::from(MOST_PARTS));
+}

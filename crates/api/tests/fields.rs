@@ -313,6 +313,20 @@ fn every_field_of_a_search() {
             added(trial(json!({"outputURI": "other/$(PODIUM_TRIAL)"}))),
         ),
         (
+            "spec.trial.job.metadata.labels.*",
+            refused(
+                trial(json!({"job": {"metadata": {"labels": {"a": "b"}}}})),
+                "spec.trial.job.metadata.labels",
+            ),
+        ),
+        (
+            "spec.trial.job.metadata.annotations.*",
+            refused(
+                trial(json!({"job": {"metadata": {"annotations": {"a": "b"}}}})),
+                "spec.trial.job.metadata.annotations",
+            ),
+        ),
+        (
             "spec.trial.job.template",
             added(trial(
                 json!({"job": {"template": {"spec": {"hostname": "a"}}}}),
@@ -372,82 +386,4 @@ fn every_field_of_a_search() {
         problems[0].starts_with("spec.metrics.sources[1].terminationMessage: must be left out"),
         "{problems:?}"
     );
-}
-
-#[test]
-fn each_trial_that_may_be_registered_has_a_place_of_its_own() {
-    let with = |trials: i64, refit: bool, uri: &str| {
-        search(&json!({
-            "maxTrials": trials,
-            "objective": {"direction": "Maximize", "metric": "auc"},
-            "parameters": [{"name": "x", "real": {"min": 0.0, "max": 1.0}}],
-            "trial": {"outputURI": uri, "job": {"template": {"spec": {"containers": [{"name": "train"}]}}}},
-            "register": {"registryRef": {"name": "r"}, "model": "m", "refit": refit},
-        }))
-    };
-    assert!(with(4, true, "file://o/$(PODIUM_TUNING_JOB)/$(PODIUM_TRIAL)").is_ok());
-    assert!(with(1, false, "o/$$(fixed)/5$").is_ok());
-    for (trials, refit, uri, said) in [
-        (2, false, "o/fixed", "must contain `$(PODIUM_TRIAL)`"),
-        (
-            1,
-            true,
-            "o/$(PODIUM_TUNING_JOB)",
-            "must contain `$(PODIUM_TRIAL)`",
-        ),
-        (1, false, "o/${PODIUM_TRIAL}", "got `${PODIUM_TRIAL}`"),
-        (1, false, "o/$(trial)", "got `$(trial)`"),
-    ] {
-        let problems = with(trials, refit, uri).unwrap_err();
-        let is_said = |problem: &String| {
-            problem.starts_with("spec.trial.outputURI: must") && problem.contains(said)
-        };
-        assert!(problems.iter().any(is_said), "{uri}: {problems:?}");
-    }
-}
-
-#[test]
-fn a_variable_of_the_scorer_may_not_hide_one_that_is_given() {
-    for name in ["MODEL_URI", "MODEL_VERSION", "OUTPUT_URI", "PODIUM_SEED"] {
-        let env = json!([{"name": name, "value": "models/1"}]);
-        let template = json!({"spec": {"containers": [{"name": "score", "env": env}]}});
-        let policy = json!({
-            "registryRef": {"name": "r"}, "model": "m",
-            "evidence": {
-                "predictions": {"uri": "p/$(version)", "columns": {"id": "id", "label": "y"}},
-                "scorer": {"job": {"template": template}},
-            },
-        });
-        let spec = serde_json::from_value(policy).unwrap();
-        let problems =
-            podium_api::convert::policy(&spec, podium_api::convert::World::Local).unwrap_err();
-        let path = "spec.evidence.scorer.job.template.spec.containers[0].env[0].name: must not be";
-        assert!(problems[0].to_string().starts_with(path), "{problems:?}");
-    }
-}
-
-#[test]
-fn a_variable_of_the_template_may_not_hide_one_that_is_given() {
-    let with = |env: Value| {
-        search(&json!({
-            "maxTrials": 4,
-            "objective": {"direction": "Maximize", "metric": "auc"},
-            "parameters": [{"name": "x", "real": {"min": 0.0, "max": 1.0}}],
-            "trial": {"job": {"template": {"spec": {"containers": [{"name": "side"}, {"name": "train", "env": env}]}}}},
-        }))
-    };
-    assert!(with(json!([{"name": "X", "value": "1"}, {"name": "y", "value": "$(x)"}])).is_ok());
-    let path = "spec.trial.job.template.spec.containers[1].env[1].name";
-    for (name, said) in [
-        ("x", "it would hide the parameter"),
-        ("PODIUM_SEED", "are given by Podium"),
-    ] {
-        let problems =
-            with(json!([{"name": "A", "value": "1"}, {"name": name, "value": "0.5"}])).unwrap_err();
-        let problem = problems.iter().find(|problem| problem.starts_with(path));
-        assert!(
-            problem.is_some_and(|problem| problem.contains(said)),
-            "{problems:?}"
-        );
-    }
 }

@@ -19,6 +19,15 @@ use thiserror::Error;
 pub use self::distinct::Distinct;
 pub use self::message::{KEPT_BYTES, parse_termination_message};
 
+/// Metrics, objectives and sums of weights lie between this and its negative: what records them has no place for more.
+pub const LARGEST_NUMBER: f64 = 1e18;
+/// Metrics that a trial may report.
+pub const MOST_METRICS: usize = 200;
+/// Characters of a metric's name.
+pub const LONGEST_METRIC_NAME: usize = 250;
+/// Parts from which a metric may be combined.
+pub const MOST_PARTS: u32 = 100_000;
+
 /// Why a report cannot be used, in words for the trial's author.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{message}")]

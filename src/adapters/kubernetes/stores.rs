@@ -46,6 +46,7 @@ pub fn shorten_job(job: &mut Job) {
     job.metadata.annotations = None;
     job.spec = job.spec.take().map(|spec| JobSpec {
         completions: spec.completions,
+        parallelism: spec.parallelism.filter(|count| *count != 1),
         suspend: spec.suspend,
         ..JobSpec::default()
     });
@@ -54,7 +55,9 @@ pub fn shorten_job(job: &mut Job) {
 /// Keeps what is read of a pod.
 pub fn shorten_pod(pod: &mut Pod) {
     forget_managers(pod);
-    pod.metadata.owner_references = None;
+    if let Some(owners) = &mut pod.metadata.owner_references {
+        owners.retain(|owner| owner.controller == Some(true));
+    }
     let annotations = pod.metadata.annotations.take().map(|mut annotations| {
         annotations.retain(|name, _| READ_ANNOTATIONS.contains(&name.as_str()));
         annotations

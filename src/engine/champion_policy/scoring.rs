@@ -8,6 +8,7 @@ use kube::{Resource, ResourceExt};
 use podium_api::ChampionPolicy;
 use podium_api::champion_policy::{EvidenceSpec, ScorerSpec};
 use podium_api::convert::{PolicySettings, job_spec};
+use podium_api::tuning_job::JobMetadata;
 use podium_core::champion::cause::digest;
 use podium_core::champion::ledger::bounded;
 use podium_core::champion::{Memory, Predictions, RegistryView, words};
@@ -42,6 +43,7 @@ pub(super) struct ScorerRun {
     name: String,
     job: Map<String, Value>,
     template: PodTemplateSpec,
+    job_metadata: JobMetadata,
     variables: BTreeMap<String, String>,
     deadline_seconds: Option<u64>,
 }
@@ -221,6 +223,7 @@ impl<P: Ports> Engine<P> {
             name: String::new(),
             job: job_spec(job),
             template,
+            job_metadata: job.metadata.clone().unwrap_or_default(),
             variables: BTreeMap::from([
                 ("MODEL_URI".to_string(), source.to_string()),
                 ("MODEL_VERSION".to_string(), version.to_string()),
@@ -258,6 +261,7 @@ impl<P: Ports> Engine<P> {
             deadline_seconds: run.deadline_seconds,
             owner: object.controller_owner_ref(&()).map(without_block),
             labels: BTreeMap::new(),
+            job_metadata: run.job_metadata.clone(),
         }
     }
 

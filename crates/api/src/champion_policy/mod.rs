@@ -220,7 +220,7 @@ pub struct ChallengerVersions {
     pub newer_than_champion: bool,
     /// Tags that a version must carry.
     #[serde(default)]
-    #[schemars(extend("maxProperties" = 20), schema_with = "labels")]
+    #[schemars(schema_with = "crate::schema::texts_by_name")]
     pub tags: BTreeMap<String, String>,
 }
 
@@ -238,14 +238,6 @@ pub struct ChallengerTuningJobs {
 pub struct LabelSelectorSpec {
     /// Labels that must be there.
     #[serde(default)]
-    #[schemars(schema_with = "labels")]
+    #[schemars(schema_with = "crate::schema::texts_by_name")]
     pub match_labels: BTreeMap<String, String>,
-}
-
-fn labels(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-    schemars::json_schema!({
-        "type": "object",
-        "maxProperties": 20,
-        "additionalProperties": { "type": "string", "maxLength": 250 },
-    })
 }

@@ -1,7 +1,9 @@
 //! `ChampionPolicy` to the policy that the core decides with.
 
 use super::schedule::{BadSchedule, Schedule, Window};
-use super::{Problems, below_spec, count, environment, evaluation, seconds, tuning_job};
+use super::{
+    Problems, below_spec, count, environment, evaluation, seconds, tuning_job, tuning_refusals,
+};
 use crate::champion_policy::{
     AliasNames, ApprovalPolicy, ChallengerAlias, ChallengerTuningJobs, ChallengerVersions,
     Challengers as ChallengersSpec, ChampionPolicySpec, EvidenceSpec,
@@ -190,6 +192,10 @@ fn check_evidence(
     }) = scorer
     {
         let path = "evidence.scorer.job";
+        tuning_job::refuse_own_labels(job, path, problems);
+        if world == World::Local {
+            tuning_refusals::refuse_labels_of_a_process(job, path, problems);
+        }
         if let Some(template) = problems.take(tuning_job::pod_template(job, path)) {
             let given = BTreeSet::from(SCORER_VARIABLES);
             environment::refuse_hidden(&template, path, &given, "variable", problems);

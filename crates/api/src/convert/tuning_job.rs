@@ -5,8 +5,8 @@ use super::tuning_refusals::{
 };
 use super::{Problems, below_spec, count, environment, seconds};
 use crate::tuning_job::{
-    AlgorithmName, DirectionSpec, FailureActionSpec, FailureRuleSpec, HyperoptSpec, ParameterSpec,
-    ScaleSpec, TrialTemplate, TuningJobSpec,
+    AlgorithmName, DirectionSpec, FailureActionSpec, FailureRuleSpec, HyperoptSpec, JobMetadata,
+    ParameterSpec, ScaleSpec, TrialTemplate, TuningJobSpec,
 };
 use crate::{TuningJob, tuning_job};
 use k8s_openapi::api::core::v1::PodTemplateSpec;
@@ -28,6 +28,8 @@ pub struct TrialSettings {
     pub job: Map<String, Value>,
     /// The pod template in it.
     pub template: PodTemplateSpec,
+    /// Labels and annotations of the Job itself.
+    pub job_metadata: JobMetadata,
     /// The container whose termination message holds the metrics; `None` for the first one.
     pub container: Option<String>,
     /// Running time in seconds.
@@ -289,6 +291,9 @@ pub fn trial_settings(spec: &TuningJobSpec) -> Result<TrialSettings, Vec<SpecPro
     if job.is_none() && resource.is_none() {
         problems.add("trial", "exactly one of `job` and `resource` must be set");
     }
+    if let Some(job) = job {
+        refuse_own_labels(job, "trial.job", &mut problems);
+    }
     if let Some(template) = &template {
         require_named_containers(spec, template, &mut problems);
         let parameters = spec.parameters.iter();
@@ -320,6 +325,10 @@ pub fn trial_settings(spec: &TuningJobSpec) -> Result<TrialSettings, Vec<SpecPro
     };
     Ok(TrialSettings {
         job: job.as_ref().map(job_spec).unwrap_or_default(),
+        job_metadata: job
+            .as_ref()
+            .and_then(|job| job.metadata.clone())
+            .unwrap_or_default(),
         template,
         container: spec
             .metrics
@@ -354,6 +363,22 @@ fn require_named_containers(
             );
             problems.add(&path, message);
         }
+    }
+}
+
+/// What the owner of a Job says of its labels; those of Podium find its runs.
+pub(super) fn refuse_own_labels(
+    job: &tuning_job::JobTemplate,
+    path: &str,
+    problems: &mut Problems,
+) {
+    let labels = job
+        .metadata
+        .iter()
+        .flat_map(|metadata| metadata.labels.keys());
+    for label in labels.filter(|label| label.starts_with("podium.dev/")) {
+        let message = format!("must not hold `{label}`: labels of `podium.dev/` are Podium's own");
+        problems.add(&format!("{path}.metadata.labels"), message);
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::{Problems, below_spec};
 use crate::tuning_job::{
-    Aggregate, AlgorithmName, AlgorithmSpec, MetricsSource, MetricsSpec, ObjectiveSpec,
-    RegisterSpec, TuningJobSpec,
+    Aggregate, AlgorithmName, AlgorithmSpec, JobMetadata, JobTemplate, MetricsSource, MetricsSpec,
+    ObjectiveSpec, RegisterSpec, TuningJobSpec,
 };
 use podium_core::problem::SpecProblem;
 use podium_core::tuning::Register;
@@ -16,7 +16,25 @@ pub fn not_carried_out_locally(spec: &TuningJobSpec) -> Vec<SpecProblem> {
         let message = "must be left out here: a search is kept as long as its manifest stands, and the next run would begin it anew; `podium delete` removes it";
         problems.add("ttlSecondsAfterFinished", message);
     }
+    let job = spec.trial.job.as_ref();
+    if let Some(job) = job {
+        refuse_labels_of_a_process(job, "trial.job", &mut problems);
+    }
     below_spec(problems.0)
+}
+
+/// A process has none.
+pub(super) fn refuse_labels_of_a_process(job: &JobTemplate, path: &str, problems: &mut Problems) {
+    let JobMetadata {
+        labels,
+        annotations,
+    } = job.metadata.clone().unwrap_or_default();
+    for (field, given) in [("labels", labels), ("annotations", annotations)] {
+        if !given.is_empty() {
+            let message = "must be left out here: a process has none; labels of a queue may stand on the object itself";
+            problems.add(&format!("{path}.metadata.{field}"), message);
+        }
+    }
 }
 
 pub(super) fn refuse_what_is_not_carried_out(spec: &TuningJobSpec, problems: &mut Problems) {

@@ -3,6 +3,7 @@
 use crate::schema::OpenObject;
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// What a trial runs, and for how long.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -45,6 +46,9 @@ fn two_hours() -> Option<i64> {
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
 pub struct JobTemplate {
+    /// Labels and annotations of the Job itself, such as a queue's; those of its pods stand in the template.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<JobMetadata>,
     /// The pod template, as in a Job. Parameters are environment variables, so `$(NAME)` works in
     /// `command` and `args`.
     pub template: OpenObject,
@@ -52,6 +56,20 @@ pub struct JobTemplate {
     #[serde(flatten)]
     #[schemars(skip)]
     pub other: serde_json::Map<String, serde_json::Value>,
+}
+
+/// Labels and annotations of a Job.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct JobMetadata {
+    /// Labels; those of Podium win, and none may begin with `podium.dev/`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "crate::schema::texts_by_name")]
+    pub labels: BTreeMap<String, String>,
+    /// Annotations.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "crate::schema::texts_by_name")]
+    pub annotations: BTreeMap<String, String>,
 }
 
 /// Any namespaced resource that runs a trial.

@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{CombinedMetric, Report, ReportError};
+use super::{
+    CombinedMetric, LARGEST_NUMBER, LONGEST_METRIC_NAME, MOST_METRICS, MOST_PARTS, Report,
+    ReportError,
+};
 
 /// Words between a metric's name and the number of its part.
 const KINDS_OF_PARTS: [&str; 2] = ["_fold_", "_shard_"];
@@ -40,10 +43,46 @@ pub(super) fn combine(report: &Report) -> Result<Vec<CombinedMetric>, ReportErro
         }
     }
     weights.check_all_used()?;
-    gathered
+    let combined = gathered
         .into_iter()
-        .map(|(name, gathered)| gathered.combine(name))
-        .collect()
+        .map(|(name, gathered)| gathered.combine(name));
+    let combined: Vec<CombinedMetric> = combined.collect::<Result<_, _>>()?;
+    match beyond_the_record(&combined) {
+        Some(refusal) => Err(refusal),
+        None => Ok(combined),
+    }
+}
+
+/// What the record of a trial has no place for.
+fn beyond_the_record(metrics: &[CombinedMetric]) -> Option<ReportError> {
+    if metrics.len() > MOST_METRICS {
+        return Some(ReportError::new(format!(
+            "a trial must report at most {MOST_METRICS} metrics, not {}",
+            metrics.len()
+        )));
+    }
+    metrics.iter().find_map(|metric| {
+        let CombinedMetric {
+            name,
+            value,
+            weight,
+            parts,
+        } = metric;
+        let characters = name.chars().count();
+        let refusal = if characters > LONGEST_METRIC_NAME {
+            let start: String = name.chars().take(20).collect();
+            format!("the metric `{start}…` must have a name of at most {LONGEST_METRIC_NAME} characters, not {characters}")
+        } else if value.abs() > LARGEST_NUMBER {
+            format!("the metric `{name}` must lie between -{LARGEST_NUMBER:e} and {LARGEST_NUMBER:e}, not be {value:e}")
+        } else if *weight > LARGEST_NUMBER {
+            format!("the weights of the metric `{name}` must come to at most {LARGEST_NUMBER:e}, not {weight:e}")
+        } else if *parts > MOST_PARTS {
+            format!("the metric `{name}` must have at most {MOST_PARTS} parts, not {parts}")
+        } else {
+            return None;
+        };
+        Some(ReportError::new(refusal))
+    })
 }
 
 /// The metric that a name belongs to, and the part that it is.

@@ -109,8 +109,8 @@ fn a_message_that_was_cut_is_told_apart_from_a_broken_one() {
         broken.starts_with("the termination message must be one JSON object:"),
         "{broken}"
     );
-    let filler = "x".repeat(4096 - r#"{"metrics": {"": 1}}"#.len());
-    let full = format!(r#"{{"metrics": {{"{filler}": 1}}}}"#);
+    let filler = " ".repeat(4096 - r#"{"metrics": {"x": 1}}"#.len());
+    let full = format!(r#"{{"metrics": {{"x": {filler}1}}}}"#);
     assert_eq!(full.len(), 4096);
     assert!(
         combined(&full).is_ok(),
@@ -225,4 +225,35 @@ proptest! {
 fn a_byte_order_mark_is_no_part_of_a_message() {
     let report = parse_termination_message("\u{feff}{\"metrics\": {\"auc\": 0.5}}", 4096);
     assert_eq!(report.unwrap().metrics.len(), 1);
+}
+
+#[test]
+fn what_the_record_has_no_place_for_is_refused_by_name() {
+    let refusal = |message: &str| {
+        let report = parse_termination_message(message, 1 << 20).unwrap();
+        report.combine().unwrap_err().to_string()
+    };
+    let many: Vec<String> = (0..=MOST_METRICS).map(|n| format!("\"m{n}\":1")).collect();
+    let cases = [
+        (
+            r#"{"metrics":{"loss":3.4e38}}"#.to_string(),
+            "the metric `loss` must lie between -1e18 and 1e18, not be 3.4e38",
+        ),
+        (
+            r#"{"metrics":{"loss":1},"weights":{"loss":1e19}}"#.to_string(),
+            "the weights of the metric `loss` must come to at most 1e18",
+        ),
+        (
+            format!(r#"{{"metrics":{{"{}":1}}}}"#, "m".repeat(251)),
+            "must have a name of at most 250 characters, not 251",
+        ),
+        (
+            format!(r#"{{"metrics":{{{}}}}}"#, many.join(",")),
+            "at most 200 metrics, not 201",
+        ),
+    ];
+    for (message, said) in cases {
+        let refusal = refusal(&message);
+        assert!(refusal.contains(said), "{refusal}");
+    }
 }

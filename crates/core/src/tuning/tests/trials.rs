@@ -188,8 +188,20 @@ fn a_waiting_run_says_why_once_and_is_ended_at_its_deadline() {
         "Back-off pulling image",
     );
     assert_eq!(step(&first.record, &reworded).record, first.record);
-    let other = mk_queued(since, TrialReason::Unschedulable, "no room");
-    assert_eq!(step(&first.record, &other).record.message, "no room");
+    let other = mk_queued(since, TrialReason::Unschedulable, "no room on 3 nodes");
+    let no_room = step(&first.record, &other).record;
+    assert_eq!(no_room.message, "no room on 3 nodes");
+    let recounted = mk_queued(since, TrialReason::Unschedulable, "no room on 4 nodes");
+    assert_eq!(step(&no_room, &recounted).record, no_room);
+    let another = mk_queued(since, TrialReason::Unschedulable, "untolerated taint");
+    assert_eq!(step(&no_room, &another).record.message, "untolerated taint");
+    // What a queue holds has no deadline.
+    for reason in [TrialReason::JobSuspended, TrialReason::SchedulingGated] {
+        let held = step_with(&first.record, &mk_queued(since, reason, "held"), |input| {
+            input.now = since.plus_seconds(1_000_000)
+        });
+        assert_eq!((held.action, held.record.phase), (None, TrialPhase::Queued));
+    }
     let healed = step(&first.record, &mk_running(NOW)).record;
     assert_eq!((healed.phase, healed.reason), (TrialPhase::Running, None));
 

@@ -3,7 +3,7 @@
 use super::{EndedRun, Exit, Phase, Reason, TrialInput};
 use crate::expression::Expression;
 use crate::objective::{Judgement, Objective};
-use crate::report::{CombinedMetric, parse_termination_message};
+use crate::report::{CombinedMetric, LARGEST_NUMBER, parse_termination_message};
 use crate::value::ParameterValue;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -91,6 +91,12 @@ pub(super) fn judge_report(objective: Option<&Objective>, run: &EndedRun) -> Ver
     let by_name: BTreeMap<String, f64> =
         metrics.iter().map(|m| (m.name.clone(), m.value)).collect();
     let (phase, reason, message, value) = match objective.judge(&by_name) {
+        Judgement::Feasible { value } if value.abs() > LARGEST_NUMBER => {
+            let message = format!(
+                "the objective must lie between -{LARGEST_NUMBER:e} and {LARGEST_NUMBER:e}, not be {value:e}"
+            );
+            (Phase::Failed, Reason::MetricsInvalid, message, None)
+        }
         Judgement::Feasible { value } => (
             Phase::Succeeded,
             Reason::Completed,

@@ -287,6 +287,7 @@ fn queued(
 ) {
     let deadline = input
         .queue_deadline_seconds
+        .filter(|_| !reason.is_held_by_a_queue())
         .map(|s| (s, waits_since(input, since).plus_seconds(s)));
     if let Some((seconds, at)) = deadline
         && input.now >= at
@@ -316,12 +317,21 @@ fn queued(
     plan.look_again_at = deadline.map(|(_, at)| at);
     let record = &mut plan.record;
     record.attempt();
-    // The world words the same reason differently from look to look; the first wording stays.
-    if (record.phase, record.reason) != (Phase::Queued, Some(reason)) {
+    // The world words the same cause differently from look to look: with another count of nodes, or, for an image, in turns that it failed
+    // and that it is about to be pulled again. That alone is no news; another cause is.
+    let is_known = (record.phase, record.reason) == (Phase::Queued, Some(reason));
+    let is_worded_anew = reason != Reason::ImagePullFailed && !are_alike(&record.message, why);
+    if !is_known || is_worded_anew {
         record.phase = Phase::Queued;
         record.reason = Some(reason);
         record.message = why.to_string();
     }
+}
+
+/// Whether two texts differ in their numbers at most.
+fn are_alike(one: &str, other: &str) -> bool {
+    let letters = |text: &str| -> String { text.chars().filter(|c| !c.is_ascii_digit()).collect() };
+    letters(one) == letters(other)
 }
 
 fn running(

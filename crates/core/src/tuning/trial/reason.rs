@@ -45,11 +45,19 @@ pub enum Reason {
     ContainerNotCreated,
     /// Its Job is suspended, by a queue or by hand.
     JobSuspended,
+    /// Its pod has scheduling gates, which a queue or somebody else removes.
+    SchedulingGated,
     /// Its run should have ended, and its node does not answer.
     NodeUnreachable,
 }
 
 impl Reason {
+    /// Whether somebody holds the run on purpose, which may last as long as it does.
+    #[must_use]
+    pub fn is_held_by_a_queue(self) -> bool {
+        matches!(self, Self::JobSuspended | Self::SchedulingGated)
+    }
+
     /// The name as it stands in the trial's status.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -74,6 +82,7 @@ impl Reason {
             Self::PodRefused => "PodRefused",
             Self::ContainerNotCreated => "ContainerNotCreated",
             Self::JobSuspended => "JobSuspended",
+            Self::SchedulingGated => "SchedulingGated",
             Self::NodeUnreachable => "NodeUnreachable",
         }
     }
