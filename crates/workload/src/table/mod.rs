@@ -17,6 +17,7 @@ mod numbers;
 mod parquet_file;
 mod parts;
 mod row_file;
+mod stored_types;
 #[cfg(test)]
 pub(super) mod tests;
 mod text;
