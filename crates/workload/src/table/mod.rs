@@ -27,6 +27,7 @@ pub(super) use error::{unreadable, unusable};
 pub use file_read::{FileBytes, FileRead, hex, sha256_hex, sha256_of_directory};
 pub use keys::Keys;
 pub use made_by::MadeBy;
+pub(super) use matching::same_for_all_of_a_time;
 pub(super) use numbers::is_number;
 pub(super) use row_file::PartBatch;
 pub use row_file::{CellTypes, RowFile};
