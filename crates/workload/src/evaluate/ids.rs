@@ -1,10 +1,9 @@
 //! Rows of several files, brought together by their ids.
 
-use crate::table::{Keys, Table, TableError, unusable};
+use crate::table::{Keys, Table, TableError, same_for_all_of_a_time, unusable};
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
-use std::path::Path;
 
 /// The ids of the rows of a table.
 pub(super) struct Ids {
@@ -12,6 +11,8 @@ pub(super) struct Ids {
     path: std::path::PathBuf,
     /// Whether they were told to be numbers from their digits only.
     untyped: bool,
+    /// What they are called, when they are dates or times.
+    times: Option<String>,
     pub(super) keys: Keys,
 }
 
@@ -27,6 +28,7 @@ impl Ids {
             column: column.to_string(),
             path: table.path().to_path_buf(),
             untyped: table.column(column)?.untyped,
+            times: table.column(column)?.kind_of_times(),
             keys,
         })
     }
@@ -34,10 +36,48 @@ impl Ids {
     fn texts(&self) -> Keys {
         Keys::Texts(self.keys.clone().into_texts())
     }
+
+    /// What they are, in words.
+    fn kind(&self) -> &str {
+        self.times.as_deref().unwrap_or(self.keys.kind())
+    }
+
+    /// The ids as texts that are the same for the same time, whatever program wrote it; absent where they are numbers.
+    ///
+    /// # Errors
+    /// Two rows have the same time, which they write in two ways.
+    fn as_times(&self) -> Result<Option<Vec<String>>, TableError> {
+        let keys = match &self.keys {
+            Keys::Integers(_) if !self.untyped => return Ok(None),
+            keys => keys.clone().into_texts(),
+        };
+        let times: Vec<String> = texts(&keys)
+            .into_iter()
+            .map(same_for_all_of_a_time)
+            .collect();
+        match repeated(&times) {
+            None => Ok(Some(times)),
+            Some((first, row)) => {
+                let message = format!(
+                    "`{}` must be unique; {} and {} are the same time",
+                    self.column,
+                    keys.value(first),
+                    keys.value(row)
+                );
+                Err(unusable(&self.path, message))
+            }
+        }
+    }
 }
 
 /// The row of `new` for each row of `old`; ids must match one to one.
 pub(super) fn join(old: &Ids, new: &Ids) -> Result<Vec<usize>, TableError> {
+    // A time has many spellings, and most programs have one of their own.
+    if (old.times.is_some() || new.times.is_some())
+        && let (Some(left), Some(right)) = (old.as_times()?, new.as_times()?)
+    {
+        return join_ids(old, new, &left, &right);
+    }
     match (&old.keys, &new.keys) {
         (Keys::Integers(left), Keys::Integers(right)) => join_ids(old, new, left, right),
         (Keys::Texts(left), Keys::Texts(right)) => {
@@ -53,14 +93,14 @@ pub(super) fn join(old: &Ids, new: &Ids) -> Result<Vec<usize>, TableError> {
             let right = new.texts().into_texts();
             join_ids(old, new, &texts(left), &texts(&right))
         }
-        (left, right) => Err(unusable(
+        _ => Err(unusable(
             &new.path,
             format!(
                 "`{}` must hold {left}, as in {}; it holds {right}. Write both files with the same type",
                 new.column,
                 old.path.display(),
-                left = left.kind(),
-                right = right.kind(),
+                left = old.kind(),
+                right = new.kind(),
             ),
         )),
     }
@@ -70,13 +110,12 @@ fn texts(keys: &arrow::array::LargeStringArray) -> Vec<&str> {
     keys.iter().flatten().collect()
 }
 
-fn join_ids<I: Eq + Hash + std::fmt::Display>(
+fn join_ids<I: Eq + Hash>(
     old: &Ids,
     new: &Ids,
     left: &[I],
     right: &[I],
 ) -> Result<Vec<usize>, TableError> {
-    let id = &old.column;
     let places: HashMap<&I, usize> = right
         .iter()
         .enumerate()
@@ -87,47 +126,44 @@ fn join_ids<I: Eq + Hash + std::fmt::Display>(
         .filter_map(|id| places.get(id).copied())
         .collect();
     if rows.len() < left.len() {
-        let missing: Vec<&I> = left.iter().filter(|id| !places.contains_key(id)).collect();
-        return Err(unmatched(&new.path, &old.path, id, &missing));
+        let missing = (0..left.len()).filter(|row| !places.contains_key(&left[*row]));
+        return Err(unmatched(new, old, &missing.collect::<Vec<_>>()));
     }
     if rows.len() < right.len() {
         let known: HashSet<&I> = left.iter().collect();
-        let extra: Vec<&I> = right.iter().filter(|id| !known.contains(id)).collect();
-        return Err(unmatched(&old.path, &new.path, id, &extra));
+        let extra = (0..right.len()).filter(|row| !known.contains(&right[*row]));
+        return Err(unmatched(old, new, &extra.collect::<Vec<_>>()));
     }
     Ok(rows)
 }
 
-fn unmatched<I: std::fmt::Display>(
-    lacking: &Path,
-    having: &Path,
-    id: &str,
-    ids: &[&I],
-) -> TableError {
-    let shown: Vec<String> = ids.iter().take(3).map(ToString::to_string).collect();
-    let more = if ids.len() > shown.len() { ", …" } else { "" };
-    let message = format!(
-        "`{id}` must hold the same ids as {}; it lacks {} of them: {}{more}",
-        having.display(),
-        ids.len(),
-        shown.join(", ")
+/// `lacking` has no ids like those of `having` at `rows`.
+fn unmatched(lacking: &Ids, having: &Ids, rows: &[usize]) -> TableError {
+    let shown = |keys: &Keys, rows: &[usize]| {
+        let shown: Vec<String> = rows.iter().take(3).map(|row| keys.text(*row)).collect();
+        let more = if rows.len() > shown.len() {
+            ", …"
+        } else {
+            ""
+        };
+        format!("{}{more}", shown.join(", "))
+    };
+    let mut message = format!(
+        "`{}` must hold the same ids as {}; it lacks {} of them: {}",
+        lacking.column,
+        having.path.display(),
+        rows.len(),
+        shown(&having.keys, rows)
     );
-    unusable(lacking, message)
+    // Where no id is the same, the two are spelt in different ways.
+    let its_own: Vec<usize> = (0..lacking.keys.len()).collect();
+    if rows.len() == having.keys.len() && !its_own.is_empty() {
+        message += &format!("; it holds {}", shown(&lacking.keys, &its_own));
+    }
+    unusable(&lacking.path, message)
 }
 
 fn check_distinct(table: &Table, id: &str, keys: &Keys) -> Result<(), TableError> {
-    fn repeated<I: Eq + Hash>(ids: &[I]) -> Option<(usize, usize)> {
-        let mut seen = HashMap::with_capacity(ids.len());
-        ids.iter()
-            .enumerate()
-            .find_map(|(row, id)| match seen.entry(id) {
-                Entry::Occupied(first) => Some((*first.get(), row)),
-                Entry::Vacant(place) => {
-                    place.insert(row);
-                    None
-                }
-            })
-    }
     let found = match keys {
         Keys::Integers(ids) => repeated(ids),
         Keys::Texts(ids) => repeated(&texts(ids)),
@@ -143,4 +179,18 @@ fn check_distinct(table: &Table, id: &str, keys: &Keys) -> Result<(), TableError
             Err(table.refuse_row(row, &message))
         }
     }
+}
+
+/// The first row whose id another row before it has, and that row.
+fn repeated<I: Eq + Hash>(ids: &[I]) -> Option<(usize, usize)> {
+    let mut seen = HashMap::with_capacity(ids.len());
+    ids.iter()
+        .enumerate()
+        .find_map(|(row, id)| match seen.entry(id) {
+            Entry::Occupied(first) => Some((*first.get(), row)),
+            Entry::Vacant(place) => {
+                place.insert(row);
+                None
+            }
+        })
 }

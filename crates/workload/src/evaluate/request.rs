@@ -101,6 +101,14 @@ impl Request {
                 "a guardrail must be given once; `{metric}`{scope} is given twice"
             ));
         }
+        let is_given = |name: &str| self.slices.iter().any(|slice| slice.name == name);
+        for (metric, slice) in guardrails.iter().map(asked) {
+            if let Some(name) = slice.filter(|name| !is_given(name)) {
+                return refused(format!(
+                    "a guardrail on `{metric}` must name a slice that is given; got `{name}`"
+                ));
+            }
+        }
         if let Method::SeparateIntervals(_) = self.settings.method {
             let unread = [
                 ("guardrails", !guardrails.is_empty()),

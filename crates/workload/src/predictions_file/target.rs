@@ -63,17 +63,20 @@ pub fn check_inputs<'a>(
         .ancestors()
         .skip(1)
         .filter_map(|parent| fs::metadata(parent).ok());
-    let places: Vec<(u64, u64)> = target
-        .into_iter()
-        .chain(below)
-        .map(|metadata| (metadata.dev(), metadata.ino()))
-        .collect();
+    let place = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
+    let target = target.map(place);
+    let below: Vec<(u64, u64)> = below.map(place).collect();
     for input in inputs {
         let Ok(metadata) = fs::metadata(input) else {
             continue;
         };
-        if places.contains(&(metadata.dev(), metadata.ino())) {
-            let message = format!("{} is an input and would be overwritten", input.display());
+        let (input, place) = (input.display(), place(metadata));
+        if target == Some(place) {
+            let message = format!("{input} is an input and would be overwritten");
+            return Err(refused(output, &message));
+        }
+        if below.contains(&place) {
+            let message = format!("it would lie in {input}, which is an input");
             return Err(refused(output, &message));
         }
     }
@@ -148,5 +151,19 @@ mod tests {
             assert_eq!(check(output, input), allowed, "{output} from {input}");
         }
         assert!(check("new", "rows"));
+        let refusal = |output: &str, input: &str| {
+            let refusal = check_inputs(&path(output), [path(input).as_path()]).unwrap_err();
+            refusal
+                .to_string()
+                .replace(&format!("{}/", directory.path().display()), "")
+        };
+        assert_eq!(
+            refusal("linked/new", "parts"),
+            "cannot write linked/new: it would lie in parts, which is an input"
+        );
+        assert_eq!(
+            refusal("soft", "rows"),
+            "cannot write soft: rows is an input and would be overwritten"
+        );
     }
 }

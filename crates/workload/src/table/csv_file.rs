@@ -22,6 +22,8 @@ const SEPARATORS: [u8; 4] = [b',', b';', b'\t', b'|'];
 const SAMPLE_BYTES: usize = 1 << 20;
 const SAMPLE_ROWS: usize = 100;
 
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// A row that stands behind the last one. Where it does not appear, a quoted cell was never closed and took it in.
 const END: &[u8] = b"\x04end\x04";
 
@@ -34,25 +36,37 @@ pub(super) struct CsvFile {
     path: PathBuf,
     text: Text,
     separator: u8,
+    /// The bytes before the header.
+    preamble: usize,
     pub(super) names: Vec<String>,
 }
 
 impl CsvFile {
-    pub(super) fn open(path: &Path, text: Text) -> Result<Self, TableError> {
+    /// The file, unless it holds nothing but blank lines.
+    pub(super) fn open(path: &Path, text: Text) -> Result<Option<Self>, TableError> {
         let sample = sample(path, &text)?;
-        let separator = separator(&sample);
-        let header = records(&sample, separator).next().unwrap_or_default();
+        let content = sample.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&sample);
+        if sample.len() < SAMPLE_BYTES && content.trim_ascii().is_empty() {
+            return Ok(None);
+        }
+        let (separator, preamble) = match named_separator(content) {
+            Some((separator, length)) => (separator, sample.len() - content.len() + length),
+            None => (separator(&sample), 0),
+        };
+        let header = records(&sample[preamble..], separator).next();
+        let header = header.unwrap_or_default();
         let name = |cell: &[u8]| {
             let refused = |_| unusable(path, "the names of columns must be UTF-8");
             String::from_utf8(cell.to_vec()).map_err(refused)
         };
         let names = header.iter().map(name).collect::<Result<_, _>>()?;
-        Ok(Self {
+        Ok(Some(Self {
             path: path.to_path_buf(),
             text,
             separator,
+            preamble,
             names,
-        })
+        }))
     }
 
     /// What the cells of each of the columns at `chosen` can be.
@@ -84,10 +98,13 @@ impl CsvFile {
     }
 
     fn rows(&self) -> Result<Rows<'_>, TableError> {
-        let end = END_OF_TEXT;
+        let mut text = self.text.reader();
+        let mut preamble = text.by_ref().take(self.preamble as u64);
+        std::io::copy(&mut preamble, &mut std::io::sink())
+            .map_err(|error| unreadable(&self.path, &damaged(&error)))?;
         let mut rows = Rows {
             file: self,
-            reader: reader(Box::new(self.text.reader().chain(end)), self.separator),
+            reader: reader(Box::new(text.chain(END_OF_TEXT)), self.separator),
             record: csv::ByteRecord::new(),
             number: 0,
             ended: false,
@@ -128,6 +145,24 @@ fn records(sample: &[u8], separator: u8) -> impl Iterator<Item = csv::ByteRecord
     reader(text, separator)
         .into_byte_records()
         .map_while(Result::ok)
+}
+
+/// The separator that a first line such as `sep=;` names, as Excel reads it, and the bytes of that line.
+fn named_separator(content: &[u8]) -> Option<(u8, usize)> {
+    let length = content.iter().position(|byte| *byte == b'\n')? + 1;
+    let line = content[..length].trim_ascii_end();
+    let line = line
+        .strip_prefix(b"\"")
+        .and_then(|line| line.strip_suffix(b"\""))
+        .unwrap_or(line);
+    match line.strip_prefix(b"sep=")? {
+        // The end of the line is one of the blanks.
+        [] if content[..length].contains(&b'\t') => Some((b'\t', length)),
+        [separator] if separator.is_ascii_punctuation() && *separator != b'"' => {
+            Some((*separator, length))
+        }
+        _ => None,
+    }
 }
 
 /// The separator that gives all sampled rows the same number of cells, as many as possible.
@@ -192,6 +227,7 @@ impl Rows<'_> {
         let (cells, names) = (self.record.len(), self.file.names.len());
         if cells != names && self.number > 0 {
             let line = self.record.position().map_or(0, csv::Position::line);
+            let line = line + u64::from(self.file.preamble > 0);
             let message = format!(
                 "row {} (line {line}) must have {names} cells, as many as the header; it has {cells}",
                 self.number

@@ -1,6 +1,6 @@
 //! The bytes of a file that was read once, and what identifies them.
 
-use super::error::{TableError, unreadable};
+use super::error::{TableError, unreadable, unusable};
 use super::made_by::MadeBy;
 use super::parts::{self, PartFile, Partition};
 use bytes::Bytes;
@@ -119,6 +119,12 @@ fn sha256_of_parts(
 }
 
 fn read(path: &Path) -> Result<Bytes, TableError> {
+    let metadata = std::fs::metadata(path).map_err(|error| unreadable(path, &error))?;
+    // A pipe may wait for ever for whoever writes to it, and some devices have no end.
+    if !metadata.is_file() {
+        let must = "rows must stand in a regular file or in a directory of such files; write what comes out of a pipe to a file first";
+        return Err(unusable(path, must));
+    }
     let bytes = std::fs::read(path).map_err(|error| unreadable(path, &error))?;
     Ok(bytes.into())
 }

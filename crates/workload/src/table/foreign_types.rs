@@ -2,10 +2,14 @@
 
 use super::tests::Files;
 use super::*;
-use arrow::array::Date64Array;
-use arrow::array::RecordBatch;
-use arrow::datatypes::{Field, Schema};
-use parquet::arrow::ArrowWriter;
+use arrow::array::{
+    ArrayRef, BooleanArray, Date64Array, Decimal128Array, Float16Array, Float64Array, Int64Array,
+    ListArray, NullArray, RecordBatch, StringArray, StructArray, TimestampMillisecondArray,
+};
+use arrow::buffer::OffsetBuffer;
+use arrow::datatypes::{Field, Schema, TimeUnit};
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::arrow::{ArrowWriter, encode_arrow_schema};
 use parquet::data_type::{Int32Type, Int96, Int96Type};
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
@@ -108,4 +112,161 @@ fn a_description_of_unknown_types_does_not_hide_the_rows() {
         Table::read(&path, &["x"]).unwrap().numbers("x").unwrap(),
         [5.0, 7.0]
     );
+}
+
+/// A column `x` of which the file says that it was of another type in the program that wrote it, in row groups of `rows`.
+fn write_described(path: &Path, values: ArrayRef, described: DataType, rows: usize) {
+    let schema = |data_type: DataType| Schema::new(vec![Field::new("x", data_type, true)]);
+    let plain = Arc::new(schema(values.data_type().clone()));
+    let description = encode_arrow_schema(&schema(described));
+    let description = KeyValue::new("ARROW:schema".to_string(), description);
+    let properties = WriterProperties::builder()
+        .set_key_value_metadata(Some(vec![description]))
+        .set_max_row_group_row_count(Some(rows));
+    let options = ArrowWriterOptions::new()
+        .with_skip_arrow_metadata(true)
+        .with_properties(properties.build());
+    let batch = RecordBatch::try_new(plain.clone(), vec![values]).unwrap();
+    let file = fs::File::create(path).unwrap();
+    let mut writer = ArrowWriter::try_new_with_options(file, plain, options).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+}
+
+/// The values of the column `x`, and that they can be written.
+fn read_described(path: &Path) -> Vec<ArrayRef> {
+    let file = RowFile::open(path).unwrap();
+    let scan = file.scan(&[0], CellTypes::Exact).unwrap();
+    let batches = scan.batches.map(|batch| batch.unwrap().rows);
+    let columns: Vec<ArrayRef> = batches.map(|rows| rows.column(0).clone()).collect();
+    assert_eq!(columns[0].data_type(), scan.schema.field(0).data_type());
+    columns
+}
+
+fn categories(key: DataType, values: &DataType) -> DataType {
+    DataType::Dictionary(Box::new(key), Box::new(values.clone()))
+}
+
+/// pandas and pyarrow write categories of any type, and the reader makes dictionaries of some only.
+#[test]
+fn categories_of_any_type_are_read_as_what_they_stand_for() {
+    let decimals = Decimal128Array::from(vec![100, 0])
+        .with_precision_and_scale(9, 2)
+        .unwrap();
+    let wide = Decimal128Array::from(vec![100, 0])
+        .with_precision_and_scale(30, 2)
+        .unwrap();
+    let halves = Float64Array::from(vec![1.0, 0.0]);
+    let halves = cast(&(Arc::new(halves) as ArrayRef), &DataType::Float16).unwrap();
+    assert!(halves.as_any().is::<Float16Array>());
+    let all: Vec<ArrayRef> = vec![
+        Arc::new(BooleanArray::from(vec![true, false])),
+        Arc::new(decimals),
+        Arc::new(wide),
+        halves,
+    ];
+    let files = Files::new();
+    let path = files.0.path().join("rows.parquet");
+    for values in all {
+        let kind = values.data_type().clone();
+        write_described(&path, values.clone(), categories(DataType::Int32, &kind), 9);
+        let table = Table::read(&path, &["x"]).unwrap();
+        assert_eq!(table.labels("x").unwrap(), [1, 0], "{kind}");
+        assert_eq!(table.numbers("x").unwrap(), [1.0, 0.0], "{kind}");
+        assert_eq!(RowFile::open(&path).unwrap().types().unwrap(), [kind]);
+        assert_eq!(read_described(&path)[0].as_ref(), values.as_ref());
+    }
+    let nothing = categories(DataType::Int8, &DataType::Null);
+    write_described(&path, Arc::new(NullArray::new(3)), nothing, 9);
+    assert_eq!(read_described(&path)[0].len(), 3);
+}
+
+#[test]
+fn categories_within_lists_and_structs_are_read() {
+    let files = Files::new();
+    let path = files.0.path().join("rows.parquet");
+    let truths: ArrayRef = Arc::new(BooleanArray::from(vec![true, false]));
+    let of = |data_type: DataType| Arc::new(Field::new("item", data_type, true));
+    let described = categories(DataType::Int8, &DataType::Boolean);
+    let offsets = OffsetBuffer::from_lengths([2]);
+    let list = ListArray::new(of(DataType::Boolean), offsets, truths.clone(), None);
+    write_described(
+        &path,
+        Arc::new(list.clone()),
+        DataType::List(of(described.clone())),
+        9,
+    );
+    assert_eq!(read_described(&path)[0].as_ref(), &list as &dyn Array);
+    let fields = vec![of(DataType::Boolean)].into();
+    let rows = StructArray::new(fields, vec![truths], None);
+    let described = DataType::Struct(vec![of(described)].into());
+    write_described(&path, Arc::new(rows.clone()), described, 9);
+    assert_eq!(read_described(&path)[0].as_ref(), &rows as &dyn Array);
+}
+
+/// Tables that are written to one file one after the other each have categories of their own.
+#[test]
+fn categories_may_be_more_than_their_keys_can_count() {
+    let files = Files::new();
+    let path = files.0.path().join("rows.parquet");
+    let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(0..400));
+    let texts: ArrayRef = Arc::new(StringArray::from_iter_values(
+        (0..400).map(|n| n.to_string()),
+    ));
+    for values in [numbers, texts] {
+        let described = categories(DataType::Int8, values.data_type());
+        write_described(&path, values, described, 100);
+        let keys = Table::read(&path, &["x"]).unwrap().keys("x", "").unwrap();
+        assert_eq!(keys.text(399), "399");
+    }
+}
+
+/// Parquet has no seconds: they are written as milliseconds, and were read as if they had been in UTC.
+#[test]
+fn times_of_whole_seconds_keep_their_zone() {
+    let files = Files::new();
+    let path = files.0.path().join("rows.parquet");
+    let zone = "America/New_York";
+    let seconds = DataType::Timestamp(TimeUnit::Second, Some(zone.into()));
+    let millis = |zone: &str| -> ArrayRef {
+        let times = TimestampMillisecondArray::from(vec![1_767_225_600_000, 0]);
+        Arc::new(times.with_timezone(zone))
+    };
+    let (stored, expected) = (millis("UTC"), millis(zone));
+    for described in [seconds.clone(), categories(DataType::Int8, &seconds)] {
+        write_described(&path, stored.clone(), described, 9);
+        assert_eq!(read_described(&path)[0].as_ref(), expected.as_ref());
+    }
+    let of = |data_type: &DataType| Arc::new(Field::new("item", data_type.clone(), true));
+    let list = |values: &ArrayRef| {
+        let offsets = OffsetBuffer::from_lengths([1, 1]);
+        ListArray::new(of(values.data_type()), offsets, values.clone(), None)
+    };
+    write_described(
+        &path,
+        Arc::new(list(&stored)),
+        DataType::List(of(&seconds)),
+        9,
+    );
+    assert_eq!(
+        read_described(&path)[0].as_ref(),
+        &list(&expected) as &dyn Array
+    );
+    let row = |values: &ArrayRef| {
+        StructArray::new(
+            vec![of(values.data_type())].into(),
+            vec![values.clone()],
+            None,
+        )
+    };
+    let described = DataType::Struct(vec![of(&seconds)].into());
+    write_described(&path, Arc::new(row(&stored)), described, 9);
+    assert_eq!(
+        read_described(&path)[0].as_ref(),
+        &row(&expected) as &dyn Array
+    );
+    // A time without a zone has none afterwards.
+    let naive = Arc::new(TimestampMillisecondArray::from(vec![0, 1]));
+    write_described(&path, naive.clone(), seconds, 9);
+    assert_eq!(read_described(&path)[0].as_ref(), naive.as_ref());
 }

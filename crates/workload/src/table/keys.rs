@@ -16,6 +16,14 @@ pub enum Keys {
 }
 
 impl Keys {
+    /// Number of rows.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Integers(values) => values.len(),
+            Self::Texts(values) => values.len(),
+        }
+    }
+
     /// The key of a row as text.
     #[must_use]
     pub fn text(&self, row: usize) -> String {
@@ -76,7 +84,9 @@ pub(super) fn of_column(table: &Table, column: &Column, without: &str) -> Result
             | DataType::Utf8View
             | DataType::Date32
             | DataType::Date64
-            | DataType::Timestamp(..) => {
+            | DataType::Timestamp(..)
+            | DataType::Time32(_)
+            | DataType::Time64(_) => {
                 if let Some(place) = (0..chunk.len()).find(|place| is_empty(*place)) {
                     return refuse(place, format!("must not be empty{without}"));
                 }
@@ -160,15 +170,17 @@ fn whole_numbers(chunk: &ArrayRef) -> Result<Vec<i128>, (usize, String)> {
             .map(|place| {
                 let text = text(chunk, place).unwrap_or_default();
                 let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
-                let number = whole.parse().ok();
-                number
-                    .filter(|_| fraction.bytes().all(|digit| digit == b'0'))
-                    .ok_or_else(|| {
-                        (
-                            place,
-                            format!("must be a whole number or a text; got {text}"),
-                        )
-                    })
+                if fraction.bytes().any(|digit| digit != b'0') {
+                    let message = format!("must be a whole number or a text; got {text}");
+                    return Err((place, message));
+                }
+                let too_long = |_| {
+                    let message = format!(
+                        "must be a whole number of at most 128 bits, or a text; got {text}"
+                    );
+                    (place, message)
+                };
+                whole.parse().map_err(too_long)
             })
             .collect(),
     }

@@ -29,6 +29,9 @@ fn csv_is_told_from_its_content() {
         rows(",").replace('\n', "\r\n").into_bytes(),
         format!("\u{feff}{}", rows(",")).into_bytes(),
         "\"id\";\"y\"\n\"1\";\"0\"\n\n\"2\";\"1\"\n".into(),
+        // What Excel reads and some programs write for it.
+        format!("sep=;\n{}", rows(";")).into_bytes(),
+        format!("\u{feff}\"sep=^\"\r\n{}", rows("^")).into_bytes(),
         gzip(&rows("\t")),
         [gzip(&first), gzip(&second)].concat(),
         zstd,
@@ -80,6 +83,18 @@ fn csv_that_cannot_be_read_is_refused_with_its_row() {
         (
             b"",
             "rows.csv: the file is empty; rows must be Parquet or CSV",
+        ),
+        (
+            b"\xef\xbb\xbf",
+            "rows.csv: the file is empty; rows must be Parquet or CSV",
+        ),
+        (
+            b"\xef\xbb\xbf\n\r\n \n",
+            "rows.csv: the file is empty; rows must be Parquet or CSV",
+        ),
+        (
+            b"sep=;\ny;x\n1;2\n3\n",
+            "rows.csv: row 2 (line 4) must have 2 cells, as many as the header; it has 1",
         ),
         (
             b"\xff\xfei\0d\0",
@@ -159,4 +174,50 @@ fn a_directory_of_parts_is_one_table() {
         refused.starts_with("t/day=2/part-0.parquet: all parts must have the columns"),
         "{refused}"
     );
+}
+
+#[test]
+fn parts_of_another_format_are_named_with_their_formats() {
+    let files = Files::new();
+    let path = files.write("t/part-0.parquet", "");
+    write_parquet(&path, vec![("y", Arc::new(Int64Array::from(vec![0])))]);
+    let directory = files.0.path().join("t");
+    let expected = |name: &str| {
+        format!(
+            "t/{name}: all parts must be of one format; {} is Parquet, and this is text, as CSV is. Names that begin with `_` or `.` are left out",
+            path.display()
+        )
+    };
+    for name in ["README.txt", "z.csv"] {
+        let other = files.write(&format!("t/{name}"), "y\n1\n");
+        assert_eq!(
+            files.text(RowFile::open(&directory)),
+            expected(name).replace(&format!("{}/", files.0.path().display()), "")
+        );
+        fs::remove_file(other).unwrap();
+    }
+    // A part without rows is none, whatever its format.
+    files.write("t/z.csv", "\n\n");
+    assert_eq!(Table::read(&directory, &["y"]).unwrap().rows(), 1);
+}
+
+/// Waiting for whoever writes to a pipe may never end, and a device may never be read to its end.
+#[test]
+fn what_is_no_regular_file_is_refused_by_name() {
+    let files = Files::new();
+    let pipe = files.0.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    let linked = files.0.path().join("linked");
+    std::os::unix::fs::symlink(&pipe, &linked).unwrap();
+    for (path, name) in [(&pipe, "pipe"), (&linked, "linked")] {
+        assert_eq!(
+            files.text(FileBytes::read(path)),
+            format!(
+                "{name}: rows must stand in a regular file or in a directory of such files; write what comes out of a pipe to a file first"
+            )
+        );
+    }
+    let device = FileBytes::read(Path::new("/dev/zero")).unwrap_err();
+    assert!(device.to_string().starts_with("/dev/zero: rows must"));
 }

@@ -22,6 +22,10 @@ impl Column {
     /// Values of the type cannot be written as text, or `wanted` is no value of it; in words that follow the name of the column.
     pub(crate) fn equal_to(&self, wanted: &str) -> Result<Vec<bool>, String> {
         let mut found = Vec::new();
+        if self.is_missing() {
+            let rows = self.chunks.iter().map(|chunk| chunk.len()).sum();
+            return Ok(vec![false; rows]);
+        }
         for chunk in &self.chunks {
             let wanted = Wanted::of(chunk.data_type(), wanted)?;
             found.extend((0..chunk.len()).map(|row| !chunk.is_null(row) && wanted.is(chunk, row)));
@@ -31,10 +35,13 @@ impl Column {
 
     /// The most frequent values, in words.
     pub(crate) fn values(&self) -> String {
+        if self.is_missing() {
+            return "missing values only".to_string();
+        }
         let mut counts: BTreeMap<String, usize> = BTreeMap::new();
         for chunk in &self.chunks {
             for row in 0..chunk.len() {
-                let value = if chunk.is_null(row) {
+                let value = if chunk.is_null(row) || *chunk.data_type() == DataType::Null {
                     "missing values".to_string()
                 } else {
                     format!("`{}`", text(chunk, row).unwrap_or_default())
@@ -51,6 +58,23 @@ impl Column {
             0 => listed,
             more => format!("{listed} and {more} others"),
         }
+    }
+
+    /// Whether there are rows, and none has a value.
+    fn is_missing(&self) -> bool {
+        let mut rows = self
+            .chunks
+            .iter()
+            .filter(|chunk| !chunk.is_empty())
+            .peekable();
+        rows.peek().is_some() && rows.all(|chunk| chunk.logical_null_count() == chunk.len())
+    }
+
+    /// What dates or times are called; absent where the column holds something else.
+    pub(crate) fn kind_of_times(&self) -> Option<String> {
+        let of_times = |chunk: &&ArrayRef| chunk.data_type().is_temporal();
+        let chunk = self.chunks.iter().find(of_times)?;
+        Some(kind(chunk.data_type()))
     }
 }
 
@@ -124,6 +148,21 @@ impl Wanted {
     }
 }
 
+/// A text that all texts for the same date, date and time, or time of the day have in common: midnight is the date, and times without a zone
+/// are those of UTC. Another text is its own.
+pub(crate) fn same_for_all_of_a_time(text: &str) -> String {
+    let time = || Some(since_epoch(EPOCH.to_datetime(text.trim().parse().ok()?)));
+    match (moment(text, None), time()) {
+        // It is also what a time that no calendar reaches is written as.
+        (Some(since), _) => format!("{since} ns"),
+        (None, Some(since)) => format!("{since} ns after midnight"),
+        (None, None) => text.to_string(),
+    }
+}
+
+/// Numbers have at most 76 digits in the types that are read; whoever asks for more places means none of them.
+const MOST_PLACES: i32 = 400;
+
 /// Decimal digits without zeros that mean nothing; absent where the text is no such number.
 fn digits(text: &str) -> Option<String> {
     let text = text.trim();
@@ -131,11 +170,27 @@ fn digits(text: &str) -> Option<String> {
         Some(text) => (true, text),
         None => (false, text.strip_prefix('+').unwrap_or(text)),
     };
+    let (text, exponent) = match text.split_once(['e', 'E']) {
+        Some((text, exponent)) => (text, exponent.parse().ok()?),
+        None => (text, 0_i32),
+    };
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let all = [whole, fraction].concat();
     if all.is_empty() || !all.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
+    if !(-MOST_PLACES..=MOST_PLACES).contains(&exponent) {
+        return None;
+    }
+    // The point moves by as many places, into zeros where there are no digits.
+    let zeros = "0".repeat(exponent.unsigned_abs() as usize);
+    let point = whole.len();
+    let (all, point) = if exponent < 0 {
+        (format!("{zeros}{all}"), point)
+    } else {
+        (format!("{all}{zeros}"), point + zeros.len())
+    };
+    let (whole, fraction) = all.split_at(point);
     let whole = whole.trim_start_matches('0');
     let fraction = fraction.trim_end_matches('0');
     let whole = if whole.is_empty() { "0" } else { whole };
@@ -156,6 +211,13 @@ fn moment(text: &str, zone: Option<&str>) -> Option<i128> {
     let text = text.trim();
     if let Ok(instant) = text.parse::<Timestamp>() {
         return Some(instant.as_nanosecond());
+    }
+    // The last days of the calendar have no time in UTC for this library.
+    let utc = text
+        .strip_suffix('Z')
+        .or_else(|| text.strip_suffix("+00:00"));
+    if let Some(time) = utc.and_then(|text| text.parse::<DateTime>().ok()) {
+        return Some(since_epoch(time));
     }
     let date = || Some(text.parse::<Date>().ok()?.to_datetime(Time::midnight()));
     let civil_time = text.parse::<DateTime>().ok().or_else(date)?;
@@ -208,7 +270,7 @@ mod tests {
             ),
             (
                 Arc::new(Int64Array::from(vec![1, 2])),
-                &["1", "1.0", " 1", "01"],
+                &["1", "1.0", " 1", "01", "1e0", "0.1E1", "10e-1", "1.00e+0"],
             ),
             (
                 Arc::new(UInt64Array::from(vec![u64::MAX, 0])),
@@ -221,7 +283,7 @@ mod tests {
             (Arc::new(Float32Array::from(vec![0.1, 2.0])), &["0.1"]),
             (
                 Arc::new(decimals.with_precision_and_scale(6, 2).unwrap()),
-                &["1", "1.00", "1.0"],
+                &["1", "1.00", "1.0", "1e0", "0.01e2"],
             ),
             (Arc::new(StringArray::from(vec!["a ", "a"])), &["a "]),
             // The last day, which many tables mean by "never".
@@ -273,5 +335,27 @@ mod tests {
         assert_eq!(number, "holds whole numbers, and `one` is none");
         let truth = refusal(Arc::new(BooleanArray::from(vec![true])), "yes");
         assert_eq!(truth, "holds true and false, and `yes` is none");
+    }
+
+    #[test]
+    fn missing_values_are_said_to_be_such() {
+        let columns: [ArrayRef; 2] = [
+            Arc::new(arrow::array::NullArray::new(2)),
+            Arc::new(Int64Array::from(vec![None, None])),
+        ];
+        for values in columns {
+            let column = column(values);
+            assert_eq!(column.equal_to("").unwrap(), [false, false]);
+            assert_eq!(column.values(), "missing values only");
+        }
+        let some = column(Arc::new(Int64Array::from(vec![None, Some(1), None])));
+        assert_eq!(some.values(), "missing values, `1`");
+        for number in ["1e9999", "1e", "e1", "1e1.5", "1e1e1"] {
+            let refusal = some.equal_to(number).unwrap_err();
+            assert_eq!(
+                refusal,
+                format!("holds whole numbers, and `{number}` is none")
+            );
+        }
     }
 }

@@ -17,6 +17,7 @@ mod numbers;
 mod parquet_file;
 mod parts;
 mod row_file;
+mod stored_types;
 #[cfg(test)]
 pub(super) mod tests;
 mod text;
@@ -26,6 +27,7 @@ pub(super) use error::{unreadable, unusable};
 pub use file_read::{FileBytes, FileRead, hex, sha256_hex, sha256_of_directory};
 pub use keys::Keys;
 pub use made_by::MadeBy;
+pub(super) use matching::same_for_all_of_a_time;
 pub(super) use numbers::is_number;
 pub(super) use row_file::PartBatch;
 pub use row_file::{CellTypes, RowFile};

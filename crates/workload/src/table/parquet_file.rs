@@ -2,6 +2,7 @@
 
 use super::error::{TableError, unreadable, unusable};
 use super::made_by::MadeBy;
+use super::stored_types;
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use bytes::Bytes;
@@ -30,9 +31,8 @@ pub(super) struct ParquetFile {
 impl ParquetFile {
     pub(super) fn open(path: &Path, bytes: Bytes) -> Result<Self, TableError> {
         // A type of one program alone, such as the 128-bit integers of Polars, is read as what it is in the file.
-        let plain = || ArrowReaderOptions::new().with_skip_arrow_metadata(true);
         let metadata = footer(path, &bytes, ArrowReaderOptions::new())
-            .or_else(|_| footer(path, &bytes, plain()))?;
+            .or_else(|_| footer(path, &bytes, undescribed()))?;
         let mut file = Self {
             metadata,
             path: path.to_path_buf(),
@@ -41,6 +41,7 @@ impl ParquetFile {
         };
         let fields = file.schema().fields().clone();
         file.names = fields.iter().map(|field| field.name().clone()).collect();
+        file.take_readable_types()?;
         file.take_days_as_days()?;
         file.widen_int96()?;
         Ok(file)
@@ -107,6 +108,18 @@ impl ParquetFile {
                     return Err(unusable(&self.path, message));
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// See [`stored_types`].
+    fn take_readable_types(&mut self) -> Result<(), TableError> {
+        let of_file = self.metadata.metadata().file_metadata();
+        let schema = stored_types::readable(self.schema(), of_file);
+        if schema != **self.schema() {
+            let options = ArrowReaderOptions::new().with_schema(Arc::new(schema));
+            self.metadata = footer(&self.path, &self.bytes, options)
+                .or_else(|_| footer(&self.path, &self.bytes, undescribed()))?;
         }
         Ok(())
     }
@@ -238,6 +251,11 @@ fn ticks(batch: &RecordBatch) -> Vec<Option<i64>> {
             .collect(),
         _ => Vec::new(),
     }
+}
+
+/// Types as they are in the file, whatever the program that wrote it said of them.
+fn undescribed() -> ArrowReaderOptions {
+    ArrowReaderOptions::new().with_skip_arrow_metadata(true)
 }
 
 fn footer(

@@ -1,7 +1,9 @@
 //! The files of a directory that holds one table in parts, as Spark, Dask and pandas write it.
 
 use super::error::{TableError, unreadable, unusable};
+use std::collections::HashMap;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// A column that the name of a directory gives to all rows below it, such as `day=2026-01-01`; `None` where the value is missing.
@@ -14,6 +16,8 @@ pub(super) struct PartFile {
     /// Its path below the directory, with `/` between names.
     pub(super) name: String,
     pub(super) partitions: Vec<Partition>,
+    /// The device and the number of the file there, which no other file has.
+    identity: (u64, u64),
 }
 
 /// Directories of table formats whose files are not all part of the table; only their own log knows which are.
@@ -38,7 +42,26 @@ pub(super) fn of_directory(directory: &Path) -> Result<Vec<PartFile>, TableError
         return Err(unusable(directory, "the directory holds no data files"));
     }
     found.sort_by(|left, right| left.name.as_bytes().cmp(right.name.as_bytes()));
+    refuse_repeated(&found)?;
     Ok(found)
+}
+
+/// A file that is there by several names would give its rows several times.
+fn refuse_repeated(parts: &[PartFile]) -> Result<(), TableError> {
+    let mut seen: HashMap<(u64, u64), &str> = HashMap::new();
+    for part in parts {
+        let (device, inode) = part.identity;
+        // Some file systems have no numbers for their files.
+        if inode == 0 {
+            continue;
+        }
+        if let Some(name) = seen.insert((device, inode), &part.name) {
+            let message =
+                format!("the same file is the part `{name}` already; its rows would count twice");
+            return Err(unusable(&part.path, message));
+        }
+    }
+    Ok(())
 }
 
 fn refuse_table_formats(directory: &Path) -> Result<(), TableError> {
@@ -95,6 +118,7 @@ fn collect(
                 path,
                 name: format!("{below}{name}"),
                 partitions: partitions.to_vec(),
+                identity: (metadata.dev(), metadata.ino()),
             });
         } else {
             return Err(unusable(&path, "a part of a table must be a regular file"));
@@ -213,6 +237,25 @@ mod tests {
         ] {
             let refusal = names(files).unwrap_err();
             assert!(refusal.contains(named), "{refusal}");
+        }
+    }
+    #[test]
+    fn a_file_counts_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        fs::write(path("_p"), "").unwrap();
+        std::os::unix::fs::symlink(path("_p"), path("a")).unwrap();
+        assert_eq!(of_directory(directory.path()).unwrap()[0].name, "a");
+        for link in [fs::hard_link, std::os::unix::fs::symlink] {
+            link(path("_p"), path("b")).unwrap();
+            assert_eq!(
+                of_directory(directory.path()).unwrap_err().to_string(),
+                format!(
+                    "{}: the same file is the part `a` already; its rows would count twice",
+                    path("b").display()
+                )
+            );
+            fs::remove_file(path("b")).unwrap();
         }
     }
 }

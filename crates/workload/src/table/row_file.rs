@@ -362,7 +362,10 @@ fn open_part(part: PartBytes) -> Result<Option<Part>, TableError> {
     } = part;
     let rows = match content::of_bytes(&path, bytes)? {
         Content::Parquet(bytes) => Rows::Parquet(ParquetFile::open(&path, bytes)?),
-        Content::Csv(text) => Rows::Csv(CsvFile::open(&path, text)?),
+        Content::Csv(text) => match CsvFile::open(&path, text)? {
+            Some(file) => Rows::Csv(file),
+            None => return Ok(None),
+        },
         Content::Empty => return Ok(None),
     };
     Ok(Some(Part {
@@ -393,6 +396,17 @@ fn common<'a>(mut schemas: impl Iterator<Item = &'a Schema>) -> SchemaRef {
 
 /// Parts must have the same columns, in whatever order, and be of one format.
 fn check_alike(parts: &[Part], names: &[String]) -> Result<(), TableError> {
+    let of_parquet = |part: &&Part| matches!(part.rows, Rows::Parquet(_));
+    // Any text may be CSV, such as notes beside the data, but nothing is Parquet by accident.
+    if let Some(parquet) = parts.iter().find(of_parquet)
+        && let Some(text) = parts.iter().find(|part| !of_parquet(part))
+    {
+        let message = format!(
+            "all parts must be of one format; {} is Parquet, and this is text, as CSV is. Names that begin with `_` or `.` are left out",
+            parquet.path.display()
+        );
+        return Err(unusable(&text.path, message));
+    }
     let sorted = |mut names: Vec<String>| {
         names.sort_unstable();
         names
@@ -400,10 +414,9 @@ fn check_alike(parts: &[Part], names: &[String]) -> Result<(), TableError> {
     let first = &parts[0];
     let expected = sorted(names.to_vec());
     for part in parts {
-        let alike = std::mem::discriminant(&part.rows) == std::mem::discriminant(&first.rows);
-        if !alike || sorted(part.names()) != expected {
+        if sorted(part.names()) != expected {
             let message = format!(
-                "all parts must have the columns and the format of {}: {}; this one has {}",
+                "all parts must have the columns of {}: {}; this one has {}",
                 first.path.display(),
                 names.join(", "),
                 part.names().join(", ")

@@ -190,10 +190,13 @@ impl Words<'_> {
                     Class::Positive => "positive",
                     Class::Negative => "negative",
                 };
+                // How many rows the slice has is not known here.
+                let rows = match slice {
+                    Some(slice) => format!("slice `{slice}` holds"),
+                    None => format!("{} hold", self.rows()),
+                };
                 format!(
-                    "{rows}{of_slice} hold {effective} effective {class} rows, and {needed} are needed",
-                    rows = self.rows(),
-                    of_slice = in_slice(slice.as_deref()),
+                    "{rows} {effective} effective {class} rows, and {needed} are needed",
                     effective = rounded(*effective),
                     needed = rounded(*needed),
                 )

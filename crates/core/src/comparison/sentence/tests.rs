@@ -134,6 +134,20 @@ fn every_verdict_is_one_plain_sentence() {
         }),
         "v2 could not be compared with v1: 67,080 transactions hold 49.9 effective positive rows, and 50 are needed."
     );
+    // The number of all rows says nothing of a slice.
+    assert_eq!(
+        text(|comparison| {
+            comparison.verdict = Verdict::NotComparable {
+                reason: NotComparableReason::InsufficientData {
+                    class: Class::Negative,
+                    slice: Some("night".to_owned()),
+                    effective: 2.0,
+                    needed: 50.0,
+                },
+            };
+        }),
+        "v2 could not be compared with v1: slice `night` holds 2 effective negative rows, and 50 are needed."
+    );
 }
 
 /// A comparison of the given look, with the error that is allowed to it.

@@ -2,25 +2,37 @@
 
 use super::*;
 use crate::table::MadeBy;
-use crate::table::tests::replaced_while_read;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+/// Two files take turns at one name while it is read: whatever was read is what was recorded.
 #[test]
 fn a_file_that_is_replaced_while_it_is_read_is_judged_and_recorded_as_it_was() {
     let files = Files::new();
     let good = csv(&rows(), ALL);
     let mut worse = rows();
     worse.iter_mut().for_each(|row| row[4] = "0.5".into());
+    let worse = csv(&worse, ALL);
+    let sha256 = crate::table::sha256_hex(worse.as_bytes());
     let path = files.path("challenger.csv");
-    std::fs::remove_file(&path).unwrap();
-    replaced_while_read(&path, csv(&worse, ALL).as_bytes(), good.as_bytes());
-    let Evaluated {
-        evidence,
-        comparison,
-    } = files.evaluate(&files.request());
-    assert!(comparison.metrics[0].difference.unwrap() < -0.1);
-    let judged = crate::table::sha256_hex(csv(&worse, ALL).as_bytes());
-    assert_eq!(evidence.challenger.sha256, judged);
-    assert_ne!(digest_of(&path), judged);
+    let ended = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for text in [&good, &worse].into_iter().cycle() {
+                let beside = files.write("beside.csv", text);
+                std::fs::rename(beside, &path).unwrap();
+                if ended.load(Ordering::Relaxed) {
+                    break;
+                }
+            }
+        });
+        let read = || read_evidence(&files.request()).unwrap();
+        let all_read: Vec<_> = (0..100).map(|_| read()).collect();
+        ended.store(true, Ordering::Relaxed);
+        for (holdout, evidence) in all_read {
+            let judged_worse = holdout.challenger.iter().all(|score| *score == 0.5);
+            assert_eq!(judged_worse, evidence.challenger.sha256 == sha256);
+        }
+    });
 }
 
 #[test]

@@ -102,4 +102,10 @@ fn a_slice_or_a_guardrail_that_is_given_twice_is_refused_by_name() {
         files.refusal(&request),
         "a guardrail must be given once; `weightedF1` is given twice"
     );
+    // No file is to blame for a slice that nobody gave.
+    request.settings.guardrails = vec![guardrail(None, 0.1), guardrail(Some("c"), 0.1)];
+    assert_eq!(
+        files.refusal(&request),
+        "a guardrail on `weightedF1` must name a slice that is given; got `c`"
+    );
 }

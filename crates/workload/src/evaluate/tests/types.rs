@@ -134,3 +134,102 @@ fn padded_texts_are_shown_with_their_spaces() {
         "padded.parquet: slice `best`: `customer` must be `gold` in some row; it holds `gold  `"
     );
 }
+
+/// Pairs of columns that name the same rows, as programs write days and times.
+#[test]
+fn ids_that_are_times_are_joined_where_they_are_the_same_times() {
+    let files = Files::new();
+    let hour = 3_600_000_000;
+    let micros = |row: usize| row as i64 * 24 * hour;
+    let times = || TimestampMicrosecondArray::from(ids_of(micros));
+    let utc = || Arc::new(times().with_timezone("UTC")) as ArrayRef;
+    let zoned = || Arc::new(times().with_timezone("Europe/Berlin")) as ArrayRef;
+    let naive = || Arc::new(times()) as ArrayRef;
+    let days = || Arc::new(Date32Array::from(ids_of(|row| row as i32))) as ArrayRef;
+    let text = |form: &str| {
+        let texts = ids_of(|row| {
+            let day = jiff::civil::date(1970, 1, 1) + jiff::Span::new().days(row as i64);
+            form.replace("DAY", &day.to_string())
+        });
+        Arc::new(StringArray::from(texts)) as ArrayRef
+    };
+    let of_day = |row: usize| row as i64 * 1_000_500;
+    let clock = || Arc::new(Time64MicrosecondArray::from(ids_of(of_day))) as ArrayRef;
+    let clock_text = || {
+        let texts = ids_of(|row| {
+            let micros = of_day(row);
+            let (seconds, rest) = (micros / 1_000_000, micros % 1_000_000);
+            format!(
+                "{:02}:{:02}:{:02}.{rest:06}",
+                seconds / 3600,
+                seconds / 60 % 60,
+                seconds % 60
+            )
+        });
+        Arc::new(StringArray::from(texts)) as ArrayRef
+    };
+    let pairs: Vec<(ArrayRef, ArrayRef)> = vec![
+        (naive(), text("DAY 00:00:00")),
+        (naive(), text("DAY")),
+        (naive(), text("DAYT00:00:00.000")),
+        (days(), text("DAY 00:00:00")),
+        (days(), naive()),
+        (naive(), utc()),
+        (utc(), text("DAY 00:00:00+00:00")),
+        (zoned(), text("DAY 01:00:00+01:00")),
+        (zoned(), utc()),
+        (clock(), clock_text()),
+    ];
+    let customers = || Arc::new(Int64Array::from(ids_of(|row| row as i64 % 50))) as ArrayRef;
+    for (left, right) in pairs {
+        let kinds = (left.data_type().clone(), right.data_type().clone());
+        let left = rewritten(&files, "left.parquet", left, customers());
+        let right = rewritten(&files, "right.parquet", right, customers());
+        for (champion, challenger) in [(left.clone(), right.clone()), (right, left)] {
+            let evidence = files.evidence(&two(champion, challenger, &files));
+            assert_eq!(evidence.ids.len(), ROWS, "{kinds:?}");
+        }
+    }
+}
+
+#[test]
+fn ids_that_are_no_such_times_are_shown_as_they_stand_in_both_files() {
+    let files = Files::new();
+    let customers = || Arc::new(Int64Array::from(ids_of(|row| row as i64 % 50))) as ArrayRef;
+    let write = |name: &str, ids: ArrayRef| rewritten(&files, name, ids, customers());
+    let days = write(
+        "days.parquet",
+        Arc::new(Date32Array::from(ids_of(|row| row as i32))),
+    );
+    let texts = write(
+        "texts.parquet",
+        Arc::new(StringArray::from(ids_of(|row| format!("day {row}")))),
+    );
+    let numbers = write(
+        "numbers.parquet",
+        Arc::new(Int64Array::from(ids_of(|row| row as i64))),
+    );
+    assert_eq!(
+        files.refusal(&two(days.clone(), texts, &files)),
+        "texts.parquet: `id` must hold the same ids as days.parquet; it lacks 400 of them: 1970-01-01, 1970-01-02, 1970-01-03, …; \
+         it holds day 0, day 1, day 2, …"
+    );
+    assert_eq!(
+        files.refusal(&two(days.clone(), numbers.clone(), &files)),
+        "numbers.parquet: `id` must hold dates, as in days.parquet; it holds whole numbers. Write both files with the same type"
+    );
+    assert_eq!(
+        files.refusal(&two(numbers, days.clone(), &files)),
+        "days.parquet: `id` must hold whole numbers, as in numbers.parquet; it holds dates. Write both files with the same type"
+    );
+    // As texts these two are different rows, as times they are one.
+    let same = |row: usize| match row {
+        1 => "1970-01-01 00:00:00".to_string(),
+        row => (jiff::civil::date(1970, 1, 1) + jiff::Span::new().days(row as i64)).to_string(),
+    };
+    let twice = write("twice.parquet", Arc::new(StringArray::from(ids_of(same))));
+    assert_eq!(
+        files.refusal(&two(days, twice, &files)),
+        "twice.parquet: `id` must be unique; 1970-01-01 and 1970-01-01 00:00:00 are the same time"
+    );
+}
