@@ -10,7 +10,7 @@ lint: ## Format, clippy with warnings denied, docs
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	@# Those that run by their names only are not among all targets.
-	cargo clippy --locked --test '*' -- -D warnings
+	cargo clippy --workspace --locked --test '*' -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 
 check-champion: ## Explore the champion's state machine further than the tests do; takes some minutes

@@ -1,7 +1,7 @@
 //! A trial is a Job.
 
 use super::job_manifest::{ATTEMPT_LABEL, OWNER_LABEL, job_manifest, job_name};
-use super::job_state::{Known, Refusal, goes_on, lacks_the_end, run_of};
+use super::job_state::{Known, Refusal, goes_on, has_ended, lacks_the_end, run_of};
 use super::last_pod::LastPod;
 use crate::adapters::clock::SystemClock;
 use crate::adapters::kubernetes::stores::Stores;
@@ -250,7 +250,8 @@ impl TrialRunner for JobRunner {
     }
 
     async fn end_leftovers(&self, run: RunId<'_>) -> Result<(), PortError> {
-        let Some(job) = self.job_of(run) else {
+        // Most Jobs are over when this is asked, and need no look at all pods.
+        let Some(job) = self.job_of(run).filter(|job| !has_ended(job)) else {
             return Ok(());
         };
         let pods = self.pods_of(run, Some(&job));

@@ -77,13 +77,17 @@ fn is_single(job: &Job) -> bool {
     completions == Some(1) && parallelism.is_none_or(|count| count <= 1)
 }
 
+/// Whether a Job says that it is over.
+#[must_use]
+pub fn has_ended(job: &Job) -> bool {
+    let ends = ["Complete", "Failed"];
+    ends.into_iter().any(|kind| condition(job, kind).is_some())
+}
+
 /// Whether something of an ended run goes on: a container beside the one that decided, or a Job that appeared after the end.
 #[must_use]
 pub fn goes_on(job: &Job, pods: &[Pod]) -> bool {
-    let has_ended = ["Complete", "Failed"]
-        .into_iter()
-        .any(|kind| condition(job, kind).is_some());
-    if has_ended || is_deleted(job) || is_ending(job) {
+    if has_ended(job) || is_deleted(job) || is_ending(job) {
         return false;
     }
     match newest(pods.iter()) {

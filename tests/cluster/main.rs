@@ -17,6 +17,7 @@ mod inputs;
 mod looks;
 mod operations;
 mod outcomes;
+mod runs;
 mod searches;
 mod states;
 mod waiting;
