@@ -4,6 +4,7 @@ mod ports;
 mod queue;
 mod reconcile;
 mod server;
+mod unreadable;
 mod watch;
 
 use crate::adapters::kubernetes::client::{Permission, client};

@@ -1,6 +1,8 @@
 //! What is watched, only what is Podium's by its labels, and who is woken by it.
 
 use super::queue::Queue;
+use super::unreadable;
+use crate::adapters::kubernetes::guarded::{Guarded, Unreadable};
 use crate::adapters::kubernetes::seen::Seen;
 use crate::adapters::kubernetes::stores::{Stores, forget_managers, shorten_job, shorten_pod};
 use crate::metrics::Metrics;
@@ -8,7 +10,8 @@ use futures::StreamExt;
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Event as KubernetesEvent, Pod};
-use kube::runtime::reflector::{Store, store::Writer};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::runtime::reflector::{ObjectRef, Store, store::Writer};
 use kube::runtime::watcher::{Config, Event};
 use kube::runtime::{WatchStreamExt, reflector, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
@@ -37,7 +40,7 @@ impl std::fmt::Display for Scope {
 }
 
 impl Scope {
-    fn api<K>(&self, client: Client) -> Api<K>
+    fn api<K>(&self, client: Client) -> Api<Guarded<K>>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
     {
@@ -156,6 +159,7 @@ pub(super) fn watch(
         }
     };
     let (scope, client, metrics) = (scope.clone(), client.clone(), Arc::clone(metrics));
+    let telling = client.clone();
     let work = async move {
         futures::join!(
             follow(
@@ -164,7 +168,8 @@ pub(super) fn watch(
                 tuning_job_writer,
                 &metrics,
                 forget_managers,
-                on_tuning_job
+                on_tuning_job,
+                |metadata: &ObjectMeta, why: &Unreadable| unreadable::tell(&telling, metadata, why)
             ),
             follow(
                 scope.api(client.clone()),
@@ -172,7 +177,8 @@ pub(super) fn watch(
                 trial_writer,
                 &metrics,
                 forget_managers,
-                on_trial
+                on_trial,
+                unreadable::log::<Trial>
             ),
             follow(
                 scope.api(client.clone()),
@@ -180,7 +186,8 @@ pub(super) fn watch(
                 job_writer,
                 &metrics,
                 shorten_job,
-                on_job
+                on_job,
+                ignored
             ),
             follow(
                 scope.api(client.clone()),
@@ -188,7 +195,8 @@ pub(super) fn watch(
                 pod_writer,
                 &metrics,
                 shorten_pod,
-                on_pod
+                on_pod,
+                ignored
             ),
             follow(
                 scope.api(client),
@@ -196,7 +204,8 @@ pub(super) fn watch(
                 refusal_writer,
                 &metrics,
                 forget_managers,
-                on_refusal
+                on_refusal,
+                ignored
             ),
         );
     };
@@ -221,35 +230,39 @@ pub(super) async fn filled(stores: &Stores) {
     );
 }
 
-/// Follows one kind for ever; an API server that is away is asked again with growing pauses.
+/// Follows one kind for ever; an API server that is away is asked again with growing pauses. Each object is read by itself.
 async fn follow<K>(
-    api: Api<K>,
+    api: Api<Guarded<K>>,
     config: Config,
     mut writer: Writer<K>,
     metrics: &Metrics,
     shorten: fn(&mut K),
     mut on_event: impl FnMut(&Event<K>),
+    on_unreadable: impl Fn(&ObjectMeta, &Unreadable),
 ) where
-    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
 {
     let mut lists = 0;
+    let known = writer.as_reader();
     let mut events = watcher(api, config).default_backoff().boxed();
     while let Some(event) = events.next().await {
         match event {
-            Ok(mut event) => {
+            Ok(event) => {
                 if matches!(event, Event::Init) {
                     lists += 1;
                     if lists > 1 {
                         metrics.desync(K::kind(&()).into_owned());
                     }
                 }
-                if let Event::Apply(object) | Event::InitApply(object) | Event::Delete(object) =
-                    &mut event
-                {
-                    shorten(object);
+                if let Some(mut event) = readable(event, &known, &on_unreadable) {
+                    if let Event::Apply(object) | Event::InitApply(object) | Event::Delete(object) =
+                        &mut event
+                    {
+                        shorten(object);
+                    }
+                    writer.apply_watcher_event(&event);
+                    on_event(&event);
                 }
-                writer.apply_watcher_event(&event);
-                on_event(&event);
             }
             Err(error) => {
                 tracing::warn!(kind = %K::plural(&()), %error, "a watch was interrupted");
@@ -257,6 +270,49 @@ async fn follow<K>(
         }
     }
 }
+
+/// The same event of an object that can be read. One that cannot be read any more is gone for everybody who reads it.
+fn readable<K>(
+    event: Event<Guarded<K>>,
+    known: &Store<K>,
+    on_unreadable: impl Fn(&ObjectMeta, &Unreadable),
+) -> Option<Event<K>>
+where
+    K: Resource<DynamicType = ()> + Clone + 'static,
+{
+    let gone = |metadata: &ObjectMeta| {
+        let name = metadata.name.clone().unwrap_or_default();
+        let namespace = metadata.namespace.clone().unwrap_or_default();
+        let found = known.get(&ObjectRef::new(&name).within(&namespace));
+        found.map(|found| Event::Delete(Arc::unwrap_or_clone(found)))
+    };
+    match event {
+        Event::Init => Some(Event::Init),
+        Event::InitDone => Some(Event::InitDone),
+        Event::Apply(guarded) => match guarded.object {
+            Ok(object) => Some(Event::Apply(object)),
+            Err(ref unreadable) => {
+                on_unreadable(guarded.meta(), unreadable);
+                gone(guarded.meta())
+            }
+        },
+        // What a list lacks is gone when the list is whole.
+        Event::InitApply(guarded) => match guarded.object {
+            Ok(object) => Some(Event::InitApply(object)),
+            Err(ref unreadable) => {
+                on_unreadable(guarded.meta(), unreadable);
+                None
+            }
+        },
+        Event::Delete(guarded) => match guarded.object {
+            Ok(object) => Some(Event::Delete(object)),
+            Err(_) => gone(guarded.meta()),
+        },
+    }
+}
+
+/// What Kubernetes itself writes can be read; where it cannot, it is as if it were not there.
+fn ignored(_: &ObjectMeta, _: &Unreadable) {}
 
 fn touched<K>(event: &Event<K>) -> Option<&K> {
     match event {

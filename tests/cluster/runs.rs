@@ -248,3 +248,55 @@ fn no_default_of_podium_contradicts_the_job_that_a_user_wrote() {
         succeeded(&bed, "replaced").await;
     });
 }
+
+/// It passes the schema of an API server, whose client cannot read it.
+fn unreadable(name: &str) -> Value {
+    let mut unreadable = search(name, 1, 1, REPORT);
+    unreadable["spec"]["initialTrials"] = json!([{"rate": true}]);
+    unreadable
+}
+
+#[test]
+fn an_object_that_cannot_be_read_says_so_and_stops_nobody() {
+    on_bed("unreadable", async |bed| {
+        let operator = bed.operator("a").await;
+        bed.apply(&unreadable("bad"));
+        let says_so = |job: &TuningJob| {
+            phase(job) == Some("Blocked") && ready_message(job).contains("spec.initialTrials[0]")
+        };
+        let is_told = async || {
+            let told = bed.kubectl(&[
+                "get",
+                "tuningjob",
+                "bad",
+                "-o",
+                "jsonpath={.status.phase} {.status.conditions[*].message}",
+            ]);
+            told.is_ok_and(|told| {
+                told.starts_with("Blocked ") && told.contains("spec.initialTrials[0]")
+            })
+        };
+        bed.wait(30, "the bad search says so", is_told).await;
+        bed.apply(&search("beside", 1, 1, REPORT));
+        succeeded(&bed, "beside").await;
+        operator.kill();
+        operator.start_again();
+        operator.until_ready(60).await;
+        bed.apply(&search("later", 1, 1, REPORT));
+        succeeded(&bed, "later").await;
+        let corrected = search("bad", 1, 1, REPORT);
+        bed.kubectl(&[
+            "patch",
+            "tuningjob",
+            "bad",
+            "--type=json",
+            "-p",
+            r#"[{"op":"remove","path":"/spec/initialTrials"}]"#,
+        ])
+        .unwrap();
+        bed.apply(&corrected);
+        succeeded(&bed, "bad").await;
+        let healed = bed.search("bad").await.unwrap();
+        assert!(!says_so(&healed), "{healed:#?}");
+    });
+}

@@ -1,5 +1,6 @@
 //! Objects of one namespace through the API server: reads from what is watched, writes confirmed by their answers.
 
+use super::guarded::{Guarded, Unreadable};
 use super::stores::Stores;
 use super::{Unless, in_words, port_error};
 use crate::ports::{Cluster, Created, Object, PortError};
@@ -44,10 +45,23 @@ impl KubernetesCluster {
         self.client.request(request).await
     }
 
+    /// An object that the API server answers with.
+    async fn ask_object<K: Object>(
+        &self,
+        request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
+    ) -> Result<Result<K, PortError>, kube::Error> {
+        let answer: Guarded<K> = self.ask(request).await?;
+        let unreadable = |unreadable: Unreadable| {
+            let what = format!("{} cannot be read: {}", K::kind(&()), unreadable.why);
+            PortError::Permanent(what)
+        };
+        Ok(answer.object.map_err(unreadable))
+    }
+
     async fn read<K: Object>(&self, name: &str) -> Result<Option<K>, PortError> {
         let asked = self.path::<K>().get(name, &GetParams::default());
-        match self.ask(asked).await {
-            Ok(object) => Ok(Some(object)),
+        match self.ask_object(asked).await {
+            Ok(object) => object.map(Some),
             Err(kube::Error::Api(status)) if status.is_not_found() => Ok(None),
             Err(error) => Err(port_error(&error)),
         }
@@ -92,7 +106,8 @@ impl KubernetesCluster {
         let asked =
             self.path::<K>()
                 .patch_subresource("status", &name, &parameters, &Patch::Merge(patch));
-        self.ask(asked).await.map_err(|error| port_error(&error))
+        let asked = self.ask_object(asked).await;
+        asked.map_err(|error| port_error(&error))?
     }
 
     /// An object of that name is there: it counts as created if it is this owner's.
@@ -145,9 +160,10 @@ impl Cluster for KubernetesCluster {
             }
             None => {
                 let asked = self.path::<K>().list(&ListParams::default());
-                let list: ObjectList<K> =
+                let list: ObjectList<Guarded<K>> =
                     self.ask(asked).await.map_err(|error| port_error(&error))?;
-                list.items
+                let objects = list.items.into_iter();
+                objects.filter_map(|guarded| guarded.object.ok()).collect()
             }
         };
         found.sort_by_key(ResourceExt::name_any);
@@ -179,9 +195,9 @@ impl Cluster for KubernetesCluster {
         let asked = self
             .path::<K>()
             .create(&parameters, body.to_string().into_bytes());
-        match self.ask::<K>(asked).await {
+        match self.ask_object::<K>(asked).await {
             Ok(created) => {
-                self.wrote(created);
+                self.wrote(created?);
                 Ok(Created::New)
             }
             Err(kube::Error::Api(status)) if status.is_already_exists() => self.adopt(object).await,
@@ -217,9 +233,9 @@ impl Cluster for KubernetesCluster {
         let asked =
             self.path::<K>()
                 .patch_subresource("status", &name, &parameters, &Patch::Apply(patch));
-        match self.ask::<K>(asked).await {
+        match self.ask_object::<K>(asked).await {
             Ok(written) => {
-                let written = self.without_stray_conditions(written, &status).await?;
+                let written = self.without_stray_conditions(written?, &status).await?;
                 self.wrote(written);
                 Ok(())
             }

@@ -3,6 +3,7 @@
 pub mod client;
 pub mod cluster;
 pub mod events;
+pub mod guarded;
 pub mod lease;
 pub mod seen;
 pub mod stores;
