@@ -63,9 +63,22 @@ pub fn run_of(known: Known<'_>) -> Run {
     match newest(known.pods.iter().filter(|pod| !is_terminal(pod))) {
         Some(pod) => match decided(pod) {
             Some(exit) if is_single(job) => Run::Ended(ended(pod, exit, known.now)),
-            _ => active(pod),
+            _ => after_its_gates(active(pod), &known),
         },
         None => without_active_pod(job, &known),
+    }
+}
+
+/// A pod waits for room from when its gates are gone.
+fn after_its_gates(run: Run, known: &Known<'_>) -> Run {
+    let held = known.last_pod.and_then(|last| last.held_until);
+    match (run, held) {
+        (Run::Queued { since, reason, why }, Some(held)) => Run::Queued {
+            since: since.max(held),
+            reason,
+            why,
+        },
+        (run, _) => run,
     }
 }
 

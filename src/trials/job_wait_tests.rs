@@ -206,13 +206,30 @@ fn what_a_run_waits_for_is_named() {
 }
 
 #[test]
-fn a_pod_with_gates_is_held_and_does_not_wait_for_room() {
-    let gated = mk_pod(json!({"phase": "Pending", "conditions": [
-        {"type": "PodScheduled", "status": "False", "reason": "SchedulingGated", "message": "Scheduling is blocked due to non-empty scheduling gates"},
-    ]}));
-    let held = run(Some(&mk_job(json!([]))), &[gated]);
+fn a_pod_with_gates_is_held_and_waits_for_room_from_when_they_are_gone() {
+    let scheduled = |reason: &str| {
+        mk_pod(json!({"phase": "Pending", "conditions": [
+            {"type": "PodScheduled", "status": "False", "reason": reason, "message": "why"},
+        ]}))
+    };
+    let job = mk_job(json!([]));
+    let gated = scheduled("SchedulingGated");
+    let held = run(Some(&job), std::slice::from_ref(&gated));
     assert!(
         matches!(&held, Run::Queued { reason, .. } if *reason == Reason::SchedulingGated && reason.is_held_by_a_queue()),
         "{held:?}"
+    );
+    let mut job = job;
+    job.metadata.uid = Some("1".to_string());
+    let last = LastPod::seen(None, &job, &[gated], NOW);
+    let waits = run_after(
+        last.as_ref(),
+        Some(&job),
+        &[scheduled("Unschedulable")],
+        None,
+    );
+    assert!(
+        matches!(&waits, Run::Queued { since, reason: Reason::Unschedulable, .. } if *since == NOW),
+        "{waits:?}"
     );
 }

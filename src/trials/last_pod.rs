@@ -3,7 +3,7 @@
 use super::job_state::has_had_pods;
 use super::pod_end::failed_before_its_deletion;
 use super::pod_state::{
-    created, ended_at, finished, is_deleted, is_disrupted, is_terminal, newest,
+    created, ended_at, finished, is_deleted, is_disrupted, is_gated, is_terminal, newest,
 };
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
@@ -22,6 +22,8 @@ pub struct LastPod {
     /// What its container, which may start again, has failed with. Its Job deletes the pod of one that failed too often, and says so when
     /// the pod is gone.
     pub failure: Option<EndedRun>,
+    /// When it was last seen with scheduling gates: it does not wait for room before they are gone.
+    pub held_until: Option<Timestamp>,
 }
 
 impl LastPod {
@@ -47,6 +49,10 @@ impl LastPod {
             until: ended.map_or(now, |ended| ended.min(now)),
             has_ended: is_terminal(pod),
             failure: (!is_ended_by_another).then(failure).flatten(),
+            held_until: match is_gated(pod) {
+                true => Some(now),
+                false => same.and_then(|same| same.held_until),
+            },
         })
     }
 
@@ -57,6 +63,7 @@ impl LastPod {
             until: now,
             has_ended: true,
             failure: None,
+            held_until: None,
         })
     }
 

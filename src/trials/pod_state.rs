@@ -12,6 +12,7 @@ use podium_core::tuning::trial::{Overdue, Reason, Run};
 pub const READ_CONDITIONS: [&str; 2] = [DISRUPTED, SCHEDULED];
 pub(super) const DISRUPTED: &str = "DisruptionTarget";
 const SCHEDULED: &str = "PodScheduled";
+const GATED: &str = "SchedulingGated";
 
 /// A node that works ends a pod at its deletion time; one that has not done so by then does not answer.
 const SECONDS_TO_END: u64 = 30;
@@ -92,10 +93,15 @@ fn unschedulable(pod: &Pod) -> Option<(Reason, String)> {
     let word = scheduled.reason.as_deref().unwrap_or("Unschedulable");
     let message = scheduled.message.as_deref().unwrap_or_default();
     let reason = match word {
-        "SchedulingGated" => Reason::SchedulingGated,
+        GATED => Reason::SchedulingGated,
         _ => Reason::Unschedulable,
     };
     Some((reason, format!("{word}: {message}")))
+}
+
+/// Whether a queue or somebody else keeps it from being scheduled.
+pub(super) fn is_gated(pod: &Pod) -> bool {
+    unschedulable(pod).is_some_and(|(reason, _)| reason == Reason::SchedulingGated)
 }
 
 /// Reason and message of a condition that holds.
