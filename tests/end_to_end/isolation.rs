@@ -184,7 +184,8 @@ fn a_trial_that_removes_its_run_directory_ends_as_lost() {
 #[test]
 fn a_run_whose_ground_is_taken_away_ends_with_an_error_that_names_it() {
     let cases = [
-        ("rm -r .podium", ".podium "),
+        // While it is being removed, what is seen to be missing may be something in it.
+        ("rm -r .podium", ".podium"),
         ("rm -r .podium/state", ".podium/state "),
         ("rm .podium/lock", ".podium/lock "),
         (
