@@ -73,11 +73,13 @@ pub fn run_of(known: Known<'_>) -> Run {
 fn after_its_gates(run: Run, known: &Known<'_>) -> Run {
     let held = known.last_pod.and_then(|last| last.held_until);
     match (run, held) {
-        (Run::Queued { since, reason, why }, Some(held)) => Run::Queued {
-            since: since.max(held),
-            reason,
-            why,
-        },
+        (Run::Queued { since, reason, why }, Some(held)) if !reason.is_held_by_a_queue() => {
+            Run::Queued {
+                since: since.max(held),
+                reason,
+                why,
+            }
+        }
         (run, _) => run,
     }
 }

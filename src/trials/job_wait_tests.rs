@@ -221,7 +221,8 @@ fn a_pod_with_gates_is_held_and_waits_for_room_from_when_they_are_gone() {
     );
     let mut job = job;
     job.metadata.uid = Some("1".to_string());
-    let last = LastPod::seen(None, &job, &[gated], NOW);
+    let last = LastPod::seen(None, &job, std::slice::from_ref(&gated), NOW);
+    assert_eq!(run_after(last.as_ref(), Some(&job), &[gated], None), held);
     let waits = run_after(
         last.as_ref(),
         Some(&job),

@@ -317,11 +317,11 @@ fn queued(
     plan.look_again_at = deadline.map(|(_, at)| at);
     let record = &mut plan.record;
     record.attempt();
-    // The world words the same cause differently from look to look: with another count of nodes, or, for an image, in turns that it failed
-    // and that it is about to be pulled again. That alone is no news; another cause is.
+    // The world words the same cause differently from look to look: with another count of nodes, the name of another pod that was refused,
+    // or, for an image, in turns that it failed and that it is about to be pulled again. That alone is no news; another cause is.
     let is_known = (record.phase, record.reason) == (Phase::Queued, Some(reason));
-    let is_worded_anew = reason != Reason::ImagePullFailed && !are_alike(&record.message, why);
-    if !is_known || is_worded_anew {
+    let can_tell = matches!(reason, Reason::Unschedulable | Reason::ContainerNotCreated);
+    if !is_known || (can_tell && !are_alike(&record.message, why)) {
         record.phase = Phase::Queued;
         record.reason = Some(reason);
         record.message = why.to_string();
