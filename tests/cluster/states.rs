@@ -207,7 +207,11 @@ fn events_tell_the_story() {
         .await;
         let (_, events) = story.split_once("Events:").unwrap();
         for (kind, why, note) in [
-            ("Normal", "TrialSucceeded", "ended with 0.7500 for case=good"),
+            (
+                "Normal",
+                "TrialSucceeded",
+                "ended with 0.7500 for case=good",
+            ),
             (
                 "Warning",
                 "TrialFailed",
