@@ -47,7 +47,7 @@ impl fmt::Display for Removed {
 }
 
 /// A stored object.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Stored {
     plural: String,
     name: String,
@@ -63,13 +63,12 @@ pub async fn remove(
     plural: &str,
     object: &Value,
 ) -> Result<Removed, PortError> {
-    let family = family_of(ports.cluster(), Stored::of(plural, object))?;
-    remove_family(
-        ports,
-        described(plural, text(object, "/metadata/name")),
-        &family,
-    )
-    .await
+    let root = Stored::of(plural, object);
+    let stored = ports.cluster().readable_but(&[])?;
+    let mut children = children_of(stored, vec![root.uid.clone()]);
+    children.extend(damaged_trials_of(ports.cluster(), &root)?);
+    let what = described(plural, &root.name);
+    remove_all(ports, what, Some(root), children).await
 }
 
 /// Removes an object whose file cannot be read, and what belongs to it by its name.
@@ -81,20 +80,17 @@ pub async fn remove_unreadable(
     plural: &str,
     name: &str,
 ) -> Result<Removed, PortError> {
-    let uids = uids_of_owner(ports.cluster(), plural, name)?;
-    let mut family = Vec::new();
-    for uid in uids.into_iter().chain([String::new()]) {
-        let root = Stored {
-            plural: plural.to_string(),
-            name: name.to_string(),
-            uid,
-        };
-        let found = family_of(ports.cluster(), root)?;
-        let further = usize::from(!family.is_empty());
-        family.extend(found.into_iter().skip(further));
-    }
+    let root = Stored {
+        plural: plural.to_string(),
+        name: name.to_string(),
+        uid: String::new(),
+    };
+    let stored = ports.cluster().readable_but(&[])?;
+    let uids = uids_of_owner(&stored, &root);
+    let mut children = children_of(stored, uids);
+    children.extend(damaged_trials_of(ports.cluster(), &root)?);
     let what = described(plural, name) + ", whose file could not be read,";
-    remove_family(ports, what, &family).await
+    remove_all(ports, what, Some(root), children).await
 }
 
 /// Removes trials and comparisons whose owner is gone, as a garbage collector would: nobody goes on with them, and they take the names of
@@ -109,10 +105,8 @@ pub async fn remove_orphans(ports: &LocalPorts) -> Result<Option<Removed>, PortE
     if orphans.is_empty() {
         return Ok(None);
     }
-    let root = Stored::default();
-    let family: Vec<Stored> = std::iter::once(root).chain(orphans).collect();
     let what = "what belonged to objects that are gone".to_string();
-    remove_family(ports, what, &family).await.map(Some)
+    remove_all(ports, what, None, orphans).await.map(Some)
 }
 
 fn orphans_of<K: Object, Owner: Object>(state: &StateDirectory) -> Result<Vec<Stored>, PortError> {
@@ -137,58 +131,55 @@ fn orphans_of<K: Object, Owner: Object>(state: &StateDirectory) -> Result<Vec<St
     Ok(found)
 }
 
-/// The first of the family is what is described, the others belong to it.
-async fn remove_family(
+/// Removes an object, unless it is gone already, and what belongs to it.
+async fn remove_all(
     ports: &LocalPorts,
     what: String,
-    family: &[Stored],
+    root: Option<Stored>,
+    children: Vec<Stored>,
 ) -> Result<Removed, PortError> {
     let mut removed = Removed {
         what,
         ..Removed::default()
     };
-    removed.ended = remove_runs(ports.runner(), family).await?;
-    // Children first, so that a removal that is cut short can be done again.
-    for stored in family.iter().rev().filter(|stored| !stored.name.is_empty()) {
-        ports.cluster().remove_file(&stored.plural, &stored.name)?;
-    }
-    for child in family.iter().skip(1) {
+    for child in &children {
         *removed.with.entry(child.plural.clone()).or_default() += 1;
+    }
+    let family: Vec<Stored> = root.into_iter().chain(children).collect();
+    removed.ended = remove_runs(ports.runner(), &family).await?;
+    // Children first, so that a removal that is cut short can be done again.
+    for stored in family.iter().rev() {
+        ports.cluster().remove_file(&stored.plural, &stored.name)?;
     }
     Ok(removed)
 }
 
 fn described(plural: &str, name: &str) -> String {
-    let kind = plural.strip_suffix("ies").map(|stem| format!("{stem}y"));
-    let kind = kind.or_else(|| plural.strip_suffix('s').map(str::to_string));
-    let kind = kind.unwrap_or_else(|| plural.to_string());
-    format!("{kind}.{} \"{name}\"", podium_api::GROUP)
+    format!("{}.{} \"{name}\"", singular_of(plural), podium_api::GROUP)
 }
 
-/// The uids by which others name the owner of that kind and name.
-fn uids_of_owner(
-    state: &StateDirectory,
-    plural: &str,
-    name: &str,
-) -> Result<BTreeSet<String>, PortError> {
-    let owners = state
-        .readable_but(&[])?
-        .into_iter()
-        .flat_map(|(_, object)| {
-            let owners = object.pointer("/metadata/ownerReferences").cloned();
-            owners
-                .as_ref()
-                .and_then(Value::as_array)
-                .cloned()
-                .unwrap_or_default()
-        });
-    let of_name = owners.filter(|owner| {
-        let kind = text(owner, "/kind").to_lowercase();
-        text(owner, "/name") == name && described(plural, "").starts_with(&format!("{kind}."))
+/// A kind's name in lower case, as its CRD has it.
+fn singular_of(plural: &str) -> String {
+    let crds = podium_api::crds();
+    let crd = crds
+        .iter()
+        .find(|crd| text(crd, "/spec/names/plural") == plural);
+    crd.map_or(plural, |crd| text(crd, "/spec/names/singular"))
+        .to_string()
+}
+
+/// The uids by which others name an owner of this kind and name.
+fn uids_of_owner(stored: &[(String, Value)], owner: &Stored) -> Vec<String> {
+    let singular = singular_of(&owner.plural);
+    let owners = stored.iter().flat_map(|(_, object)| {
+        let owners = object.pointer("/metadata/ownerReferences");
+        owners.and_then(Value::as_array).into_iter().flatten()
     });
-    Ok(of_name
-        .map(|owner| text(&owner, "/uid").to_string())
-        .collect())
+    let of_name = owners.filter(|found| {
+        text(found, "/name") == owner.name && text(found, "/kind").to_lowercase() == singular
+    });
+    let uids: BTreeSet<&str> = of_name.map(|found| text(found, "/uid")).collect();
+    uids.into_iter().map(str::to_string).collect()
 }
 
 fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
@@ -196,27 +187,22 @@ fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
     text.unwrap_or_default()
 }
 
-/// The object, then what it owns, then what that owns.
-fn family_of(state: &StateDirectory, root: Stored) -> Result<Vec<Stored>, PortError> {
-    let mut others = state.readable_but(&[])?;
-    let damaged = damaged_trials_of(state, &root)?;
-    let mut family = vec![root];
-    let mut next = 0;
-    while let Some(owner) = family.get(next).map(|owner| owner.uid.clone()) {
-        let (owned, rest) = others
+/// What these owners have, and what that has in turn; each after its owner.
+fn children_of(stored: Vec<(String, Value)>, mut owners: Vec<String>) -> Vec<Stored> {
+    let mut others = stored;
+    let mut children = Vec::new();
+    while let Some(owner) = owners.pop() {
+        let (owned, rest): (Vec<_>, Vec<_>) = others
             .into_iter()
             .partition(|(_, other)| is_owned_by(other, &owner));
         others = rest;
-        let owned: Vec<(String, Value)> = owned;
-        family.extend(
-            owned
-                .iter()
-                .map(|(plural, child)| Stored::of(plural, child)),
-        );
-        next += 1;
+        for (plural, child) in owned {
+            let child = Stored::of(&plural, &child);
+            owners.push(child.uid.clone());
+            children.push(child);
+        }
     }
-    family.extend(damaged);
-    Ok(family)
+    children
 }
 
 /// The trials of a search that cannot be read, by their names.

@@ -33,8 +33,8 @@ where
 {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut value = Value::deserialize(deserializer)?;
-        let metadata = value.get("metadata").cloned().unwrap_or_default();
-        let metadata = serde_json::from_value(metadata).map_err(D::Error::custom)?;
+        let metadata = value.get("metadata").unwrap_or(&Value::Null);
+        let metadata = ObjectMeta::deserialize(metadata).map_err(D::Error::custom)?;
         if let Some(schema) = SCHEMAS.get(K::kind(&()).as_ref()) {
             prune(&mut value, schema);
         }
@@ -46,23 +46,22 @@ where
 }
 
 /// A status that cannot be read was not written by Podium. It is left out, so that it is written anew.
-fn read<K: DeserializeOwned>(value: Value) -> Result<K, Unreadable> {
-    let of = |value: Value| {
+fn read<K: DeserializeOwned>(mut value: Value) -> Result<K, Unreadable> {
+    let of = |value: &Value| {
         serde_path_to_error::deserialize(value).map_err(|error| {
             let path = error.path().to_string();
             let why = format!("{path}: {}", error.inner());
             (path, why)
         })
     };
-    let (path, why) = match of(value.clone()) {
+    let (path, why) = match of(&value) {
         Ok(object) => return Ok(object),
         Err(error) => error,
     };
-    let mut without_status = value;
-    let fields = without_status.as_object_mut();
+    let fields = value.as_object_mut();
     let status = fields.and_then(|fields| fields.remove("status"));
     if path.starts_with("status")
-        && let Ok(object) = of(without_status)
+        && let Ok(object) = of(&value)
     {
         return Ok(object);
     }
@@ -85,16 +84,10 @@ static SCHEMAS: LazyLock<HashMap<String, Value>> = LazyLock::new(|| {
 
 /// Removes the fields of an object that its schema does not know, as an API server with this schema would.
 fn prune(object: &mut Value, schema: &Value) {
-    let Value::Object(fields) = object else {
-        return;
-    };
-    let known = schema.get("properties");
-    for (name, value) in fields.iter_mut() {
-        // Every object has metadata, whatever its schema says.
-        if let Some(schema) = known.and_then(|known| known.get(name))
-            && name != "metadata"
-        {
-            prune_value(value, schema);
+    for field in ["spec", "status"] {
+        let known = schema.pointer(&format!("/properties/{field}"));
+        if let (Some(value), Some(known)) = (object.get_mut(field), known) {
+            prune_value(value, known);
         }
     }
 }
