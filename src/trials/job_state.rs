@@ -1,7 +1,7 @@
 //! What a Job and its pods say of a run. Pure.
 
 use super::job_manifest::CONTAINER_ANNOTATION;
-use super::last_pod::LastPod;
+use super::last_pod::{Gates, LastPod};
 use super::pod_end::{decided, decisive, ended, exit_of, exit_of_success};
 use super::pod_state::{
     active, created, has_message, has_succeeded, is_deleted, is_terminal, newest, overdue, started,
@@ -71,15 +71,12 @@ pub fn run_of(known: Known<'_>) -> Run {
 
 /// A pod waits for room from when its gates are gone.
 fn after_its_gates(run: Run, known: &Known<'_>) -> Run {
-    let held = known.last_pod.and_then(|last| last.held_until);
-    match (run, held) {
-        (Run::Queued { since, reason, why }, Some(held)) if !reason.is_held_by_a_queue() => {
-            Run::Queued {
-                since: since.max(held),
-                reason,
-                why,
-            }
-        }
+    match (run, known.last_pod.map(|last| last.gates)) {
+        (Run::Queued { since, reason, why }, Some(Gates::OpenSince(open))) => Run::Queued {
+            since: since.max(open),
+            reason,
+            why,
+        },
         (run, _) => run,
     }
 }
@@ -228,9 +225,12 @@ fn without_active_pod(job: &Job, known: &Known<'_>) -> Run {
     if is_ending(job) {
         return goes_on;
     }
-    if job.spec.as_ref().and_then(|spec| spec.suspend) == Some(true) {
+    // A Job that was resumed says that it is suspended until its controller has looked at it.
+    let is_asked = job.spec.as_ref().and_then(|spec| spec.suspend) == Some(true);
+    if is_asked || condition(job, "Suspended").is_some() {
+        let suspended = suspended_since(job).filter(|_| is_asked);
         return Run::Queued {
-            since: since.max(suspended_since(job).unwrap_or(since)),
+            since: since.max(suspended.unwrap_or(since)),
             reason: Reason::JobSuspended,
             why: "its Job is suspended, by a queue or by hand".to_string(),
         };

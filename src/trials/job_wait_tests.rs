@@ -221,7 +221,9 @@ fn a_pod_with_gates_is_held_and_waits_for_room_from_when_they_are_gone() {
     );
     let mut job = job;
     job.metadata.uid = Some("1".to_string());
-    let last = LastPod::seen(None, &job, std::slice::from_ref(&gated), NOW);
+    // Nobody looked for an hour until the gates were gone.
+    let long_ago = Timestamp(NOW.0 - 3_600_000);
+    let last = LastPod::seen(None, &job, std::slice::from_ref(&gated), long_ago);
     assert_eq!(run_after(last.as_ref(), Some(&job), &[gated], None), held);
     let waits = run_after(
         last.as_ref(),
@@ -231,6 +233,33 @@ fn a_pod_with_gates_is_held_and_waits_for_room_from_when_they_are_gone() {
     );
     assert!(
         matches!(&waits, Run::Queued { since, reason: Reason::Unschedulable, .. } if *since == NOW),
+        "{waits:?}"
+    );
+}
+
+#[test]
+fn a_job_is_held_until_its_controller_has_resumed_it() {
+    let resumed = |status: &str, start: Value| {
+        let condition = json!([{"type": "Suspended", "status": status, "lastTransitionTime": "2026-11-25T10:00:00Z"}]);
+        let mut job = mk_job(condition);
+        job.spec.as_mut().unwrap().suspend = Some(false);
+        job.status.as_mut().unwrap().start_time = serde_json::from_value(start).unwrap();
+        run(Some(&job), &[])
+    };
+    let not_yet = resumed("True", Value::Null);
+    assert!(
+        matches!(
+            &not_yet,
+            Run::Queued {
+                reason: Reason::JobSuspended,
+                ..
+            }
+        ),
+        "{not_yet:?}"
+    );
+    let waits = resumed("False", json!("2026-11-25T12:00:00Z"));
+    assert!(
+        matches!(&waits, Run::Queued { since, reason: Reason::Starting, .. } if *since == at("2026-11-25T12:00:00Z")),
         "{waits:?}"
     );
 }

@@ -22,8 +22,19 @@ pub struct LastPod {
     /// What its container, which may start again, has failed with. Its Job deletes the pod of one that failed too often, and says so when
     /// the pod is gone.
     pub failure: Option<EndedRun>,
-    /// When it was last seen with scheduling gates: it does not wait for room before they are gone.
-    pub held_until: Option<Timestamp>,
+    /// Whether it had scheduling gates, and until when: it does not wait for room before they are gone.
+    pub gates: Gates,
+}
+
+/// The scheduling gates of a pod, which nothing but a look tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gates {
+    /// It was never seen with any.
+    None,
+    /// It has some.
+    Closed,
+    /// They were first seen to be gone at this time. Nobody looks while a pod is held, so the last look before says nothing of when.
+    OpenSince(Timestamp),
 }
 
 impl LastPod {
@@ -49,9 +60,10 @@ impl LastPod {
             until: ended.map_or(now, |ended| ended.min(now)),
             has_ended: is_terminal(pod),
             failure: (!is_ended_by_another).then(failure).flatten(),
-            held_until: match is_gated(pod) {
-                true => Some(now),
-                false => same.and_then(|same| same.held_until),
+            gates: match (is_gated(pod), same.map(|same| same.gates)) {
+                (true, _) => Gates::Closed,
+                (false, Some(Gates::Closed)) => Gates::OpenSince(now),
+                (false, gates) => gates.unwrap_or(Gates::None),
             },
         })
     }
@@ -63,7 +75,7 @@ impl LastPod {
             until: now,
             has_ended: true,
             failure: None,
-            held_until: None,
+            gates: Gates::None,
         })
     }
 

@@ -102,13 +102,13 @@ fn a_job_carries_its_own_labels_and_those_of_a_queue() {
     });
 }
 
-/// The first trial of a search is held for `because` also when its queue deadline of five seconds is over.
+/// The first trial of a search is held for `because` also when its queue deadline of twelve seconds is over.
 async fn is_held(bed: &Bed, name: &str, because: &str) {
     let held =
         |trial: &Trial| (trial_phase(trial), trial_reason(trial).as_str()) == ("Queued", because);
     let first = format!("{name}-1");
     until_trial(bed, &first, 60, because, held).await;
-    stays(8, "it is held", async || held(&trial(bed, &first).await)).await;
+    stays(14, "it is held", async || held(&trial(bed, &first).await)).await;
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn what_a_queue_holds_has_no_deadline() {
         let _operator = bed.operator("a").await;
         let held = |name: &str| {
             let mut held = search(name, 1, 1, REPORT);
-            held["spec"]["trial"]["queueDeadlineSeconds"] = json!(5);
+            held["spec"]["trial"]["queueDeadlineSeconds"] = json!(12);
             held
         };
         let mut suspended = held("suspended");
