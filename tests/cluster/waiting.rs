@@ -1,6 +1,6 @@
 //! Everything that a trial can wait for: it is said on the trial and on its search, and heals without counting as a failure.
 
-use crate::bed::manifests::{REPORT, SECOND_TIME_LUCKY, container_of, pod_of, search};
+use crate::bed::manifests::{HANG, REPORT, SECOND_TIME_LUCKY, container_of, pod_of, search};
 use crate::bed::{Bed, kubectl, on_bed, phase, phases, reason, trial_phase};
 use crate::looks::{
     live_pods, ready_message, states_written, status, trial, trial_message, trial_reason,
@@ -282,12 +282,17 @@ fn a_config_map_that_is_missing_is_named_and_waited_for() {
 fn a_suspended_job_waits_and_one_suspended_while_it_runs_begins_anew() {
     on_bed("held", async |bed| {
         let _operator = bed.operator("a").await;
+        // A pod that starts before it is allowed to report runs until somebody ends it.
         let mut held = search(
             "held",
             1,
             1,
-            "sleep 5; echo '{\"metrics\": {\"auc\": 0.5}}' > /dev/termination-log",
+            &format!("[ \"$MAY_REPORT\" ] || {HANG}; {REPORT}"),
         );
+        container_of(&mut held)["env"] = json!([{
+            "name": "MAY_REPORT",
+            "valueFrom": {"configMapKeyRef": {"name": "held", "key": "report", "optional": true}},
+        }]);
         held["spec"]["trial"]["job"]["suspend"] = json!(true);
         bed.apply(&held);
         let suspend = |value: bool| {
@@ -300,6 +305,8 @@ fn a_suspended_job_waits_and_one_suspended_while_it_runs_begins_anew() {
         until_running(&bed, "held-1").await;
         suspend(true);
         until_waiting(&bed, "held", "JobSuspended").await;
+        bed.kubectl(&["create", "configmap", "held", "--from-literal=report=yes"])
+            .unwrap();
         suspend(false);
         healed(&bed, "held").await;
         assert_eq!(status(&trial(&bed, "held-1").await).attempts.len(), 1);

@@ -184,9 +184,9 @@ fn a_trial_that_removes_its_run_directory_ends_as_lost() {
 #[test]
 fn a_run_whose_ground_is_taken_away_ends_with_an_error_that_names_it() {
     let cases = [
-        // While it is being removed, what is seen to be missing may be something in it.
-        ("rm -r .podium", ".podium"),
-        ("rm -r .podium/state", ".podium/state "),
+        // Moved in one step: while it is being removed, what is seen to be missing may be something in it.
+        ("mv .podium gone", ".podium"),
+        ("mv .podium/state .podium/gone", ".podium/state "),
         ("rm .podium/lock", ".podium/lock "),
         (
             "D=$(pwd); mv \"$D\" \"$D.moved\"; mkdir \"$D\"",
