@@ -10,6 +10,8 @@ pub const CONTAINER_ANNOTATION: &str = "podium.dev/container";
 pub const ATTEMPT_LABEL: &str = "podium.dev/attempt";
 /// Label of a Job and its pods: uid of the trial. A trial made anew under the name of a deleted one must not take over its pods.
 pub const OWNER_LABEL: &str = "podium.dev/owner";
+/// Fields of a pod that name its service account; the second one is the first one's old name.
+const NAMES_OF_THE_ACCOUNT: [&str; 2] = ["serviceAccountName", "serviceAccount"];
 
 /// Name of the Job of an attempt. The last two numbers of it are the trial's and the attempt's, so no two are alike.
 #[must_use]
@@ -109,6 +111,15 @@ fn object_in<'a>(
 
 fn complete_pod(pod: &mut Map<String, Value>, request: &RunRequest<'_>) {
     pod.entry("restartPolicy").or_insert(json!("Never"));
+    // A trial needs no token of the cluster. Whoever names an account wants what it gives, and its own setting holds.
+    let names_one = |field: &&str| {
+        let name = pod.get(*field).and_then(Value::as_str);
+        name.is_some_and(|name| !name.is_empty())
+    };
+    if !NAMES_OF_THE_ACCOUNT.iter().any(names_one) {
+        pod.entry("automountServiceAccountToken")
+            .or_insert(json!(false));
+    }
     // The pod's own deadline counts from its start and not from its Job's, so waiting costs nothing.
     if let Some(seconds) = request.deadline_seconds {
         pod.entry("activeDeadlineSeconds").or_insert(json!(seconds));
@@ -220,6 +231,7 @@ mod tests {
             (&pod["restartPolicy"], &pod["activeDeadlineSeconds"]),
             (&json!("Never"), &json!(60))
         );
+        assert_eq!(pod["automountServiceAccountToken"], false);
         let train = &pod["containers"][0];
         assert_eq!(
             train["env"],
@@ -280,6 +292,19 @@ mod tests {
         assert_eq!(replaced.get("podFailurePolicy"), None);
         let after = with("podReplacementPolicy", json!("Failed"));
         assert!(after.get("podFailurePolicy").is_some());
+    }
+
+    #[test]
+    fn a_pod_gets_a_token_where_its_template_says_so_or_names_an_account() {
+        let token = |field: &str, value: Value| {
+            let mut own = json!({"template": {"spec": {"containers": [{"name": "train"}]}}});
+            own["template"]["spec"][field] = value;
+            manifest(own)["spec"]["template"]["spec"]["automountServiceAccountToken"].clone()
+        };
+        assert_eq!(token("automountServiceAccountToken", json!(true)), true);
+        assert_eq!(token("serviceAccountName", json!("trainer")), Value::Null);
+        assert_eq!(token("serviceAccount", json!("trainer")), Value::Null);
+        assert_eq!(token("priorityClassName", json!("low")), false);
     }
 
     #[test]

@@ -50,7 +50,8 @@ pub struct JobTemplate {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<JobMetadata>,
     /// The pod template, as in a Job. Parameters are environment variables, so `$(NAME)` works in
-    /// `command` and `args`.
+    /// `command` and `args`. A template that names no service account gets no token unless
+    /// `automountServiceAccountToken` is true.
     pub template: OpenObject,
     /// Other fields of the Job's specification.
     #[serde(flatten)]
