@@ -6,12 +6,13 @@ help: ## Show what can be made
 test: ## Lint, then all tests; the last line counts them
 	@scripts/test
 
-lint: ## Format, clippy with warnings denied, docs
+lint: ## Format, clippy with warnings denied, docs, licences and sources of dependencies
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	@# Those that run by their names only are not among all targets.
 	cargo clippy --workspace --locked --test '*' -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+	@scripts/deny
 
 check-champion: ## Explore the champion's state machine further than the tests do; takes some minutes
 	cargo run --release --locked -p podium-core --example champion -- check 3 1
