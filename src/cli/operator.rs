@@ -1,6 +1,7 @@
 //! `podium operator`: reconciles in a cluster.
 
 use super::Failure;
+use crate::adapters::kubernetes::lease::LEASE_NAME;
 use crate::controllers::{Options, run};
 use crate::signals::asked_to_end;
 use clap::{ArgAction, ValueEnum};
@@ -27,7 +28,9 @@ enum LogLevel {
 }
 
 /// Reconcile TuningJobs in a cluster: the one of the pod it runs in, or of KUBECONFIG.
+// The last of several values counts, so that what a chart gives can be overridden behind it.
 #[derive(Debug, clap::Args)]
+#[command(args_override_self = true)]
 pub(crate) struct Arguments {
     /// Namespaces to act in, comma-separated; `*` for all. Without it: its own.
     #[arg(long, env = "PODIUM_NAMESPACES", value_delimiter = ',')]
@@ -35,6 +38,9 @@ pub(crate) struct Arguments {
     /// Let a lease decide which of several operators acts.
     #[arg(long, env = "PODIUM_LEADER_ELECTION", default_value_t = true, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
     leader_election: bool,
+    /// Name of that lease; operators with different leases act beside each other.
+    #[arg(long, env = "PODIUM_LEASE_NAME", default_value = LEASE_NAME)]
+    lease_name: String,
     /// Where `/metrics` is served.
     #[arg(long, env = "PODIUM_METRICS_ADDRESS", default_value = "127.0.0.1:8080")]
     metrics_address: SocketAddr,
@@ -67,6 +73,7 @@ pub(crate) fn operator(arguments: Arguments) -> Result<ExitCode, Failure> {
             .filter(|name| !name.is_empty())
             .collect(),
         leader_election: arguments.leader_election,
+        lease_name: arguments.lease_name,
         metrics_address: arguments.metrics_address,
         health_address: arguments.health_address,
         max_concurrent_reconciles: arguments.max_concurrent_reconciles,
@@ -107,5 +114,30 @@ fn start_logging(format: LogFormat, level: LogLevel) {
     match format {
         LogFormat::Text => lines.with_target(false).init(),
         LogFormat::Json => lines.json().flatten_event(true).with_target(false).init(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Cli, Command};
+    use super::*;
+    use clap::Parser;
+
+    fn parsed(arguments: &[&str]) -> Arguments {
+        let all = ["podium", "operator"].into_iter();
+        match Cli::try_parse_from(all.chain(arguments.iter().copied())) {
+            Ok(Cli {
+                command: Command::Operator(arguments),
+            }) => arguments,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_flag_behind_another_of_its_name_wins() {
+        let arguments = parsed(&["--log-level=info", "--log-level=debug", "--lease-name=a"]);
+        assert!(matches!(arguments.log_level, LogLevel::Debug));
+        assert_eq!(arguments.lease_name, "a");
+        assert_eq!(parsed(&[]).lease_name, LEASE_NAME);
     }
 }

@@ -1,5 +1,6 @@
 //! The operator: what is watched, which engine call follows, when it is tried again.
 
+mod listen;
 mod ports;
 mod queue;
 mod reconcile;
@@ -30,6 +31,8 @@ pub struct Options {
     pub namespaces: Vec<String>,
     /// Whether a lease decides which of several operators acts.
     pub leader_election: bool,
+    /// Name of that lease.
+    pub lease_name: String,
     /// Where metrics are served.
     pub metrics_address: SocketAddr,
     /// Where health is served.
@@ -90,17 +93,18 @@ pub async fn run(
         [options.health_address, options.metrics_address],
         Arc::clone(&readiness),
         Arc::clone(&metrics),
-    )
-    .await?;
+    )?;
     tokio::pin!(stop);
 
     let mut candidate = None;
     if options.leader_election {
         let electing = client(config, Permission::always(), Arc::clone(&metrics))?;
-        let mut own = Candidate::new(electing, &own_namespace, options.name.clone(), permission);
-        tracing::info!(name = options.name, "waits for the lease");
+        let lease = options.lease_name.as_str();
+        let (namespace, name) = (own_namespace.as_str(), options.name.clone());
+        let mut own = Candidate::new(electing, namespace, lease, name, permission);
+        tracing::info!(name = options.name, lease, "waits for the lease");
         tokio::select! {
-            () = own.acquire(|look| readiness.waits_for_the_lease(look)) => {}
+            () = own.acquire(|look| readiness.waits_for_the_lease(lease, look)) => {}
             () = &mut stop => return Ok(()),
         }
         candidate = Some(own);

@@ -1,7 +1,7 @@
 //! `/healthz`, `/readyz` and `/metrics`.
 
 use super::OperatorError;
-use crate::adapters::kubernetes::lease::LEASE_NAME;
+use super::listen::listen;
 use crate::adapters::kubernetes::stores::Stores;
 use crate::metrics::Metrics;
 use axum::Router;
@@ -11,7 +11,6 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::net::TcpListener;
 
 /// Whether the operator is ready, and what it waits for if not.
 #[derive(Debug, Default)]
@@ -33,16 +32,16 @@ struct Progress {
 enum Turn {
     /// Another operator leads; this one is ready to take over.
     OfAnother,
-    /// Nobody knows who leads, and why not.
+    /// Nobody knows who leads; the lease, and why not.
     Unknown(String),
 }
 
 impl Readiness {
-    /// The lease was looked at and another operator holds it, or there is a reason why it could not be looked at.
-    pub(super) fn waits_for_the_lease(&self, look: Result<(), &str>) {
+    /// The lease of this name was looked at and another operator holds it, or there is a reason why it could not be looked at.
+    pub(super) fn waits_for_the_lease(&self, name: &str, look: Result<(), &str>) {
         self.lock().turn = Some(match look {
             Ok(()) => Turn::OfAnother,
-            Err(reason) => Turn::Unknown(reason.to_string()),
+            Err(reason) => Turn::Unknown(format!("{name}: {reason}")),
         });
     }
 
@@ -68,7 +67,7 @@ impl Readiness {
                 return (StatusCode::OK, stands_by);
             }
             Some(Turn::Unknown(reason)) => {
-                let waits = format!("waits for the lease {LEASE_NAME}: {reason}\n");
+                let waits = format!("waits for the lease {reason}\n");
                 return (StatusCode::SERVICE_UNAVAILABLE, waits);
             }
             None => {}
@@ -116,7 +115,7 @@ impl Readiness {
 type Served = (Arc<Readiness>, Arc<Metrics>);
 
 /// Serves everything on every address, in the background.
-pub(super) async fn serve(
+pub(super) fn serve(
     addresses: [SocketAddr; 2],
     readiness: Arc<Readiness>,
     metrics: Arc<Metrics>,
@@ -128,8 +127,7 @@ pub(super) async fn serve(
         .with_state((readiness, metrics));
     let distinct: std::collections::BTreeSet<SocketAddr> = addresses.into_iter().collect();
     for address in distinct {
-        let listen = |error| OperatorError::Listen { address, error };
-        let listener = TcpListener::bind(address).await.map_err(listen)?;
+        let listener = listen(address).map_err(|error| OperatorError::Listen { address, error })?;
         let router = router.clone();
         tokio::spawn(async move { axum::serve(listener, router).await });
     }
@@ -159,9 +157,9 @@ mod tests {
             assert!(said.contains(text), "{said}");
         };
         waits("the API server");
-        readiness.waits_for_the_lease(Err("leases are forbidden"));
-        waits("podium-operator: leases are forbidden");
-        readiness.waits_for_the_lease(Ok(()));
+        readiness.waits_for_the_lease("tuner", Err("leases are forbidden"));
+        waits("the lease tuner: leases are forbidden");
+        readiness.waits_for_the_lease("tuner", Ok(()));
         let stands_by = readiness.answer();
         assert_eq!(stands_by.0, StatusCode::OK);
         assert!(stands_by.1.contains("another operator leads"));

@@ -5,6 +5,11 @@
 {{- .Values.fullnameOverride | default $name | trunc 52 | trimSuffix "-" -}}
 {{- end }}
 
+{{- /* Each release has a lease of its own: two in one namespace must not wait for each other. */ -}}
+{{- define "podium.lease" -}}
+{{ include "podium.fullname" . }}-operator
+{{- end }}
+
 {{- define "podium.serviceAccount" -}}
 {{- .Values.serviceAccount.name | default (ternary (include "podium.fullname" .) "default" .Values.serviceAccount.create) -}}
 {{- end }}
@@ -14,11 +19,28 @@ app.kubernetes.io/name: {{ .Chart.Name }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
+{{- /* The chart's own labels win over common ones: selectors and uninstalls depend on them. */ -}}
 {{- define "podium.labels" -}}
 {{ include "podium.selector" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version | replace "+" "_" }}
+{{- range $key, $value := .Values.commonLabels }}
+{{- if not (has $key (list "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/version" "app.kubernetes.io/managed-by" "helm.sh/chart")) }}
+{{ $key }}: {{ $value | quote }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- /* Two pods of one node would go with it together. Of an update only the pods of the new version are counted. */ -}}
+{{- define "podium.spread" -}}
+- maxSkew: 1
+  topologyKey: kubernetes.io/hostname
+  whenUnsatisfiable: ScheduleAnyway
+  labelSelector:
+    matchLabels:
+      {{- include "podium.selector" . | nindent 6 }}
+  matchLabelKeys: [pod-template-hash]
 {{- end }}
 
 {{- define "podium.image" -}}

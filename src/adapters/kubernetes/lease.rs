@@ -10,7 +10,7 @@ use kube::{Api, Client};
 use podium_core::leadership::{SeenLease, Step, Watch, step};
 use std::time::{Duration, Instant};
 
-/// Name of the lease.
+/// Name of the lease unless another one is given.
 pub const LEASE_NAME: &str = "podium-operator";
 /// Others may take over this long after the last renewal.
 const DURATION: Duration = Duration::from_secs(15);
@@ -28,6 +28,7 @@ pub struct Candidate {
     client: Client,
     namespace: String,
     leases: Api<Lease>,
+    lease: String,
     name: String,
     /// Known once it was asked for; what there is without an account has none.
     owner: Option<Option<OwnerReference>>,
@@ -37,11 +38,18 @@ pub struct Candidate {
 }
 
 impl Candidate {
-    /// Named `name`, for the lease in `namespace`. `client` must be one whose writes need no permission.
+    /// Named `name`, for the lease called `lease` in `namespace`. `client` must be one whose writes need no permission.
     #[must_use]
-    pub fn new(client: Client, namespace: &str, name: String, permission: Permission) -> Self {
+    pub fn new(
+        client: Client,
+        namespace: &str,
+        lease: &str,
+        name: String,
+        permission: Permission,
+    ) -> Self {
         Self {
             leases: Api::namespaced(client.clone(), namespace),
+            lease: lease.to_string(),
             namespace: namespace.to_string(),
             client,
             name,
@@ -105,7 +113,7 @@ impl Candidate {
     pub async fn release(&self) {
         self.permission.end();
         let given_back = async {
-            let Some(mut lease) = self.leases.get_opt(LEASE_NAME).await? else {
+            let Some(mut lease) = self.leases.get_opt(&self.lease).await? else {
                 return Ok(());
             };
             let spec = lease.spec.get_or_insert_default();
@@ -115,7 +123,7 @@ impl Candidate {
             spec.holder_identity = Some(String::new());
             spec.renew_time = Some(MicroTime(jiff::Timestamp::now()));
             self.leases
-                .replace(LEASE_NAME, &PostParams::default(), &lease)
+                .replace(&self.lease, &PostParams::default(), &lease)
                 .await
                 .map(drop)
         };
@@ -131,7 +139,7 @@ impl Candidate {
     /// Whether this candidate leads after one look and, where it is its turn, one write.
     async fn try_once(&mut self) -> Result<bool, String> {
         let owner = self.owner().await?;
-        let found = self.leases.get_opt(LEASE_NAME).await;
+        let found = self.leases.get_opt(&self.lease).await;
         let found = found.map_err(|error| error.to_string())?;
         let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let seen = found.as_ref().map(seen_lease);
@@ -146,7 +154,7 @@ impl Candidate {
             Step::Create => {
                 let lease = Lease {
                     metadata: ObjectMeta {
-                        name: Some(LEASE_NAME.to_string()),
+                        name: Some(self.lease.clone()),
                         owner_references: owner,
                         ..ObjectMeta::default()
                     },
@@ -160,7 +168,7 @@ impl Candidate {
                 lease.metadata.owner_references = owner;
                 // The version that was read goes with it: of two that take at once, one gets a conflict.
                 self.leases
-                    .replace(LEASE_NAME, &PostParams::default(), &lease)
+                    .replace(&self.lease, &PostParams::default(), &lease)
                     .await
             }
         };
