@@ -8,9 +8,10 @@ mod server;
 mod unreadable;
 mod watch;
 
-use crate::adapters::kubernetes::client::{Permission, client};
+use crate::adapters::kubernetes::client::client;
 use crate::adapters::kubernetes::events::KubernetesEvents;
 use crate::adapters::kubernetes::lease::Candidate;
+use crate::adapters::kubernetes::permission::Permission;
 use crate::metrics::Metrics;
 use kube::Config;
 use ports::Engines;
@@ -101,7 +102,7 @@ pub async fn run(
         let electing = client(config, Permission::always(), Arc::clone(&metrics))?;
         let lease = options.lease_name.as_str();
         let (namespace, name) = (own_namespace.as_str(), options.name.clone());
-        let mut own = Candidate::new(electing, namespace, lease, name, permission);
+        let mut own = Candidate::new(electing, namespace, lease, name, permission.clone());
         tracing::info!(name = options.name, lease, "waits for the lease");
         tokio::select! {
             () = own.acquire(|look| readiness.waits_for_the_lease(lease, look)) => {}
@@ -137,8 +138,13 @@ pub async fn run(
             tracing::info!("was asked to end; work in progress is finished");
             // Nobody listens any more when the work has ended already.
             let _ = drain.send(true);
+            let drained = async {
+                work.await;
+                // Some writes are not waited for by what asked for them.
+                permission.no_writes().await;
+            };
             tokio::select! {
-                drained = tokio::time::timeout(DRAIN, &mut work) => {
+                drained = tokio::time::timeout(DRAIN, drained) => {
                     if drained.is_err() {
                         tracing::warn!("work in progress did not end in time");
                     }

@@ -85,17 +85,27 @@ impl<P: Ports> Engine<P> {
             .await?;
         if let Some(TrialAction::Start { attempt }) = plan.action {
             let request = request(job, runs, trial, attempt);
-            match self.ports.runner().start(&request).await? {
-                Started::Already => {}
-                Started::Now => {
+            match self.ports.runner().start(&request).await {
+                Ok(Started::Already) => {}
+                Ok(Started::Now) => {
                     let events = self.ports.events();
                     events.publish(story::run_started(trial, attempt)).await;
                 }
-                Started::Refused(why) => {
-                    plan = self.hold_refused(job, search, runs, trial, &plan.record, why);
+                Ok(Started::Refused(why)) => {
+                    let reason = Reason::PodRefused;
+                    plan = self.hold_refused(job, search, runs, trial, &plan.record, reason, why);
                     self.store_trial(job, runs, trial, &record, &plan.record)
                         .await?;
                 }
+                // It is tried again, and says so if that lasts.
+                Err(error @ PortError::Transient(_)) => {
+                    let (reason, why) = (Reason::WaitingForApiServer, error.to_string());
+                    plan = self.hold_refused(job, search, runs, trial, &plan.record, reason, why);
+                    self.store_trial(job, runs, trial, &record, &plan.record)
+                        .await?;
+                    return Err(error);
+                }
+                Err(error) => return Err(error),
             }
         }
         Ok(Left {
@@ -163,7 +173,8 @@ impl<P: Ports> Engine<P> {
         since.unwrap_or_else(|| self.now())
     }
 
-    /// A refused run waits like one without room, and is asked for again.
+    /// A run that is refused, or not answered for, waits like one without room, and is asked for again.
+    #[allow(clippy::too_many_arguments)] // What a plan depends on.
     fn hold_refused(
         &self,
         job: &TuningJob,
@@ -171,13 +182,14 @@ impl<P: Ports> Engine<P> {
         runs: &TrialSettings,
         trial: &Trial,
         record: &TrialRecord,
+        reason: Reason,
         why: String,
     ) -> trial::TrialPlan {
         let lost = record.attempts.iter().filter_map(|a| a.ended).max();
         let free = self.free_since(job, trial);
         let queued = Run::Queued {
             since: lost.map_or(free, |lost| lost.max(free)),
-            reason: Reason::PodRefused,
+            reason,
             why,
         };
         let settle = self.conduct.settle_seconds;

@@ -1,6 +1,7 @@
 //! A trial is a Job.
 
 use super::job_manifest::{ATTEMPT_LABEL, OWNER_LABEL, job_manifest, job_name};
+use super::job_start::{PATIENCE, Starts};
 use super::job_state::{Known, Refusal, goes_on, has_ended, lacks_the_end, run_of};
 use super::last_pod::LastPod;
 use crate::adapters::clock::SystemClock;
@@ -17,7 +18,12 @@ use podium_core::champion::cause::digest;
 use podium_core::time::Timestamp;
 use podium_core::tuning::trial::Run;
 use std::collections::{HashMap, HashSet};
+use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// A refusal that is not known in this time is left to the trials, which say what they wait for.
+const DRY_RUN_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Runs trials as Jobs of one namespace.
 #[derive(Clone)]
@@ -29,6 +35,7 @@ pub struct JobRunner {
     last_pods: Arc<Mutex<HashMap<String, LastPod>>>,
     /// Uids of Jobs by their name and the uid of their owner, kept beyond the Job: its pods outlive it for a while.
     job_uids: Arc<Mutex<HashMap<(String, String), String>>>,
+    starts: Arc<Starts>,
 }
 
 impl JobRunner {
@@ -41,6 +48,7 @@ impl JobRunner {
             stores,
             last_pods: Arc::default(),
             job_uids: Arc::default(),
+            starts: Arc::default(),
         }
     }
 
@@ -140,23 +148,31 @@ impl JobRunner {
         refusals.max_by_key(|refusal| refusal.at)
     }
 
-    async fn create(&self, request: &RunRequest<'_>, dry_run: bool) -> Result<Job, kube::Error> {
+    /// A Job is created as JSON and not as a typed one: fields that this build does not know must reach the API server, which refuses those
+    /// that it does not know either.
+    fn create(
+        &self,
+        request: &RunRequest<'_>,
+        dry_run: bool,
+    ) -> impl Future<Output = Result<Job, kube::Error>> + Send + use<> {
         let manifest = job_manifest(request, &self.namespace);
         let parameters = PostParams {
             dry_run,
             field_manager: Some(FIELD_MANAGER.to_string()),
         };
         let path = <Job as kube::Resource>::url_path(&(), Some(&self.namespace));
-        // As JSON and not as a typed Job: fields that this build does not know must reach the API server, which refuses those that it does
-        // not know either.
-        let mut asked = kube::core::Request::new(path)
+        let asked = kube::core::Request::new(path)
             .create(&parameters, manifest.to_string().into_bytes())
-            .map_err(kube::Error::BuildRequest)?;
-        let strict = format!("{}&fieldValidation=Strict", asked.uri());
-        *asked.uri_mut() = strict
-            .parse()
-            .map_err(|error| kube::Error::Service(Box::new(error)))?;
-        self.client.request(asked).await
+            .map_err(kube::Error::BuildRequest);
+        let client = self.client.clone();
+        async move {
+            let mut asked = asked?;
+            let strict = format!("{}&fieldValidation=Strict", asked.uri());
+            *asked.uri_mut() = strict
+                .parse()
+                .map_err(|error| kube::Error::Service(Box::new(error)))?;
+            client.request(asked).await
+        }
     }
 
     /// A Job of that name is there: it counts as started if it is this trial's.
@@ -168,7 +184,10 @@ impl JobRunner {
                 self.stores.jobs.wrote(job);
                 Ok(Started::Already)
             }
-            _ => Ok(Started::Refused(format!(
+            None => Err(PortError::Transient(format!(
+                "the Job `{name}` was there and is gone; it is created anew"
+            ))),
+            Some(_) => Ok(Started::Refused(format!(
                 "the Job `{name}` exists and belongs to something else; the trial waits until it is gone"
             ))),
         }
@@ -194,8 +213,14 @@ fn is_owned(job: &Job, owner: Option<&str>) -> bool {
 
 impl TrialRunner for JobRunner {
     async fn refusal(&self, request: &RunRequest<'_>) -> Result<Option<String>, PortError> {
-        match self.create(request, true).await {
+        let asked = tokio::time::timeout(DRY_RUN_PATIENCE, self.create(request, true)).await;
+        let Ok(asked) = asked else {
+            return Ok(None);
+        };
+        match asked {
             Ok(_) => Ok(None),
+            // A webhook that fails may recover.
+            Err(kube::Error::Api(status)) if status.code == 500 => Ok(None),
             // A quota may free up; the trials then wait for it.
             Err(kube::Error::Api(status)) if status.message.contains("exceeded quota") => Ok(None),
             Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(None),
@@ -234,7 +259,15 @@ impl TrialRunner for JobRunner {
     }
 
     async fn start(&self, request: &RunRequest<'_>) -> Result<Started, PortError> {
-        match self.create(request, false).await {
+        let key = (
+            job_name(&request.name, request.attempt),
+            request.id().owner.unwrap_or_default().to_string(),
+        );
+        let asked = self.create(request, false);
+        let answered = self.starts.answer(&key, asked, PATIENCE).await;
+        let answered = answered.map_err(PortError::Transient)?;
+        match answered.answer {
+            Ok(_) if answered.is_late => self.adopt(request).await,
             Ok(job) => {
                 self.stores.jobs.wrote(job);
                 Ok(Started::Now)
@@ -245,7 +278,11 @@ impl TrialRunner for JobRunner {
             Err(kube::Error::Api(status)) if matches!(status.code, 400 | 403 | 422) => {
                 Ok(Started::Refused(in_words(&status)))
             }
-            Err(error) => Err(port_error(&error)),
+            Err(error) => {
+                let error = port_error(&error);
+                self.starts.failed(&key, error.to_string());
+                Err(error)
+            }
         }
     }
 

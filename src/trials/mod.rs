@@ -3,6 +3,7 @@
 pub mod expansion;
 pub mod job;
 pub mod job_manifest;
+mod job_start;
 pub mod job_state;
 pub mod last_pod;
 mod local_template;

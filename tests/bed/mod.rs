@@ -11,6 +11,7 @@ pub mod manifests;
 pub mod operator;
 pub mod oracle;
 pub mod way;
+pub mod webhook;
 
 use k8s_openapi::NamespaceResourceScope;
 use kube::api::ListParams;

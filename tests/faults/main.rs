@@ -11,3 +11,4 @@ mod foreign_writes;
 mod isolation;
 mod leadership;
 mod outages;
+mod webhooks;

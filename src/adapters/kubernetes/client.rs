@@ -1,85 +1,31 @@
 //! The way to the API server: bounded retries, and no write by an operator that may no longer lead.
 
+use super::permission::Permission;
 use crate::metrics::Metrics;
 use http::{Method, Request, Response};
 use kube::client::{Body, ClientBuilder, retry::RetryPolicy};
 use kube::{Client, Config};
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tower::buffer::BufferLayer;
 use tower::retry::RetryLayer;
 use tower::{BoxError, Layer, Service, ServiceBuilder};
 
-/// A write that gets no answer in this time is given up. A lease outlasts its last allowed write by more than this.
-pub const WRITE_TIMEOUT: Duration = Duration::from_secs(4);
+/// A write that gets no answer in this time is given up, or as soon as writes are not allowed any more. An admission webhook may take 30
+/// seconds; what the API server says of one that takes longer should still arrive, since it names the webhook.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(35);
 /// A look that gets no answer in this time is given up; a watch may be silent for longer.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
-/// 429, 503 and 504 are tried again so often at most, within two seconds; kube's own default is 15 times within minutes.
+/// 429, 503 and 504 are tried again so often at most, with pauses of two seconds in all; kube's own default is 15 times within minutes.
 const RETRIES: u32 = 3;
 const FIRST_RETRY: Duration = Duration::from_millis(200);
 const LAST_RETRY: Duration = Duration::from_secs(1);
 const REQUESTS_AT_ONCE: usize = 256;
-
-/// Until when writes are allowed.
-#[derive(Clone, Debug)]
-pub struct Permission {
-    until: Arc<Mutex<Until>>,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Until {
-    Always,
-    Moment(Instant),
-    Never,
-}
-
-impl Permission {
-    /// Of an operator that is alone by assumption.
-    #[must_use]
-    pub fn always() -> Self {
-        Self {
-            until: Arc::new(Mutex::new(Until::Always)),
-        }
-    }
-
-    /// Of an operator that does not lead yet.
-    #[must_use]
-    pub fn none_yet() -> Self {
-        Self {
-            until: Arc::new(Mutex::new(Until::Never)),
-        }
-    }
-
-    /// Writes are allowed until `moment`.
-    pub fn extend(&self, moment: Instant) {
-        self.set(Until::Moment(moment));
-    }
-
-    /// No write is allowed any more.
-    pub fn end(&self) {
-        self.set(Until::Never);
-    }
-
-    /// How long writes are allowed from now on; `None` for not at all.
-    #[must_use]
-    pub fn left(&self) -> Option<Duration> {
-        let until = *self.until.lock().unwrap_or_else(PoisonError::into_inner);
-        match until {
-            Until::Always => Some(Duration::MAX),
-            Until::Moment(moment) => moment
-                .checked_duration_since(Instant::now())
-                .filter(|left| !left.is_zero()),
-            Until::Never => None,
-        }
-    }
-
-    fn set(&self, until: Until) {
-        *self.until.lock().unwrap_or_else(PoisonError::into_inner) = until;
-    }
-}
+/// Why a write does not happen, or is given up.
+const FORBIDDEN: &str = "this operator does not hold the lease and must not write";
 
 /// A client whose writes need `permission`.
 ///
@@ -103,7 +49,7 @@ pub fn client(
     Ok(ClientBuilder::try_from(config)?.with_layer(&layers).build())
 }
 
-/// Checks the permission in front of every single attempt to write, bounds it in time, and counts requests.
+/// Checks the permission in front of every single attempt to write and as long as it lasts, bounds it in time, and counts requests.
 #[derive(Clone)]
 struct GuardLayer {
     permission: Permission,
@@ -151,24 +97,35 @@ where
             .uri()
             .query()
             .is_some_and(|query| query.contains("watch=true"));
+        let permission = &self.guard.permission;
+        let mut writing = None;
         let limit = if is_watch {
             None
         } else if method == Method::GET {
             Some(READ_TIMEOUT)
         } else {
-            let Some(left) = self.guard.permission.left() else {
-                let refusal = "this operator does not hold the lease and must not write";
-                return Box::pin(async move { Err(refusal.into()) });
-            };
-            Some(left.min(WRITE_TIMEOUT))
+            writing = permission.begin_write();
+            if writing.is_none() {
+                return Box::pin(async { Err(FORBIDDEN.into()) });
+            }
+            Some(WRITE_TIMEOUT)
         };
         let answer = self.inner.call(request);
         Box::pin(async move {
+            let answered = async {
+                match &writing {
+                    None => answer.await,
+                    Some(writing) => tokio::select! {
+                        answered = answer => answered,
+                        () = writing.forbidden() => Err(FORBIDDEN.into()),
+                    },
+                }
+            };
             let answered = match limit {
-                None => answer.await,
-                Some(limit) => match tokio::time::timeout(limit, answer).await {
+                None => answered.await,
+                Some(limit) => match tokio::time::timeout(limit, answered).await {
                     Ok(answered) => answered,
-                    Err(_) => Err("the API server did not answer in time".into()),
+                    Err(_) => Err(format!("the API server did not answer within {limit:?}").into()),
                 },
             };
             let code = answered
@@ -199,17 +156,6 @@ fn resource_of(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_permission_ends_at_its_moment() {
-        let permission = Permission::none_yet();
-        assert_eq!(permission.left(), None);
-        permission.extend(Instant::now() + Duration::from_secs(60));
-        assert!(permission.left().unwrap() > Duration::from_secs(50));
-        permission.extend(Instant::now());
-        assert_eq!(permission.left(), None);
-        assert_eq!(Permission::always().left(), Some(Duration::MAX));
-    }
 
     #[test]
     fn requests_are_counted_by_resource() {

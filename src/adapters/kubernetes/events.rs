@@ -7,6 +7,9 @@ use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// An event that the API server does not take in this time is given up.
+const PATIENCE: Duration = Duration::from_secs(4);
+
 /// Publishes events; equal ones within minutes become one with a count.
 #[derive(Clone)]
 pub struct KubernetesEvents {
@@ -44,9 +47,17 @@ impl Events for KubernetesEvents {
             secondary: happened.related,
         };
         // The next state is worth more than the story of this one.
-        if let Err(error) = self.recorder.publish(&event, &happened.regarding).await {
-            tracing::warn!(reason = event.reason, %error, "an event could not be published");
-        }
+        let published = self.recorder.publish(&event, &happened.regarding);
+        let error = match tokio::time::timeout(PATIENCE, published).await {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("the API server did not answer within {PATIENCE:?}"),
+        };
+        tracing::warn!(
+            reason = event.reason,
+            error,
+            "an event could not be published"
+        );
     }
 
     fn suggested(&self, algorithm: &str, took: Duration) {

@@ -1,6 +1,6 @@
 //! The lease that decides which of several operators acts.
 
-use super::client::{Permission, WRITE_TIMEOUT};
+use super::permission::Permission;
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, OwnerReference};
@@ -13,15 +13,21 @@ use std::time::{Duration, Instant};
 /// Name of the lease unless another one is given.
 pub const LEASE_NAME: &str = "podium-operator";
 /// Others may take over this long after the last renewal.
-const DURATION: Duration = Duration::from_secs(15);
-/// Writes are allowed this long after the last renewal; a write on its way then ends before [`DURATION`] does.
-const WRITES_ALLOWED: Duration = Duration::from_secs(10);
-/// Time between two renewals, and between two looks at a lease of somebody else.
-const RENEWAL: Duration = Duration::from_secs(4);
+const DURATION: Duration = Duration::from_secs(30);
+/// Writes are allowed this long after the last renewal, and given up then. What is left of [`DURATION`] is for an API server that goes on
+/// for a moment with what nobody waits for any more.
+const WRITES_ALLOWED: Duration = Duration::from_secs(20);
+/// Time between two renewals; somebody else's lease is looked at twice as often.
+const RENEWAL: Duration = Duration::from_secs(5);
+/// An attempt that gets no answer in this time is given up.
+const ATTEMPT: Duration = Duration::from_secs(5);
 /// Time before a renewal that failed is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
-const _: () = assert!(WRITES_ALLOWED.as_secs() + WRITE_TIMEOUT.as_secs() < DURATION.as_secs());
+// One renewal that fails, however slowly, is not yet the end.
+const _: () =
+    assert!(RENEWAL.as_secs() + 2 * ATTEMPT.as_secs() + RETRY.as_secs() < WRITES_ALLOWED.as_secs());
+const _: () = assert!(WRITES_ALLOWED.as_secs() < DURATION.as_secs());
 
 /// A candidate for leadership.
 pub struct Candidate {
@@ -63,7 +69,7 @@ impl Candidate {
     /// Returns once this candidate leads. `looked` is told of every look until then: that another one leads, or why that is not known.
     pub async fn acquire(&mut self, looked: impl Fn(Result<(), &str>)) {
         loop {
-            match self.try_for(WRITE_TIMEOUT).await {
+            match self.try_for(ATTEMPT).await {
                 Ok(true) => return,
                 Ok(false) => {
                     looked(Ok(()));
@@ -87,7 +93,7 @@ impl Candidate {
             let Some(left) = self.permission.left() else {
                 return;
             };
-            pause = match self.try_for(left.min(WRITE_TIMEOUT)).await {
+            pause = match self.try_for(left.min(ATTEMPT)).await {
                 Ok(true) => RENEWAL,
                 Ok(false) => {
                     self.permission.end();
@@ -127,7 +133,7 @@ impl Candidate {
                 .await
                 .map(drop)
         };
-        match tokio::time::timeout(WRITE_TIMEOUT, given_back).await {
+        match tokio::time::timeout(ATTEMPT, given_back).await {
             Ok(Ok(())) => tracing::info!("the lease was given back"),
             Ok(Err::<(), kube::Error>(error)) => {
                 tracing::warn!(%error, "the lease could not be given back");

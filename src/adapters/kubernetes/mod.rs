@@ -5,6 +5,7 @@ pub mod cluster;
 pub mod events;
 pub mod guarded;
 pub mod lease;
+pub mod permission;
 pub mod seen;
 pub mod stores;
 

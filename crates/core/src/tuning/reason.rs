@@ -40,6 +40,9 @@ pub enum Reason {
     ImagePullFailed,
     /// No trial runs: a pod is refused, by a quota or an admission rule.
     PodRefused,
+    /// No trial runs: the API server does not answer whether a run may be created, or fails to.
+    #[serde(rename = "WaitingForAPIServer")]
+    WaitingForApiServer,
     /// No trial runs: a container lacks something, such as a ConfigMap.
     ContainerNotCreated,
     /// No trial runs: a Job is suspended.
@@ -70,6 +73,7 @@ impl Reason {
             Self::Unschedulable => "Unschedulable",
             Self::ImagePullFailed => "ImagePullFailed",
             Self::PodRefused => "PodRefused",
+            Self::WaitingForApiServer => "WaitingForAPIServer",
             Self::ContainerNotCreated => "ContainerNotCreated",
             Self::JobSuspended => "JobSuspended",
             Self::Deleted => "Deleted",
@@ -100,6 +104,7 @@ impl Reason {
             trial::Reason::Unschedulable => Some(Self::Unschedulable),
             trial::Reason::ImagePullFailed => Some(Self::ImagePullFailed),
             trial::Reason::PodRefused => Some(Self::PodRefused),
+            trial::Reason::WaitingForApiServer => Some(Self::WaitingForApiServer),
             trial::Reason::ContainerNotCreated => Some(Self::ContainerNotCreated),
             trial::Reason::JobSuspended => Some(Self::JobSuspended),
             _ => None,

@@ -320,7 +320,10 @@ fn queued(
     // The world words the same cause differently from look to look: with another count of nodes, the name of another pod that was refused,
     // or, for an image, in turns that it failed and that it is about to be pulled again. That alone is no news; another cause is.
     let is_known = (record.phase, record.reason) == (Phase::Queued, Some(reason));
-    let can_tell = matches!(reason, Reason::Unschedulable | Reason::ContainerNotCreated);
+    let can_tell = matches!(
+        reason,
+        Reason::Unschedulable | Reason::ContainerNotCreated | Reason::WaitingForApiServer
+    );
     if !is_known || (can_tell && !are_alike(&record.message, why)) {
         record.phase = Phase::Queued;
         record.reason = Some(reason);

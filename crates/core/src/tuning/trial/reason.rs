@@ -41,6 +41,9 @@ pub enum Reason {
     ImagePullFailed,
     /// Its pod is refused: by a quota, by an admission rule.
     PodRefused,
+    /// The API server has not answered whether its run may be created, or failed to.
+    #[serde(rename = "WaitingForAPIServer")]
+    WaitingForApiServer,
     /// Its container lacks something, such as a ConfigMap that does not exist.
     ContainerNotCreated,
     /// Its Job is suspended, by a queue or by hand.
@@ -80,6 +83,7 @@ impl Reason {
             Self::Unschedulable => "Unschedulable",
             Self::ImagePullFailed => "ImagePullFailed",
             Self::PodRefused => "PodRefused",
+            Self::WaitingForApiServer => "WaitingForAPIServer",
             Self::ContainerNotCreated => "ContainerNotCreated",
             Self::JobSuspended => "JobSuspended",
             Self::SchedulingGated => "SchedulingGated",
