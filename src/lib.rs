@@ -8,6 +8,6 @@ pub mod local;
 pub mod metrics;
 pub mod ports;
 mod regular_file;
+pub mod runs;
 mod signals;
-pub mod trials;
 pub mod yaml;

@@ -29,6 +29,7 @@ pub struct Metrics {
     durations: Family<Labels, Histogram>,
     requests: Family<Labels, Counter>,
     desyncs: Family<Labels, Counter>,
+    watch_failures: Family<Labels, Counter>,
     queue: Family<Labels, Gauge>,
     trials: Family<Labels, Counter>,
     trial_durations: Family<Labels, Histogram>,
@@ -45,6 +46,7 @@ impl Default for Metrics {
             durations: Family::new_with_constructor(|| Histogram::new(DURATIONS)),
             requests: Family::default(),
             desyncs: Family::default(),
+            watch_failures: Family::default(),
             queue: Family::default(),
             trials: Family::default(),
             trial_durations: Family::new_with_constructor(|| Histogram::new(TRIAL_DURATIONS)),
@@ -72,6 +74,11 @@ impl Default for Metrics {
             "watch_desyncs",
             "How often a watch had to list anew, by kind",
             metrics.desyncs.clone(),
+        );
+        registry.register(
+            "watch_failures",
+            "How often a watch was interrupted or refused, by kind",
+            metrics.watch_failures.clone(),
         );
         registry.register(
             "workqueue_depth",
@@ -114,7 +121,7 @@ impl Default for Metrics {
 
 impl Metrics {
     /// A reconcile of an object of `kind` ended after `took`.
-    pub fn reconciled(&self, kind: &'static str, result: &'static str, took: Duration) {
+    pub fn reconciled(&self, kind: &str, result: &'static str, took: Duration) {
         let kind = ("kind", kind.to_string());
         self.durations
             .get_or_create(&vec![kind.clone()])
@@ -139,8 +146,14 @@ impl Metrics {
         self.desyncs.get_or_create(&vec![("kind", kind)]).inc();
     }
 
+    /// A watch of `kind` was interrupted or refused.
+    pub fn watch_failed(&self, kind: &str) {
+        let labels = vec![("kind", kind.to_string())];
+        self.watch_failures.get_or_create(&labels).inc();
+    }
+
     /// So many more objects of `kind` wait for a reconcile.
-    pub fn queue_changed(&self, kind: &'static str, more: i64) {
+    pub fn queue_changed(&self, kind: &str, more: i64) {
         let labels = vec![("kind", kind.to_string())];
         self.queue.get_or_create(&labels).inc_by(more);
     }
@@ -202,6 +215,7 @@ mod tests {
         metrics.happened("RunStarted", None);
         metrics.suggested("Hyperopt", Duration::from_millis(2));
         metrics.desync("Trial".to_string());
+        metrics.watch_failed("trials");
         metrics.leads(true);
         let text = metrics.text(4);
         for line in [
@@ -216,6 +230,7 @@ mod tests {
             "podium_trials_running 4",
             "podium_leader 1",
             "podium_watch_desyncs_total{kind=\"Trial\"} 1",
+            "podium_watch_failures_total{kind=\"trials\"} 1",
             "podium_build_info{version=",
         ] {
             assert!(text.contains(line), "{line} is missing in\n{text}");

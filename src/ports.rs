@@ -23,19 +23,92 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Why a port could not do what it was asked.
-#[derive(Debug, thiserror::Error)]
-pub enum PortError {
-    /// Trying again may work: the system was out of reach or busy.
-    #[error("{0}")]
-    Transient(String),
-    /// Only a change by somebody helps.
-    #[error("{0}")]
-    Permanent(String),
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct PortError {
+    /// What kind of failure this is, which decides what is done about it.
+    pub kind: PortErrorKind,
+    /// One sentence, in the words of the system where it gave any.
+    pub message: String,
+}
+
+/// The kinds of failures of a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PortErrorKind {
+    /// The system is out of reach or busy.
+    Unavailable,
+    /// The object changed since it was read.
+    Conflict,
+    /// The account that Podium uses has no right to do this.
+    Forbidden,
+    /// The system does not take it as things are, such as an admission rule, a quota, or a disk that is full.
+    Refused,
+    /// What was written or read does not have the form that it must have.
+    Invalid,
+    /// Something that is needed does not exist.
+    Missing,
+}
+
+impl PortErrorKind {
+    /// Whether trying again may work without a change by somebody.
+    #[must_use]
+    pub fn is_transient(self) -> bool {
+        matches!(self, Self::Unavailable | Self::Conflict)
+    }
+
+    /// The name in conditions and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unavailable => "Unavailable",
+            Self::Conflict => "Conflict",
+            Self::Forbidden => "Forbidden",
+            Self::Refused => "Refused",
+            Self::Invalid => "Invalid",
+            Self::Missing => "Missing",
+        }
+    }
+}
+
+impl PortError {
+    /// An error of this kind.
+    pub fn new(kind: PortErrorKind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+        }
+    }
+
+    /// See [`PortErrorKind::Unavailable`].
+    pub fn unavailable(message: impl Into<String>) -> Self {
+        Self::new(PortErrorKind::Unavailable, message)
+    }
+
+    /// See [`PortErrorKind::Refused`].
+    pub fn refused(message: impl Into<String>) -> Self {
+        Self::new(PortErrorKind::Refused, message)
+    }
+
+    /// See [`PortErrorKind::Invalid`].
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self::new(PortErrorKind::Invalid, message)
+    }
+
+    /// See [`PortErrorKind::Missing`].
+    pub fn missing(message: impl Into<String>) -> Self {
+        Self::new(PortErrorKind::Missing, message)
+    }
+
+    /// See [`PortErrorKind::is_transient`].
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        self.kind.is_transient()
+    }
 }
 
 impl From<std::io::Error> for PortError {
     fn from(error: std::io::Error) -> Self {
-        Self::Permanent(error.to_string())
+        Self::refused(error.to_string())
     }
 }
 
@@ -228,19 +301,19 @@ pub struct RunId<'a> {
 
 /// What became of an attempt to start a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Started {
+pub enum StartOutcome {
     /// It was started now.
-    Now,
+    Started,
     /// It runs or ran already.
-    Already,
+    AlreadyStarted,
     /// The world refuses it for now, in its own words.
-    Refused(String),
+    Rejected(String),
 }
 
 /// Runs containers: Jobs in a cluster, processes on this machine.
 pub trait TrialRunner: Send + Sync {
     /// Why the world would refuse such a run, in its own words; `None` when it would take it.
-    fn refusal(
+    fn dry_run(
         &self,
         request: &RunRequest<'_>,
     ) -> impl Future<Output = Result<Option<String>, PortError>> + Send;
@@ -250,7 +323,7 @@ pub trait TrialRunner: Send + Sync {
     fn start(
         &self,
         request: &RunRequest<'_>,
-    ) -> impl Future<Output = Result<Started, PortError>> + Send;
+    ) -> impl Future<Output = Result<StartOutcome, PortError>> + Send;
     /// Digest of what a run depends on, as far as it can be seen from here: its template, and the files that it names.
     fn inputs(
         &self,
@@ -258,13 +331,15 @@ pub trait TrialRunner: Send + Sync {
     ) -> impl Future<Output = Result<String, PortError>> + Send;
     /// Ends an attempt that runs; one that does not is left alone.
     fn stop(&self, run: RunId<'_>) -> impl Future<Output = Result<(), PortError>> + Send;
+    /// Removes what is kept of an attempt that ended and whose result is recorded; one that goes on is left alone.
+    fn remove(&self, run: RunId<'_>) -> impl Future<Output = Result<(), PortError>> + Send;
     /// Ends what goes on of an attempt whose result is recorded, such as a container beside the one that decided.
     fn end_leftovers(&self, run: RunId<'_>) -> impl Future<Output = Result<(), PortError>> + Send;
 }
 
 /// How far a comparison is.
 #[derive(Clone, Debug, PartialEq)]
-pub enum EvaluationProgress {
+pub enum EvaluationState {
     /// It goes on somewhere else.
     Pending,
     /// It is finished.
@@ -289,12 +364,12 @@ pub trait Evaluator: Send + Sync {
         &self,
         name: &str,
         spec: &EvaluationSpec,
-    ) -> impl Future<Output = Result<EvaluationProgress, PortError>> + Send;
+    ) -> impl Future<Output = Result<EvaluationState, PortError>> + Send;
 }
 
 /// Something that happened, for people who look at an object.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Happened {
+pub struct EventRecord {
     /// The object it is said of.
     pub regarding: ObjectReference,
     /// Another object that has to do with it.
@@ -314,7 +389,7 @@ pub struct Happened {
 /// Tells people what happened. Nothing depends on it: what cannot be told is logged.
 pub trait Events: Send + Sync {
     /// Tells of one thing.
-    fn publish(&self, happened: Happened) -> impl Future<Output = ()> + Send;
+    fn publish(&self, happened: EventRecord) -> impl Future<Output = ()> + Send;
     /// Takes down how long `algorithm` took to suggest trials.
     fn suggested(&self, algorithm: &str, took: Duration);
 }
@@ -363,6 +438,11 @@ pub trait Ports: Send + Sync {
     fn location(&self, registry: &ModelRegistrySpec) -> String;
     /// What of a search this world cannot carry out; said before anything of it runs.
     fn unsupported(&self, spec: &TuningJobSpec) -> Vec<SpecProblem>;
+    /// Runs a computation that may take long, where it holds up nobody else.
+    fn compute<T: Send + 'static>(
+        &self,
+        computation: impl FnOnce() -> T + Send + 'static,
+    ) -> impl Future<Output = Result<T, PortError>> + Send;
     /// The time.
     fn clock(&self) -> &Self::Clock;
 }

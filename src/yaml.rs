@@ -1,6 +1,5 @@
 //! Reading YAML as kubectl does: only `true` and `false` are booleans, so a column named `y` is a text, and `010` is eight.
 
-use serde::de::DeserializeOwned;
 use serde_json::{Number, Value};
 
 pub use serde_saphyr::Error;
@@ -8,8 +7,8 @@ pub use serde_saphyr::Error;
 /// The one document in `text`.
 ///
 /// # Errors
-/// It is not YAML, or not what is asked for; the message has line and column.
-pub fn document<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
+/// It is not YAML; the message has line and column.
+pub fn document(text: &str) -> Result<Value, Error> {
     serde_saphyr::from_str_with_options(text, options())
 }
 
@@ -17,7 +16,7 @@ pub fn document<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
 ///
 /// # Errors
 /// As [`document`].
-pub fn documents<T: DeserializeOwned>(text: &str) -> Result<Vec<T>, Error> {
+pub fn documents(text: &str) -> Result<Vec<Value>, Error> {
     serde_saphyr::from_multiple_with_options(text, options())
 }
 
@@ -26,7 +25,7 @@ pub fn documents<T: DeserializeOwned>(text: &str) -> Result<Vec<T>, Error> {
 /// # Errors
 /// As [`document`].
 pub fn manifests(text: &str) -> Result<Vec<Value>, Error> {
-    let read: Vec<Value> = documents(text)?;
+    let read = documents(text)?;
     Ok(read.into_iter().map(with_whole_numbers).collect())
 }
 
@@ -74,7 +73,7 @@ mod tests {
         let written = json!({"label": "y", "size": "1e3", "empty": "", "time": "2026-01-01", "code": "010", "hex": "0x1F",
             "long": "1_000", "octal": "0o17", "bits": "0b1", "float": 4.0, "small": 1e-7, "large": 1e300, "whole": 1000});
         let text = serde_saphyr::to_string(&written).unwrap();
-        assert_eq!(document::<Value>(&text).unwrap(), written, "{text}");
+        assert_eq!(document(&text).unwrap(), written, "{text}");
     }
 
     /// The right-hand sides are what `kubectl label --local -o json` of Kubernetes 1.34 makes of the left-hand ones.

@@ -3,7 +3,7 @@
 use super::Failure;
 use crate::adapters::kubernetes::lease::LEASE_NAME;
 use crate::controllers::{Options, run};
-use crate::signals::asked_to_end;
+use crate::signals::shutdown_signal;
 use clap::{ArgAction, ValueEnum};
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -56,6 +56,15 @@ pub(crate) struct Arguments {
     /// Objects of a kind that are reconciled at once.
     #[arg(long, env = "PODIUM_MAX_CONCURRENT_RECONCILES", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1000))]
     max_concurrent_reconciles: u16,
+    /// Seconds by which the clock of this machine is taken to be ahead, for tests.
+    #[arg(
+        long,
+        env = "PODIUM_CLOCK_SKEW_SECONDS",
+        default_value_t = 0,
+        hide = true,
+        allow_negative_numbers = true
+    )]
+    clock_skew_seconds: i64,
     /// Name of this operator among others; without it the machine's.
     #[arg(long, env = "POD_NAME", hide = true)]
     name: Option<String>,
@@ -77,6 +86,7 @@ pub(crate) fn operator(arguments: Arguments) -> Result<ExitCode, Failure> {
         metrics_address: arguments.metrics_address,
         health_address: arguments.health_address,
         max_concurrent_reconciles: arguments.max_concurrent_reconciles,
+        clock_skew_seconds: arguments.clock_skew_seconds,
         name: arguments.name.unwrap_or_else(machine_name),
         own_namespace: arguments.own_namespace,
     };
@@ -84,10 +94,13 @@ pub(crate) fn operator(arguments: Arguments) -> Result<ExitCode, Failure> {
         .worker_threads(2)
         .enable_all()
         .build()?;
-    runtime.block_on(async {
-        run(options, asked_to_end()?).await?;
+    let ended = runtime.block_on(async {
+        run(options, shutdown_signal()?).await?;
         Ok(ExitCode::SUCCESS)
-    })
+    });
+    // A computation that was given up goes on until it ends by itself, and nothing waits for that.
+    runtime.shutdown_background();
+    ended
 }
 
 /// Unique among operators that run on different machines, and among those on this one.

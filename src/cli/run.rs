@@ -6,9 +6,9 @@ use crate::engine::evaluation::judged;
 use crate::local::intake::Intake;
 use crate::local::session::{Pass, Session};
 use crate::ports::{Clock, Ports};
-use crate::signals::asked_to_end;
-use crate::trials::run_directory::RunDirectory;
-use crate::trials::supervisor;
+use crate::runs::run_directory::RunDirectory;
+use crate::runs::supervisor;
+use crate::signals::shutdown_signal;
 use clap::Args;
 use kube::ResourceExt;
 use podium_api::{ChampionPolicy, Evaluation, Trial, TuningJob};
@@ -42,7 +42,7 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     runtime()?.block_on(async {
         // Before the first trial, which must not outlive an interrupted run.
-        let interrupted = asked_to_end()?;
+        let interrupted = shutdown_signal()?;
         let podium = std::env::current_exe()?;
         let directory = std::path::absolute(&arguments.directory)?;
         let (mut session, intake) = Session::begin(&directory, podium, arguments.prune).await?;

@@ -1,26 +1,33 @@
 //! The operator: what is watched, which engine call follows, when it is tried again.
 
+mod kinds;
 mod listen;
 mod ports;
-mod queue;
 mod reconcile;
+mod reflector;
 mod server;
 mod unreadable;
-mod watch;
+mod watch_health;
+mod work_queue;
 
+use crate::adapters::kubernetes::caches::Caches;
 use crate::adapters::kubernetes::client::client;
+use crate::adapters::kubernetes::clock::ServerClock;
 use crate::adapters::kubernetes::events::KubernetesEvents;
 use crate::adapters::kubernetes::lease::Candidate;
-use crate::adapters::kubernetes::permission::Permission;
+use crate::adapters::kubernetes::write_lease::WriteLease;
 use crate::metrics::Metrics;
+use kinds::KINDS;
 use kube::Config;
 use ports::Engines;
+use reflector::{Scope, ScopeContext};
 use server::Readiness;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use watch::Scope;
+use watch_health::WatchHealth;
+use work_queue::Enqueuer;
 
 /// Work in progress gets this long to end after the operator was asked to.
 const DRAIN: Duration = Duration::from_secs(20);
@@ -42,6 +49,8 @@ pub struct Options {
     pub max_concurrent_reconciles: u16,
     /// Name of this operator among others, such as that of its pod.
     pub name: String,
+    /// Seconds by which the clock of this machine is taken to be ahead, for tests.
+    pub clock_skew_seconds: i64,
     /// Its own namespace, where that is known.
     pub own_namespace: Option<String>,
 }
@@ -82,14 +91,21 @@ pub async fn run(
         .clone()
         .unwrap_or_else(|| config.default_namespace.clone());
     let metrics = Arc::new(Metrics::default());
-    let readiness = Arc::new(Readiness::default());
+    let health = Arc::new(WatchHealth::default());
+    let readiness = Arc::new(Readiness::new(Arc::clone(&health)));
     let permission = if options.leader_election {
-        Permission::none_yet()
+        WriteLease::none_yet()
     } else {
-        Permission::always()
+        WriteLease::always()
     };
+    let clock = ServerClock::with_skew(options.clock_skew_seconds);
     let scopes = scopes(&options.namespaces, &own_namespace);
-    let working = client(config.clone(), permission.clone(), Arc::clone(&metrics))?;
+    let working = client(
+        config.clone(),
+        permission.clone(),
+        Arc::clone(&metrics),
+        clock.clone(),
+    )?;
     server::serve(
         [options.health_address, options.metrics_address],
         Arc::clone(&readiness),
@@ -99,7 +115,12 @@ pub async fn run(
 
     let mut candidate = None;
     if options.leader_election {
-        let electing = client(config, Permission::always(), Arc::clone(&metrics))?;
+        let electing = client(
+            config,
+            WriteLease::always(),
+            Arc::clone(&metrics),
+            clock.clone(),
+        )?;
         let lease = options.lease_name.as_str();
         let (namespace, name) = (own_namespace.as_str(), options.name.clone());
         let mut own = Candidate::new(electing, namespace, lease, name, permission.clone());
@@ -117,16 +138,27 @@ pub async fn run(
     let (drain, draining) = tokio::sync::watch::channel(false);
     let work = async {
         let running = scopes.into_iter().map(|scope| {
-            let engines = Engines::new(working.clone(), events.clone());
-            reconcile::run(
+            let (mut caches, mut enqueuer) = (Caches::default(), Enqueuer::default());
+            for row in KINDS {
+                (row.register)(&mut caches, &mut enqueuer, &metrics);
+            }
+            let context = ScopeContext {
                 scope,
-                working.clone(),
-                engines,
-                Arc::clone(&metrics),
-                Arc::clone(&readiness),
-                options.max_concurrent_reconciles,
-                draining.clone(),
-            )
+                client: working.clone(),
+                engines: Engines::new(
+                    working.clone(),
+                    events.clone(),
+                    clock.clone(),
+                    draining.clone(),
+                ),
+                caches: Arc::new(caches),
+                enqueuer,
+                health: Arc::clone(&health),
+                metrics: Arc::clone(&metrics),
+                concurrency: options.max_concurrent_reconciles,
+                draining: draining.clone(),
+            };
+            reconcile::run(Arc::new(context), Arc::clone(&readiness))
         });
         futures::future::join_all(running).await;
     };

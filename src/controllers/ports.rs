@@ -1,15 +1,16 @@
 //! The world of the operator: one engine per namespace, on the same stores.
 
-use crate::adapters::clock::SystemClock;
+use super::reconcile::shutdown;
+use crate::adapters::kubernetes::caches::Caches;
+use crate::adapters::kubernetes::clock::ServerClock;
 use crate::adapters::kubernetes::cluster::KubernetesCluster;
 use crate::adapters::kubernetes::events::KubernetesEvents;
-use crate::adapters::kubernetes::stores::Stores;
-use crate::engine::{Conduct, Engine};
+use crate::engine::{Engine, WritePolicy};
 use crate::ports::{
-    AliasUpdate, EvaluationProgress, Evaluator, ModelRegistry, NewVersion, ObjectStore, PortError,
+    AliasUpdate, EvaluationState, Evaluator, ModelRegistry, NewVersion, ObjectStore, PortError,
     Ports, RegisterWrite,
 };
-use crate::trials::job::JobRunner;
+use crate::runs::job::JobRunner;
 use kube::Client;
 use podium_api::convert::World;
 use podium_api::{EvaluationSpec, ModelRegistrySpec, TuningJobSpec};
@@ -19,6 +20,7 @@ use podium_core::problem::SpecProblem;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::watch::Receiver;
 
 /// A finished Job must outlive an operator that is away for a while, since its pod holds the result.
 const SHORTEST_JOB_TTL_SECONDS: i64 = 600;
@@ -27,20 +29,30 @@ const SHORTEST_JOB_TTL_SECONDS: i64 = 600;
 pub(super) struct Engines {
     client: Client,
     events: KubernetesEvents,
+    clock: ServerClock,
+    draining: Receiver<bool>,
     by_namespace: Mutex<HashMap<String, Arc<Engine<ClusterPorts>>>>,
 }
 
 impl Engines {
-    pub(super) fn new(client: Client, events: KubernetesEvents) -> Self {
+    /// Computations are given up once `draining` holds true.
+    pub(super) fn new(
+        client: Client,
+        events: KubernetesEvents,
+        clock: ServerClock,
+        draining: Receiver<bool>,
+    ) -> Self {
         Self {
             client,
             events,
+            clock,
+            draining,
             by_namespace: Mutex::default(),
         }
     }
 
     /// The engine of a namespace.
-    pub(super) fn of(&self, namespace: &str, stores: &Arc<Stores>) -> Arc<Engine<ClusterPorts>> {
+    pub(super) fn of(&self, namespace: &str, caches: &Arc<Caches>) -> Arc<Engine<ClusterPorts>> {
         let mut engines = self
             .by_namespace
             .lock()
@@ -48,11 +60,13 @@ impl Engines {
         let engine = engines.entry(namespace.to_string()).or_insert_with(|| {
             let (client, name) = (self.client.clone(), namespace.to_string());
             let ports = ClusterPorts {
-                cluster: KubernetesCluster::new(client.clone(), name.clone(), Arc::clone(stores)),
-                runner: JobRunner::new(client, name, Arc::clone(stores)),
+                cluster: KubernetesCluster::new(client.clone(), name.clone(), Arc::clone(caches)),
+                runner: JobRunner::new(client, name, caches, self.clock.clone()),
                 events: self.events.clone(),
+                clock: self.clock.clone(),
+                draining: self.draining.clone(),
             };
-            Arc::new(Engine::new(ports, Conduct::CLUSTER))
+            Arc::new(Engine::new(ports, WritePolicy::CLUSTER))
         });
         Arc::clone(engine)
     }
@@ -63,6 +77,8 @@ pub(super) struct ClusterPorts {
     cluster: KubernetesCluster,
     runner: JobRunner,
     events: KubernetesEvents,
+    clock: ServerClock,
+    draining: Receiver<bool>,
 }
 
 /// Systems that this version does not reach from a cluster. Nothing gets here: what needs them is refused before it starts.
@@ -70,7 +86,7 @@ pub(super) struct OutOfReach;
 
 fn out_of_reach<T>() -> Result<T, PortError> {
     let message = "this version of Podium reaches no model registry and no store from a cluster";
-    Err(PortError::Permanent(message.to_string()))
+    Err(PortError::refused(message.to_string()))
 }
 
 impl ModelRegistry for OutOfReach {
@@ -116,7 +132,7 @@ impl ObjectStore for OutOfReach {
 }
 
 impl Evaluator for OutOfReach {
-    async fn evaluate(&self, _: &str, _: &EvaluationSpec) -> Result<EvaluationProgress, PortError> {
+    async fn evaluate(&self, _: &str, _: &EvaluationSpec) -> Result<EvaluationState, PortError> {
         out_of_reach()
     }
 }
@@ -128,7 +144,7 @@ impl Ports for ClusterPorts {
     type Runner = JobRunner;
     type Evaluator = OutOfReach;
     type Events = KubernetesEvents;
-    type Clock = SystemClock;
+    type Clock = ServerClock;
 
     fn cluster(&self) -> &KubernetesCluster {
         &self.cluster
@@ -182,7 +198,62 @@ impl Ports for ClusterPorts {
         problems
     }
 
-    fn clock(&self) -> &SystemClock {
-        &SystemClock
+    /// On a thread of its own, so that lease, probes and other objects go on. Nothing depends on a computation that is given up.
+    async fn compute<T: Send + 'static>(
+        &self,
+        computation: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, PortError> {
+        computed(computation, self.draining.clone()).await
+    }
+
+    fn clock(&self) -> &ServerClock {
+        &self.clock
+    }
+}
+
+/// The result of a computation on a thread of its own, unless `draining` becomes true before there is one.
+async fn computed<T: Send + 'static>(
+    computation: impl FnOnce() -> T + Send + 'static,
+    draining: Receiver<bool>,
+) -> Result<T, PortError> {
+    let computed = tokio::task::spawn_blocking(computation);
+    tokio::select! {
+        computed = computed => computed.map_err(|error| match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(error) => PortError::unavailable(error.to_string()),
+        }),
+        () = shutdown(draining) => {
+            Err(PortError::unavailable("the operator was asked to end"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    #[test]
+    fn a_computation_that_goes_on_holds_up_no_end() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        let (drain, draining) = tokio::sync::watch::channel(false);
+        let (release, released) = mpsc::channel::<()>();
+        let endless = computed(move || released.recv().is_ok(), draining.clone());
+        let given_up = runtime.block_on(async {
+            let (given_up, ()) = tokio::join!(endless, async {
+                drain.send_replace(true);
+            });
+            given_up
+        });
+        assert_eq!(
+            given_up.unwrap_err().message,
+            "the operator was asked to end"
+        );
+        release.send(()).unwrap();
+        let quick = runtime.block_on(computed(|| 7, tokio::sync::watch::channel(false).1));
+        // A sender that is gone is an end, too.
+        assert!(quick.is_err() || quick == Ok(7));
     }
 }

@@ -1,24 +1,26 @@
-//! The two controllers of a scope: which engine call follows, and when it is tried again.
+//! The controllers of a scope: which engine call follows, and when it is tried again.
 
-use super::ports::{ClusterPorts, Engines};
-use super::queue::Queue;
+use super::kinds::{KINDS, Reconciled, ReconciledKind};
+use super::ports::ClusterPorts;
+use super::reflector::{ScopeContext, run_reflector};
 use super::server::Readiness;
-use super::watch::{Scope, Wake, filled, watch};
-use crate::adapters::kubernetes::stores::Stores;
-use crate::engine::{Engine, Left};
-use crate::metrics::Metrics;
+use super::work_queue::{Named, WorkQueue};
+use crate::engine::{Engine, Requeue};
 use crate::ports::{Clock, PortError, Ports};
+use futures::future::{join_all, select_all};
 use futures::{FutureExt, Stream, StreamExt};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::core::{ApiResource, DynamicObject};
 use kube::runtime::controller::{self, Action, Config, Controller};
-use kube::runtime::reflector::{ObjectRef, Store};
-use kube::{Client, Resource, ResourceExt};
-use podium_api::TuningJob;
-use serde::de::DeserializeOwned;
+use kube::runtime::reflector::Store;
+use kube::runtime::reflector::store::Writer;
+use kube::runtime::watcher::Event;
+use kube::{Resource, ResourceExt};
+use serde_json::Value;
 use std::collections::HashMap;
-use std::fmt::Debug;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::watch::Receiver;
@@ -36,67 +38,68 @@ enum ReconcileError {
     Panicked,
 }
 
-/// What the controllers of a scope share.
-struct Context {
-    engines: Engines,
-    stores: Arc<Stores>,
-    metrics: Arc<Metrics>,
-    /// How often in a row an object failed.
-    failures: Mutex<HashMap<String, u32>>,
+/// Runs the watches and the controllers of one scope until it is drained.
+pub(super) async fn run(context: Arc<ScopeContext>, readiness: Arc<Readiness>) {
+    let name = context.scope.to_string();
+    readiness.filling(&name);
+    let (reconciled, watched): (Vec<_>, Vec<_>) = KINDS.iter().partition(|row| row.is_reconciled);
+    let watching = select_all(watched.into_iter().map(|row| (row.run)(&context)));
+    let reconciling = join_all(reconciled.into_iter().map(|row| (row.run)(&context)));
+    let announcing = async {
+        all_filled(&context).await;
+        readiness.filled(&name, Arc::clone(&context.caches));
+        tracing::info!(scope = name, "reconciles");
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        _ = watching => {}
+        () = announcing => {}
+        _ = reconciling => {}
+    }
 }
 
-/// Runs the controllers of one scope until `draining`.
-pub(super) async fn run(
-    scope: Scope,
-    client: Client,
-    engines: Engines,
-    metrics: Arc<Metrics>,
-    readiness: Arc<Readiness>,
-    concurrency: u16,
-    draining: Receiver<bool>,
-) {
-    let (tuning_jobs, woken_tuning_jobs) = Queue::new("TuningJob", &metrics);
-    let (trials, woken_trials) = Queue::new("Trial", &metrics);
-    let wake = Wake {
-        tuning_jobs: Arc::clone(&tuning_jobs),
-        trials: Arc::clone(&trials),
+/// Returns once every cache of the scope holds a first list.
+async fn all_filled(context: &ScopeContext) {
+    join_all(KINDS.iter().map(|row| (row.filled)(&context.caches))).await;
+}
+
+/// Returns when the operator is asked to end.
+pub(super) async fn shutdown(mut draining: Receiver<bool>) {
+    // A sender that is gone has ended everything already.
+    let _ = draining.wait_for(|draining| *draining).await;
+}
+
+/// Watches a kind and reconciles its objects, once all caches of the scope are filled.
+pub(super) async fn run_controller<K: ReconciledKind>(context: Arc<ScopeContext>) {
+    let resource = ApiResource::erase::<K>(&());
+    let Some(queue) = context.enqueuer.of(&resource.kind) else {
+        return;
     };
-    let name = scope.to_string();
-    readiness.filling(&name);
-    let (stores, watching) = watch(&scope, &client, wake, &metrics);
-    let context = Arc::new(Context {
-        engines,
-        stores: Arc::clone(&stores),
-        metrics,
-        failures: Mutex::default(),
+    let mut writer = Writer::new(resource);
+    let controlled = Controlled {
+        names: writer.as_reader(),
+        queue,
+        reconcile: K::reconcile,
+        gone: K::gone,
+        failures: Arc::default(),
+    };
+    let remembering = Arc::clone(&context);
+    let watching = run_reflector::<K>(Arc::clone(&context), move |event| {
+        match event {
+            Event::Apply(object) | Event::InitApply(object) => {
+                remembering.enqueuer.remember(object);
+            }
+            Event::Delete(object) => remembering.enqueuer.forget(object),
+            Event::Init | Event::InitDone => {}
+        }
+        writer.apply_watcher_event(&named(event));
     });
     let reconciling = async {
         // Without a first list there is nothing to finish.
         tokio::select! {
-            () = filled(&stores) => {}
-            () = asked_to_end(draining.clone()) => return,
+            () = all_filled(&context) => control(&context, controlled).await,
+            () = shutdown(context.draining.clone()) => {}
         }
-        readiness.filled(&name, Arc::clone(&stores));
-        tracing::info!(scope = name, "reconciles");
-        let jobs = control(
-            stores.tuning_jobs.store().clone(),
-            tuning_jobs,
-            woken_tuning_jobs,
-            concurrency,
-            draining.clone(),
-            &context,
-            |engine, name| async move { engine.reconcile_tuning_job(&name).await },
-        );
-        let trials = control(
-            stores.trials.store().clone(),
-            trials,
-            woken_trials,
-            concurrency,
-            draining.clone(),
-            &context,
-            |engine, name| async move { engine.reconcile_trial(&name).await },
-        );
-        futures::join!(jobs, trials);
     };
     tokio::select! {
         () = watching => {}
@@ -104,56 +107,87 @@ pub(super) async fn run(
     }
 }
 
-async fn asked_to_end(mut draining: Receiver<bool>) {
-    // A sender that is gone has ended everything already.
-    let _ = draining.wait_for(|draining| *draining).await;
+/// A kind whose objects are reconciled, as its controller sees it.
+struct Controlled {
+    /// The names of its objects.
+    names: Store<DynamicObject>,
+    queue: Arc<WorkQueue>,
+    reconcile: fn(Arc<Engine<ClusterPorts>>, String) -> Reconciled,
+    gone: fn(&Engine<ClusterPorts>, &str),
+    failures: Arc<Failures>,
 }
 
-async fn control<K, Reconcile, Reconciled>(
-    store: Store<K>,
-    queue: Arc<Queue<K>>,
-    woken: UnboundedReceiver<ObjectRef<K>>,
-    concurrency: u16,
-    draining: Receiver<bool>,
-    context: &Arc<Context>,
-    reconcile: Reconcile,
-) where
-    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
-    Reconcile: Fn(Arc<Engine<ClusterPorts>>, String) -> Reconciled + Send + Sync + Clone + 'static,
-    Reconciled: Future<Output = Result<Left, PortError>> + Send + 'static,
-{
-    let kind = queue.kind();
-    let taken_from = Arc::clone(&queue);
-    let step = move |object: Arc<K>, context: Arc<Context>| {
-        taken_from.taken(&ObjectRef::from_obj(object.as_ref()));
-        let reconcile = reconcile.clone();
-        async move {
+/// The same event with nothing of the object but its name.
+fn named<K: Resource<DynamicType = ()>>(event: &Event<K>) -> Event<DynamicObject> {
+    let named = |object: &K| DynamicObject {
+        types: None,
+        metadata: ObjectMeta {
+            name: object.meta().name.clone(),
+            namespace: object.meta().namespace.clone(),
+            ..ObjectMeta::default()
+        },
+        data: Value::Null,
+    };
+    match event {
+        Event::Apply(object) => Event::Apply(named(object)),
+        Event::InitApply(object) => Event::InitApply(named(object)),
+        Event::Delete(object) => Event::Delete(named(object)),
+        Event::Init => Event::Init,
+        Event::InitDone => Event::InitDone,
+    }
+}
+
+async fn control(context: &Arc<ScopeContext>, controlled: Controlled) {
+    let Controlled {
+        names,
+        queue,
+        reconcile,
+        gone,
+        failures,
+    } = controlled;
+    let Some(receiver) = queue.take_receiver() else {
+        return;
+    };
+    let resource = queue.resource().clone();
+    let step = {
+        let (queue, failures) = (Arc::clone(&queue), Arc::clone(&failures));
+        move |object: Arc<DynamicObject>, context: Arc<ScopeContext>| {
             let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
-            let engine = context.engines.of(&namespace, &context.stores);
-            let began = Instant::now();
-            let done = guarded(reconcile(Arc::clone(&engine), name.clone())).await;
-            let result = if done.is_ok() { "success" } else { "error" };
-            context.metrics.reconciled(kind, result, began.elapsed());
-            let left = done?;
-            context.forget_failures(&key(kind, &namespace, &name));
-            Ok(action(left, &engine))
+            queue.begin(&namespace, &name);
+            let (queue, failures) = (Arc::clone(&queue), Arc::clone(&failures));
+            async move {
+                let engine = context.engines.of(&namespace, &context.caches);
+                let began = Instant::now();
+                let done = guarded(reconcile(Arc::clone(&engine), name.clone())).await;
+                let result = if done.is_ok() { "success" } else { "error" };
+                let kind = &queue.resource().kind;
+                context.metrics.reconciled(kind, result, began.elapsed());
+                let requeue = done?;
+                failures.forget(&namespace, &name);
+                Ok(action(requeue, &engine))
+            }
         }
     };
-    let controller = Controller::for_stream(nothing::<K>(), store)
-        .reconcile_on(stream(woken))
-        .with_config(Config::default().concurrency(concurrency))
-        .graceful_shutdown_on(asked_to_end(draining));
-    controller
-        .run(
-            step,
-            move |object, error, context| try_again(kind, &object, error, &context),
-            Arc::clone(context),
-        )
+    let try_again = {
+        let (failures, kind) = (Arc::clone(&failures), resource.kind.clone());
+        move |object: Arc<DynamicObject>, error: &ReconcileError, _| {
+            failures.try_again(&kind, &object, error)
+        }
+    };
+    Controller::for_stream_with(futures::stream::pending(), names, resource)
+        .reconcile_on(stream(receiver))
+        .with_config(Config::default().concurrency(context.concurrency))
+        .graceful_shutdown_on(shutdown(context.draining.clone()))
+        .run(step, try_again, Arc::clone(context))
         .for_each(|done| {
-            if let Err(controller::Error::ObjectNotFound(gone)) = done {
-                let namespace = gone.namespace.unwrap_or_default();
-                context.forget(kind, &namespace, &gone.name);
-                queue.taken(&ObjectRef::new(&gone.name).within(&namespace));
+            if let Err(controller::Error::ObjectNotFound(missing)) = done {
+                let namespace = missing.namespace.unwrap_or_default();
+                queue.begin(&namespace, &missing.name);
+                failures.forget(&namespace, &missing.name);
+                gone(
+                    &context.engines.of(&namespace, &context.caches),
+                    &missing.name,
+                );
             }
             std::future::ready(())
         })
@@ -162,26 +196,20 @@ async fn control<K, Reconcile, Reconciled>(
 
 /// A panic must not take the other objects with it.
 async fn guarded(
-    reconciled: impl Future<Output = Result<Left, PortError>>,
-) -> Result<Left, ReconcileError> {
+    reconciled: impl Future<Output = Result<Requeue, PortError>>,
+) -> Result<Requeue, ReconcileError> {
     let done = AssertUnwindSafe(reconciled).catch_unwind().await;
     done.map_or(Err(ReconcileError::Panicked), |done| Ok(done?))
 }
 
-/// Objects are woken by name; there is no second watch.
-fn nothing<K: Send + 'static>()
--> impl Stream<Item = Result<K, kube::runtime::watcher::Error>> + Send + 'static {
-    futures::stream::pending()
-}
-
-fn stream<T>(receiver: UnboundedReceiver<T>) -> impl Stream<Item = T> {
+fn stream(receiver: UnboundedReceiver<Named>) -> impl Stream<Item = Named> {
     futures::stream::unfold(receiver, |mut receiver| async move {
         receiver.recv().await.map(|item| (item, receiver))
     })
 }
 
-fn action(left: Left, engine: &Engine<ClusterPorts>) -> Action {
-    match left.look_again_at {
+fn action(requeue: Requeue, engine: &Engine<ClusterPorts>) -> Action {
+    match requeue.at {
         None => Action::await_change(),
         Some(at) => {
             let milliseconds = at.milliseconds_since(engine.ports().clock().now());
@@ -192,52 +220,44 @@ fn action(left: Left, engine: &Engine<ClusterPorts>) -> Action {
     }
 }
 
-fn try_again<K: ResourceExt>(
-    kind: &'static str,
-    object: &Arc<K>,
-    error: &ReconcileError,
-    context: &Context,
-) -> Action {
-    let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
-    let pause = match error {
-        ReconcileError::Port(PortError::Permanent(_)) => LONGEST_PAUSE,
-        ReconcileError::Port(PortError::Transient(_)) | ReconcileError::Panicked => {
-            pause(context.count_failure(key(kind, &namespace, &name)))
-        }
-    };
-    tracing::warn!(kind, namespace, name, %error, again_in = ?pause, "a reconcile failed");
-    Action::requeue(pause)
-}
+/// How often in a row the objects of a kind failed, by namespace and name.
+#[derive(Default)]
+struct Failures(Mutex<HashMap<(String, String), u32>>);
 
-fn pause(failures: u32) -> Duration {
-    let doubled = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1)));
-    doubled.min(LONGEST_PAUSE)
-}
-
-fn key(kind: &str, namespace: &str, name: &str) -> String {
-    format!("{kind}/{namespace}/{name}")
-}
-
-impl Context {
-    /// An object is gone.
-    fn forget(&self, kind: &str, namespace: &str, name: &str) {
-        self.forget_failures(&key(kind, namespace, name));
-        if kind == TuningJob::kind(&()) {
-            self.engines.of(namespace, &self.stores).forget(name);
-        }
+impl Failures {
+    fn try_again(&self, kind: &str, object: &DynamicObject, error: &ReconcileError) -> Action {
+        let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+        let again_in = match error {
+            ReconcileError::Port(error) if !error.is_transient() => LONGEST_PAUSE,
+            ReconcileError::Port(_) | ReconcileError::Panicked => {
+                pause(self.count(&namespace, &name))
+            }
+        };
+        tracing::warn!(kind, namespace, name, %error, ?again_in, "a reconcile failed");
+        Action::requeue(again_in)
     }
 
-    fn count_failure(&self, key: String) -> u32 {
-        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+    fn count(&self, namespace: &str, name: &str) -> u32 {
+        let mut failures = self.lock();
+        let key = (namespace.to_string(), name.to_string());
         let count = failures.entry(key).or_insert(0);
         *count = count.saturating_add(1);
         *count
     }
 
-    fn forget_failures(&self, key: &str) {
-        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        failures.remove(key);
+    fn forget(&self, namespace: &str, name: &str) {
+        let key = (namespace.to_string(), name.to_string());
+        self.lock().remove(&key);
     }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<(String, String), u32>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn pause(failures: u32) -> Duration {
+    let doubled = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1)));
+    doubled.min(LONGEST_PAUSE)
 }
 
 #[cfg(test)]
@@ -255,7 +275,7 @@ mod tests {
     fn a_panic_is_an_error_of_its_object() {
         let done = guarded(async { panic!("a defect") }).now_or_never();
         assert!(matches!(done, Some(Err(ReconcileError::Panicked))));
-        let done = guarded(async { Ok(Left::default()) }).now_or_never();
-        assert!(matches!(done, Some(Ok(left)) if left == Left::default()));
+        let done = guarded(async { Ok(Requeue::default()) }).now_or_never();
+        assert!(matches!(done, Some(Ok(requeue)) if requeue == Requeue::default()));
     }
 }

@@ -2,7 +2,8 @@
 
 use super::OperatorError;
 use super::listen::listen;
-use crate::adapters::kubernetes::stores::Stores;
+use super::watch_health::WatchHealth;
+use crate::adapters::kubernetes::caches::Caches;
 use crate::metrics::Metrics;
 use axum::Router;
 use axum::extract::State;
@@ -16,15 +17,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 #[derive(Debug, Default)]
 pub(super) struct Readiness {
     state: Mutex<Progress>,
+    watches: Arc<WatchHealth>,
 }
 
 #[derive(Debug, Default)]
 struct Progress {
     /// Why this operator does not act yet; nothing once it does, and before it has looked for its turn.
     turn: Option<Turn>,
-    /// Scopes whose caches are being filled, and the stores of those that are.
+    /// Scopes whose caches are being filled, and the caches of those that are.
     filling: Vec<String>,
-    stores: Vec<Arc<Stores>>,
+    caches: Vec<Arc<Caches>>,
 }
 
 /// What an operator without the lease waits for.
@@ -37,6 +39,14 @@ enum Turn {
 }
 
 impl Readiness {
+    /// Of an operator that has not begun.
+    pub(super) fn new(watches: Arc<WatchHealth>) -> Self {
+        Self {
+            state: Mutex::default(),
+            watches,
+        }
+    }
+
     /// The lease of this name was looked at and another operator holds it, or there is a reason why it could not be looked at.
     pub(super) fn waits_for_the_lease(&self, name: &str, look: Result<(), &str>) {
         self.lock().turn = Some(match look {
@@ -53,10 +63,10 @@ impl Readiness {
     }
 
     /// They are full.
-    pub(super) fn filled(&self, scope: &str, stores: Arc<Stores>) {
+    pub(super) fn filled(&self, scope: &str, caches: Arc<Caches>) {
         let mut state = self.lock();
         state.filling.retain(|filling| filling != scope);
-        state.stores.push(stores);
+        state.caches.push(caches);
     }
 
     fn answer(&self) -> (StatusCode, String) {
@@ -72,16 +82,21 @@ impl Readiness {
             }
             None => {}
         }
+        let failing = self.watches.report();
         if !state.filling.is_empty() {
             let waits = format!(
-                "waits for the first list of {}; are the CRDs installed and the roles bound?\n",
-                state.filling.join(", ")
+                "waits for the first list of {}; are the CRDs installed and the roles bound?\n{}",
+                state.filling.join(", "),
+                lines(&failing)
             );
             return (StatusCode::SERVICE_UNAVAILABLE, waits);
         }
-        if state.stores.is_empty() {
+        if state.caches.is_empty() {
             let waits = "waits for the API server\n".to_string();
             return (StatusCode::SERVICE_UNAVAILABLE, waits);
+        }
+        if !failing.is_empty() {
+            return (StatusCode::SERVICE_UNAVAILABLE, lines(&failing));
         }
         (StatusCode::OK, "ok\n".to_string())
     }
@@ -94,22 +109,20 @@ impl Readiness {
                 .and_then(|status| status.phase.as_deref());
             phase == Some("Running")
         };
-        let stores = self.lock().stores.clone();
-        stores
+        let caches = self.lock().caches.clone();
+        let trials = caches
             .iter()
-            .map(|stores| {
-                stores
-                    .trials
-                    .store()
-                    .state_filter(|trial| running(trial))
-                    .len()
-            })
-            .sum()
+            .filter_map(|caches| caches.of::<podium_api::Trial>());
+        trials.map(|trials| trials.count(running)).sum()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Progress> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn lines(sentences: &[String]) -> String {
+    sentences.iter().map(|line| format!("{line}\n")).collect()
 }
 
 type Served = (Arc<Readiness>, Arc<Metrics>);

@@ -1,17 +1,15 @@
-//! What cannot be read says so itself: nobody else is touched by it.
+//! Objects that cannot be read say so on themselves, and nobody else is touched by them.
 
 use crate::adapters::clock::SystemClock;
 use crate::adapters::kubernetes::cluster::FIELD_MANAGER;
-use crate::adapters::kubernetes::guarded::Unreadable;
+use crate::adapters::kubernetes::raw_object::{RawObject, Unreadable};
 use crate::ports::{Clock, Object};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Client;
 use kube::api::{Patch, PatchParams};
 use kube::core::Request;
-use podium_api::TuningJob;
-use podium_api::convert::{name_of, with_conditions};
-use podium_core::tuning::conditions::conditions_of;
-use podium_core::tuning::{Phase, Reason};
+use podium_api::convert::with_conditions;
+use podium_core::tuning::conditions::Condition;
 use serde_json::{Value, json};
 
 /// Logs that an object cannot be read.
@@ -21,10 +19,18 @@ pub(super) fn log<K: Object>(metadata: &ObjectMeta, unreadable: &Unreadable) {
     tracing::warn!(%kind, ?namespace, ?name, why, "an object cannot be read and is left alone");
 }
 
-/// Writes on a search that it cannot be read, unless it says so by now.
-pub(super) fn tell(client: &Client, metadata: &ObjectMeta, unreadable: &Unreadable) {
-    log::<TuningJob>(metadata, unreadable);
-    let Some(patch) = patch_of(metadata, unreadable) else {
+/// The phase of an object that cannot be read, where its kind has phases, and its conditions with this message.
+pub(super) type Blocked = fn(&str) -> (Option<String>, Vec<Condition>);
+
+/// Writes on an object that it cannot be read, unless it says so by now.
+pub(super) fn report<K: Object>(
+    client: &Client,
+    metadata: &ObjectMeta,
+    unreadable: &Unreadable,
+    blocked: Blocked,
+) {
+    log::<K>(metadata, unreadable);
+    let Some(patch) = patch_of(metadata, unreadable, blocked) else {
         return;
     };
     let (Some(namespace), Some(name)) = (metadata.namespace.clone(), metadata.name.clone()) else {
@@ -32,7 +38,7 @@ pub(super) fn tell(client: &Client, metadata: &ObjectMeta, unreadable: &Unreadab
     };
     let client = client.clone();
     tokio::spawn(async move {
-        let path = <TuningJob as kube::Resource>::url_path(&(), Some(&namespace));
+        let path = K::url_path(&(), Some(&namespace));
         let parameters = PatchParams {
             field_manager: Some(FIELD_MANAGER.to_string()),
             ..PatchParams::default()
@@ -44,7 +50,7 @@ pub(super) fn tell(client: &Client, metadata: &ObjectMeta, unreadable: &Unreadab
             &Patch::Merge(&patch),
         );
         let told = match asked {
-            Ok(asked) => client.request::<Value>(asked).await.map(drop),
+            Ok(asked) => client.request::<RawObject>(asked).await.map(drop),
             Err(error) => Err(kube::Error::BuildRequest(error)),
         };
         if let Err(error) = told {
@@ -54,7 +60,7 @@ pub(super) fn tell(client: &Client, metadata: &ObjectMeta, unreadable: &Unreadab
 }
 
 /// What is to be written; nothing where it stands there.
-fn patch_of(metadata: &ObjectMeta, unreadable: &Unreadable) -> Option<Value> {
+fn patch_of(metadata: &ObjectMeta, unreadable: &Unreadable, blocked: Blocked) -> Option<Value> {
     let message = format!("it cannot be read: {}", unreadable.why);
     let stands_there = |condition: &Value| {
         condition["type"] == "Ready" && condition["message"] == message.as_str()
@@ -66,22 +72,31 @@ fn patch_of(metadata: &ObjectMeta, unreadable: &Unreadable) -> Option<Value> {
     if conditions.is_some_and(|conditions| conditions.iter().any(stands_there)) {
         return None;
     }
-    let said = conditions_of(Phase::Blocked, Reason::InvalidSpec, &message);
-    let conditions = with_conditions(&Vec::new(), &said, metadata.generation, SystemClock.now());
+    let (phase, desired) = blocked(&message);
+    let conditions = with_conditions(
+        &Vec::new(),
+        &desired,
+        metadata.generation,
+        SystemClock.now(),
+    );
+    let mut status = json!({
+        "observedGeneration": metadata.generation,
+        "conditions": conditions,
+    });
+    if let Some(phase) = phase {
+        status["phase"] = json!(phase);
+    }
     Some(json!({
         // The object may have been changed since; what is told then is told of what it is by then.
         "metadata": {"resourceVersion": metadata.resource_version},
-        "status": {
-            "phase": name_of(Phase::Blocked),
-            "observedGeneration": metadata.generation,
-            "conditions": conditions,
-        },
+        "status": status,
     }))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use podium_api::convert::stalled_conditions;
 
     #[test]
     fn it_is_told_once() {
@@ -93,12 +108,16 @@ mod tests {
             why: "spec.seed: invalid type".to_string(),
             status: Value::Null,
         };
-        let patch = patch_of(&metadata, &unreadable).unwrap();
+        let blocked: Blocked = |message| {
+            let phase = Some("Blocked".to_string());
+            (phase, stalled_conditions("InvalidSpec", message))
+        };
+        let patch = patch_of(&metadata, &unreadable, blocked).unwrap();
         assert_eq!(patch["status"]["phase"], "Blocked");
         assert_eq!(patch["status"]["observedGeneration"], 2);
         unreadable.status = patch["status"].clone();
-        assert_eq!(patch_of(&metadata, &unreadable), None);
+        assert_eq!(patch_of(&metadata, &unreadable, blocked), None);
         unreadable.why = "spec.seed: something else".to_string();
-        assert!(patch_of(&metadata, &unreadable).is_some());
+        assert!(patch_of(&metadata, &unreadable, blocked).is_some());
     }
 }

@@ -1,7 +1,7 @@
 //! One comparison: the statistics are stored as they were found; the verdict follows once a look was paid for it.
 
-use super::{Engine, Left};
-use crate::ports::{Cluster, EvaluationProgress, EvaluationResult, Evaluator, PortError, Ports};
+use super::{Engine, Requeue};
+use crate::ports::{Cluster, EvaluationResult, EvaluationState, Evaluator, PortError, Ports};
 use kube::ResourceExt;
 use podium_api::Evaluation;
 use podium_api::convert::{comparison_settings, measurements, to_time, with_conditions};
@@ -25,43 +25,41 @@ impl<P: Ports> Engine<P> {
     ///
     /// # Errors
     /// A port could not do what it was asked.
-    pub async fn reconcile_evaluation(&self, name: &str) -> Result<Left, PortError> {
+    pub async fn reconcile_evaluation(&self, name: &str) -> Result<Requeue, PortError> {
         let Some(mut evaluation) = self.ports.cluster().get::<Evaluation>(name).await? else {
-            return Ok(Left::default());
+            return Ok(Requeue::default());
         };
         let phase = evaluation.status.as_ref().and_then(|s| s.phase.as_deref());
         if matches!(phase, Some(COMPARED | FINISHED | FAILED)) {
-            return Ok(Left::default());
+            return Ok(Requeue::default());
         }
         let found = self.ports.evaluator().evaluate(name, &evaluation.spec);
         let found = match found.await {
             // Nothing but a change by somebody helps, so it stands where people look.
-            Err(PortError::Permanent(why)) => EvaluationProgress::Refused(why),
+            Err(error) if !error.is_transient() => EvaluationState::Refused(error.message),
             found => found?,
         };
         let status = match found {
-            EvaluationProgress::Pending => {
-                return Ok(Left {
-                    waiting: true,
-                    ..Left::default()
+            EvaluationState::Pending => {
+                return Ok(Requeue {
+                    pending: true,
+                    ..Requeue::default()
                 });
             }
-            EvaluationProgress::Finished(result) => {
-                compared_status(&evaluation, *result, self.now())?
-            }
-            EvaluationProgress::Refused(why) => failed_status(&evaluation, &why, self.now()),
+            EvaluationState::Finished(result) => compared_status(&evaluation, *result, self.now())?,
+            EvaluationState::Refused(why) => failed_status(&evaluation, &why, self.now()),
         };
         evaluation.status = Some(status);
         self.ports.cluster().write_status(&evaluation).await?;
-        Ok(Left {
-            acted: true,
-            ..Left::default()
+        Ok(Requeue {
+            changed: true,
+            ..Requeue::default()
         })
     }
 }
 
 fn as_json<T: serde::Serialize>(value: &T) -> Result<serde_json::Value, PortError> {
-    serde_json::to_value(value).map_err(|e| PortError::Permanent(e.to_string()))
+    serde_json::to_value(value).map_err(|e| PortError::invalid(e.to_string()))
 }
 
 fn compared_status(
@@ -218,7 +216,7 @@ pub(super) fn judged_status(
         .and_then(|s| s.statistics.clone());
     let statistics: Statistics =
         serde_json::from_value(statistics.unwrap_or_default()).map_err(|error| {
-            PortError::Permanent(format!(
+            PortError::refused(format!(
                 "the status of the Evaluation {} cannot be read: {error}",
                 evaluation.name_any()
             ))

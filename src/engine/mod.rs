@@ -4,9 +4,13 @@
 
 mod champion_policy;
 pub mod evaluation;
+mod events;
+mod failure;
+mod not_in_this_version;
 mod registration;
+mod search_settings;
 mod search_view;
-mod story;
+mod status_writes;
 mod trial;
 mod tuning_job;
 mod tuning_status;
@@ -17,33 +21,39 @@ use kube::ResourceExt;
 use podium_api::TuningJob;
 use podium_core::problem::SpecProblem;
 use podium_core::time::Timestamp;
+use search_settings::CachedSettings;
 use search_view::SearchView;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
+use trial::is_deleted;
 
 /// How eagerly an engine writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Conduct {
+pub struct WritePolicy {
     /// Seconds that a trial must have been queued or running before that is recorded.
-    pub settle_seconds: u64,
+    pub debounce_seconds: u64,
     /// Seconds between two writes of a search's status that only move counts.
-    pub report_seconds: u64,
+    pub status_interval_seconds: u64,
     /// Whether `ttlSecondsAfterFinished` is carried out.
     pub delete_expired: bool,
+    /// Seconds for which a run that ended well is kept once its result is recorded; `None` to keep it for ever.
+    pub keep_recorded_runs_seconds: Option<u64>,
 }
 
-impl Conduct {
+impl WritePolicy {
     /// On this machine a write costs little, and what a manifest says is kept until the manifest goes.
     pub const LOCAL: Self = Self {
-        settle_seconds: 0,
-        report_seconds: 1,
+        debounce_seconds: 0,
+        status_interval_seconds: 1,
         delete_expired: false,
+        keep_recorded_runs_seconds: None,
     };
     /// In a cluster everybody pays for a write.
     pub const CLUSTER: Self = Self {
-        settle_seconds: 2,
-        report_seconds: 5,
+        debounce_seconds: 2,
+        status_interval_seconds: 5,
         delete_expired: true,
+        keep_recorded_runs_seconds: Some(600),
     };
 }
 
@@ -51,13 +61,17 @@ impl Conduct {
 #[derive(Debug)]
 pub struct Engine<P> {
     ports: P,
-    conduct: Conduct,
+    write_policy: WritePolicy,
     /// When this engine was made: a failure before is one of an earlier run.
     started: Timestamp,
     /// Versions whose predictions this engine had made, by policy: nothing is scored twice for one cause that cannot be mended so.
     scored: Mutex<HashSet<String>>,
     // By name of the search. Lost with the process, which costs one early write.
     reports: Mutex<HashMap<String, Reported>>,
+    // By name of the search: since when its reconciles have failed.
+    failing: Mutex<HashMap<String, Timestamp>>,
+    // By name of the search.
+    settings: Mutex<HashMap<String, CachedSettings>>,
     // By name of the search. Lost with the process, which costs one look at all of its trials.
     views: Mutex<HashMap<String, SearchView>>,
 }
@@ -73,23 +87,23 @@ struct Reported {
 
 /// What a reconcile left.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Left {
+pub struct Requeue {
     /// Something was done: other objects may have something to do now.
-    pub acted: bool,
+    pub changed: bool,
     /// Something goes on elsewhere, and its end will have to be looked at.
-    pub waiting: bool,
+    pub pending: bool,
     /// When to look again without any event.
-    pub look_again_at: Option<Timestamp>,
+    pub at: Option<Timestamp>,
 }
 
-impl Left {
+impl Requeue {
     /// What two reconciles left together.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         Self {
-            acted: self.acted || other.acted,
-            waiting: self.waiting || other.waiting,
-            look_again_at: match (self.look_again_at, other.look_again_at) {
+            changed: self.changed || other.changed,
+            pending: self.pending || other.pending,
+            at: match (self.at, other.at) {
                 (Some(a), Some(b)) => Some(a.min(b)),
                 (a, b) => a.or(b),
             },
@@ -99,13 +113,15 @@ impl Left {
 
 impl<P: Ports> Engine<P> {
     /// An engine on these ports.
-    pub fn new(ports: P, conduct: Conduct) -> Self {
+    pub fn new(ports: P, write_policy: WritePolicy) -> Self {
         Self {
             started: ports.clock().now(),
             scored: Mutex::default(),
             ports,
-            conduct,
+            write_policy,
             reports: Mutex::default(),
+            failing: Mutex::default(),
+            settings: Mutex::default(),
             views: Mutex::default(),
         }
     }
@@ -127,8 +143,10 @@ impl<P: Ports> Engine<P> {
             return now;
         };
         let since = *reported.differs_since.get_or_insert(now);
-        let pause = reported.at.plus_seconds(self.conduct.report_seconds);
-        pause.max(since.plus_seconds(self.conduct.settle_seconds))
+        let pause = reported
+            .at
+            .plus_seconds(self.write_policy.status_interval_seconds);
+        pause.max(since.plus_seconds(self.write_policy.debounce_seconds))
     }
 
     fn reported(&self, job: &TuningJob, now: Timestamp) {
@@ -145,8 +163,11 @@ impl<P: Ports> Engine<P> {
     pub fn forget(&self, name: &str) {
         let mut reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
         reports.remove(name);
+        self.succeeded(name);
         let mut views = self.views.lock().unwrap_or_else(PoisonError::into_inner);
         views.remove(name);
+        let mut settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
+        settings.remove(name);
     }
 
     /// What is kept of a search; one object is never reconciled twice at once, so it is taken out meanwhile.
@@ -180,7 +201,7 @@ fn in_words(problems: &[SpecProblem]) -> String {
 
 /// An object that must be there for a plan to be carried out.
 fn missing(kind: &str, name: &str) -> PortError {
-    PortError::Permanent(format!(
+    PortError::missing(format!(
         "the {kind} `{name}` does not exist; it must stand in the same namespace"
     ))
 }

@@ -8,7 +8,6 @@ use super::tuning_job::Observed;
 use super::{Engine, missing, trial};
 use crate::ports::{AliasUpdate, Cluster, ModelRegistry as _, NewVersion, PortError, Ports};
 use kube::ResourceExt;
-use podium_api::convert::TrialSettings;
 use podium_api::tuning_job::{RegisterSpec, RegisteredVersion};
 use podium_api::{ModelRegistry, Trial, TuningJob};
 use podium_core::champion::RegistryView;
@@ -27,11 +26,10 @@ impl<P: Ports> Engine<P> {
     pub(super) async fn register(
         &self,
         observed: &Observed,
-        runs: &TrialSettings,
         trial: &str,
         winner: &str,
     ) -> Result<Option<RegisteredVersion>, PortError> {
-        let job = &observed.job;
+        let (job, runs) = (&observed.job, &observed.settings.trials);
         let Some(register) = &job.spec.register else {
             return Ok(None);
         };

@@ -1,18 +1,23 @@
 //! One trial: its run is looked at, its end is judged, its record is stored before the next run is started.
 
-use super::{Engine, Left, story};
-use crate::ports::{Cluster, Events, PortError, Ports, RunId, RunRequest, Started, TrialRunner};
-use crate::trials::expansion::expand;
+use super::search_settings::SearchSettings;
+use super::{Engine, Requeue, events};
+use crate::ports::{
+    Cluster, Events, PortError, Ports, RunId, RunRequest, StartOutcome, TrialRunner,
+};
+use crate::runs::expansion::expand;
 use kube::{Resource, ResourceExt};
 use podium_api::convert::{
-    TrialSettings, from_time, record_of, says, settled_condition, trial_settings, trial_status,
-    trial_variables, tuning_settings,
+    TrialSettings, from_time, matches_record, record_of, settled_condition, trial_variables,
 };
 use podium_api::{TRIAL_LABEL, TUNING_JOB_LABEL, Trial, TuningJob};
 use podium_core::time::Timestamp;
-use podium_core::tuning::trial::{self, Reason, Run, TrialAction, TrialInput, TrialRecord};
-use podium_core::tuning::{self, REFIT_ORIGIN, Settings};
+use podium_core::tuning::trial::{
+    self, Phase, Reason, Run, TrialAction, TrialInput, TrialPlan, TrialRecord,
+};
+use podium_core::tuning::{self, REFIT_ORIGIN};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Runs that may be lost to the machine before a trial fails.
 const MAX_INFRASTRUCTURE_FAILURES: u32 = 10;
@@ -26,55 +31,90 @@ impl<P: Ports> Engine<P> {
     ///
     /// # Errors
     /// A port could not do what it was asked; nothing is half-done.
-    pub async fn reconcile_trial(&self, name: &str) -> Result<Left, PortError> {
+    pub async fn reconcile_trial(&self, name: &str) -> Result<Requeue, PortError> {
         let Some(trial) = self.ports.cluster().get::<Trial>(name).await? else {
-            return Ok(Left::default());
+            return Ok(Requeue::default());
         };
         let record = record_of(trial.status.as_ref());
         if is_deleted(&trial) {
-            return Ok(Left::default());
+            return Ok(Requeue::default());
         }
-        if record.phase.is_finished() && says(trial.status.as_ref(), &record) {
+        if record.phase.is_finished() && matches_record(trial.status.as_ref(), &record) {
             let run = run_id(&trial, record.current_attempt());
             self.ports.runner().end_leftovers(run).await?;
-            return Ok(Left::default());
+            return self.remove_recorded_run(&trial, &record).await;
         }
         let Some(job) = self.job_of(&trial).await? else {
-            return Ok(Left::default());
+            return Ok(Requeue::default());
         };
         // What is wrong with the job stands on the job.
-        let (Ok(search), Ok(runs)) = (tuning_settings(&job), trial_settings(&job.spec)) else {
-            return Ok(Left::default());
+        let Ok(settings) = self.settings_of(&job).await? else {
+            return Ok(Requeue::default());
         };
-        self.step(&job, &search, &runs, &trial).await
+        self.step(&Arc::new(job), &settings, &Arc::new(trial)).await
+    }
+
+    /// A run that ended well and whose result is recorded is removed after a while, unless its template says how long it is kept.
+    async fn remove_recorded_run(
+        &self,
+        trial: &Trial,
+        record: &TrialRecord,
+    ) -> Result<Requeue, PortError> {
+        let kept = self.write_policy.keep_recorded_runs_seconds;
+        let ended_well = matches!(
+            record.phase,
+            Phase::Succeeded | Phase::Infeasible | Phase::StoppedEarly
+        );
+        let (Some(kept), Some(ended), true) = (kept, record.completion, ended_well) else {
+            return Ok(Requeue::default());
+        };
+        let Some(job) = self.job_of(trial).await? else {
+            return Ok(Requeue::default());
+        };
+        let template = job.spec.trial.job.as_ref();
+        if template.is_some_and(|job| job.other.contains_key("ttlSecondsAfterFinished")) {
+            return Ok(Requeue::default());
+        }
+        let at = ended.plus_seconds(kept);
+        if self.now() < at {
+            return Ok(Requeue {
+                at: Some(at),
+                ..Requeue::default()
+            });
+        }
+        let run = run_id(trial, record.current_attempt());
+        self.ports.runner().remove(run).await?;
+        Ok(Requeue::default())
     }
 
     /// The search that a trial belongs to, unless it was deleted, or deleted and made anew.
     async fn job_of(&self, trial: &Trial) -> Result<Option<TuningJob>, PortError> {
-        let Some(name) = trial.labels().get(TUNING_JOB_LABEL) else {
+        // Labels are for people, who may change them.
+        let kind = TuningJob::kind(&());
+        let mut owners = trial.owner_references().iter();
+        let Some(owner) = owners.find(|owner| owner.kind == kind) else {
             return Ok(None);
         };
-        let job = self.ports.cluster().get::<TuningJob>(name).await?;
+        let job = self.ports.cluster().get::<TuningJob>(&owner.name).await?;
         Ok(job.filter(|job| belongs_to(trial, job)))
     }
 
     async fn step(
         &self,
-        job: &TuningJob,
-        search: &Settings,
-        runs: &TrialSettings,
-        trial: &Trial,
-    ) -> Result<Left, PortError> {
-        let record = record_of(trial.status.as_ref());
-        let run = run_id(trial, record.current_attempt());
-        let run = self.ports.runner().observe(run).await?;
-        let settle = self.conduct.settle_seconds;
-        let mut plan = self.plan_trial(job, search, runs, trial, &record, &run, settle);
+        job: &Arc<TuningJob>,
+        settings: &Arc<SearchSettings>,
+        trial: &Arc<Trial>,
+    ) -> Result<Requeue, PortError> {
+        let runs = &settings.trials;
+        let observed = self.observe_trial(trial).await?;
+        let record = observed.record.clone();
+        let debounce = self.write_policy.debounce_seconds;
+        let mut plan = self.plan_trial(job, settings, observed, debounce).await?;
         if !plan.record.phase.is_finished() && is_over(job) && !is_refit(trial) {
             // The search stops it; what becomes of it until then is no news.
-            return Ok(Left {
-                waiting: true,
-                ..Left::default()
+            return Ok(Requeue {
+                pending: true,
+                ..Requeue::default()
             });
         }
         let acted = plan.record != record || plan.action.is_some();
@@ -86,21 +126,25 @@ impl<P: Ports> Engine<P> {
         if let Some(TrialAction::Start { attempt }) = plan.action {
             let request = request(job, runs, trial, attempt);
             match self.ports.runner().start(&request).await {
-                Ok(Started::Already) => {}
-                Ok(Started::Now) => {
+                Ok(StartOutcome::AlreadyStarted) => {}
+                Ok(StartOutcome::Started) => {
                     let events = self.ports.events();
-                    events.publish(story::run_started(trial, attempt)).await;
+                    events.publish(events::run_started(trial, attempt)).await;
                 }
-                Ok(Started::Refused(why)) => {
+                Ok(StartOutcome::Rejected(why)) => {
                     let reason = Reason::PodRefused;
-                    plan = self.hold_refused(job, search, runs, trial, &plan.record, reason, why);
+                    plan = self
+                        .hold_refused(job, settings, trial, &plan.record, reason, why)
+                        .await?;
                     self.store_trial(job, runs, trial, &record, &plan.record)
                         .await?;
                 }
                 // It is tried again, and says so if that lasts.
-                Err(error @ PortError::Transient(_)) => {
+                Err(error) if error.is_transient() => {
                     let (reason, why) = (Reason::WaitingForApiServer, error.to_string());
-                    plan = self.hold_refused(job, search, runs, trial, &plan.record, reason, why);
+                    plan = self
+                        .hold_refused(job, settings, trial, &plan.record, reason, why)
+                        .await?;
                     self.store_trial(job, runs, trial, &record, &plan.record)
                         .await?;
                     return Err(error);
@@ -108,116 +152,91 @@ impl<P: Ports> Engine<P> {
                 Err(error) => return Err(error),
             }
         }
-        Ok(Left {
-            acted,
-            waiting: !plan.record.phase.is_finished(),
-            look_again_at: plan.look_again_at,
+        Ok(Requeue {
+            changed: acted,
+            pending: !plan.record.phase.is_finished(),
+            at: plan.look_again_at,
         })
     }
 
-    /// Where an unfinished trial is right now, recorded or not. An end counts once it is recorded.
-    pub(super) async fn live_record(
-        &self,
-        job: &TuningJob,
-        search: &Settings,
-        runs: &TrialSettings,
-        trial: &Trial,
-    ) -> Result<TrialRecord, PortError> {
+    /// A trial, what is recorded of it, and its run as it is now.
+    pub(super) async fn observe_trial(&self, trial: &Arc<Trial>) -> Result<TrialView, PortError> {
         let record = record_of(trial.status.as_ref());
-        if record.phase.is_finished() {
-            return Ok(record);
-        }
-        let run = run_id(trial, record.current_attempt());
-        let run = self.ports.runner().observe(run).await?;
-        let live = self
-            .plan_trial(job, search, runs, trial, &record, &run, 0)
-            .record;
-        Ok(if live.phase.is_finished() {
-            record
-        } else {
-            live
-        })
-    }
-
-    #[allow(clippy::too_many_arguments)] // What a plan depends on.
-    fn plan_trial(
-        &self,
-        job: &TuningJob,
-        search: &Settings,
-        runs: &TrialSettings,
-        trial: &Trial,
-        record: &TrialRecord,
-        run: &Run,
-        settle_seconds: u64,
-    ) -> trial::TrialPlan {
-        let refit = is_refit(trial);
-        trial::plan(&TrialInput {
-            objective: (!refit).then_some(&search.objective),
-            failure_rules: &runs.failure_rules,
-            active_deadline_seconds: runs.active_deadline_seconds,
-            queue_deadline_seconds: runs.queue_deadline_seconds,
-            max_infrastructure_failures: MAX_INFRASTRUCTURE_FAILURES,
-            settle_seconds,
-            hold: holds(job, refit),
-            since: self.free_since(job, trial),
+        let run = match record.phase.is_finished() {
+            true => Run::Absent,
+            false => {
+                let run = run_id(trial, record.current_attempt());
+                self.ports.runner().observe(run).await?
+            }
+        };
+        Ok(TrialView {
+            trial: Arc::clone(trial),
             record,
             run,
-            now: self.now(),
         })
     }
 
-    /// Since when a trial could have run: since it was made, or its search was resumed.
-    fn free_since(&self, job: &TuningJob, trial: &Trial) -> Timestamp {
-        let made = trial.creation_timestamp();
-        let since = made.as_ref().map(from_time).max(resumed(job));
-        since.unwrap_or_else(|| self.now())
+    async fn plan_trial(
+        &self,
+        job: &Arc<TuningJob>,
+        settings: &Arc<SearchSettings>,
+        view: TrialView,
+        debounce_seconds: u64,
+    ) -> Result<TrialPlan, PortError> {
+        let (job, settings, now) = (Arc::clone(job), Arc::clone(settings), self.now());
+        let planned = move || view.plan(&job, &settings, debounce_seconds, now);
+        self.ports.compute(planned).await
     }
 
     /// A run that is refused, or not answered for, waits like one without room, and is asked for again.
-    #[allow(clippy::too_many_arguments)] // What a plan depends on.
-    fn hold_refused(
+    async fn hold_refused(
         &self,
-        job: &TuningJob,
-        search: &Settings,
-        runs: &TrialSettings,
-        trial: &Trial,
+        job: &Arc<TuningJob>,
+        settings: &Arc<SearchSettings>,
+        trial: &Arc<Trial>,
         record: &TrialRecord,
         reason: Reason,
         why: String,
-    ) -> trial::TrialPlan {
+    ) -> Result<TrialPlan, PortError> {
+        let now = self.now();
         let lost = record.attempts.iter().filter_map(|a| a.ended).max();
-        let free = self.free_since(job, trial);
+        let free = free_since(job, trial, now);
         let queued = Run::Queued {
             since: lost.map_or(free, |lost| lost.max(free)),
             reason,
             why,
         };
-        let settle = self.conduct.settle_seconds;
-        let mut plan = self.plan_trial(job, search, runs, trial, record, &queued, settle);
-        let again = self.now().plus_seconds(REFUSED_AGAIN_SECONDS);
+        let view = TrialView {
+            trial: Arc::clone(trial),
+            record: record.clone(),
+            run: queued,
+        };
+        let debounce = self.write_policy.debounce_seconds;
+        let mut plan = self.plan_trial(job, settings, view, debounce).await?;
+        let again = now.plus_seconds(REFUSED_AGAIN_SECONDS);
         plan.look_again_at = Some(plan.look_again_at.map_or(again, |at| at.min(again)));
-        plan
+        Ok(plan)
     }
 
     /// Ends a trial that nobody needs any more. One that ended by itself meanwhile keeps its result.
     pub(super) async fn stop_trial(
         &self,
-        job: &TuningJob,
-        search: &Settings,
-        runs: &TrialSettings,
-        trial: &Trial,
+        job: &Arc<TuningJob>,
+        settings: &Arc<SearchSettings>,
+        trial: &Arc<Trial>,
         reason: Reason,
     ) -> Result<(), PortError> {
-        let record = record_of(trial.status.as_ref());
-        let id = run_id(trial, record.current_attempt());
-        let run = self.ports.runner().observe(id).await?;
-        let plan = self.plan_trial(job, search, runs, trial, &record, &run, 0);
+        let observed = self.observe_trial(trial).await?;
+        let record = observed.record.clone();
+        let plan = self.plan_trial(job, settings, observed, 0).await?;
         if plan.record.phase.is_finished() {
             return Ok(());
         }
+        let id = run_id(trial, record.current_attempt());
         self.ports.runner().stop(id).await?;
         let stopped = trial::stopped(&record, reason, self.now());
-        self.store_trial(job, runs, trial, &record, &stopped).await
+        self.store_trial(job, &settings.trials, trial, &record, &stopped)
+            .await
     }
 
     async fn store_trial(
@@ -228,7 +247,7 @@ impl<P: Ports> Engine<P> {
         before: &TrialRecord,
         record: &TrialRecord,
     ) -> Result<(), PortError> {
-        if record == before && says(trial.status.as_ref(), record) {
+        if record == before && matches_record(trial.status.as_ref(), record) {
             return Ok(());
         }
         // The search may have stopped it meanwhile, and nothing of a trial that ended changes any more.
@@ -238,15 +257,73 @@ impl<P: Ports> Engine<P> {
         if ended && !before.phase.is_finished() {
             return Ok(());
         }
-        let mut updated = trial.clone();
-        let output = output_uri(job, runs, &trial.name_any());
-        updated.status = Some(trial_status(record, trial, output, self.now()));
-        self.ports.cluster().write_status(&updated).await?;
-        if let Some(happened) = story::trial_changed(job, trial, before, record) {
+        let stored = self.write_trial_status(job, runs, trial, record).await?;
+        if let Some(happened) = events::trial_changed(job, trial, before, &stored) {
             self.ports.events().publish(happened).await;
         }
         Ok(())
     }
+}
+
+/// A trial as it is now.
+#[derive(Debug)]
+pub(super) struct TrialView {
+    pub(super) trial: Arc<Trial>,
+    /// What is recorded of it.
+    pub(super) record: TrialRecord,
+    run: Run,
+}
+
+impl TrialView {
+    /// What becomes of the trial. Pure.
+    fn plan(
+        &self,
+        job: &TuningJob,
+        settings: &SearchSettings,
+        debounce_seconds: u64,
+        now: Timestamp,
+    ) -> TrialPlan {
+        let refit = is_refit(&self.trial);
+        let runs = &settings.trials;
+        trial::plan(&TrialInput {
+            objective: (!refit).then_some(&settings.search.objective),
+            failure_rules: &runs.failure_rules,
+            active_deadline_seconds: runs.active_deadline_seconds,
+            queue_deadline_seconds: runs.queue_deadline_seconds,
+            max_infrastructure_failures: MAX_INFRASTRUCTURE_FAILURES,
+            debounce_seconds,
+            hold: holds(job, refit),
+            since: free_since(job, &self.trial, now),
+            record: &self.record,
+            run: &self.run,
+            now,
+        })
+    }
+
+    /// Where the trial is right now, recorded or not. An end counts once it is recorded. Pure.
+    pub(super) fn live_record(
+        &self,
+        job: &TuningJob,
+        settings: &SearchSettings,
+        now: Timestamp,
+    ) -> TrialRecord {
+        if self.record.phase.is_finished() {
+            return self.record.clone();
+        }
+        let live = self.plan(job, settings, 0, now).record;
+        if live.phase.is_finished() {
+            self.record.clone()
+        } else {
+            live
+        }
+    }
+}
+
+/// Since when a trial could have run: since it was made, or its search was resumed.
+fn free_since(job: &TuningJob, trial: &Trial, now: Timestamp) -> Timestamp {
+    let made = trial.creation_timestamp();
+    let since = made.as_ref().map(from_time).max(resumed(job));
+    since.unwrap_or(now)
 }
 
 /// Whether nothing of this search is to be started now.
@@ -278,11 +355,8 @@ pub(super) fn is_deleted(object: &impl Resource) -> bool {
 
 /// Whether a trial was made for this very search and not for an earlier one of its name.
 pub(super) fn belongs_to(trial: &Trial, job: &TuningJob) -> bool {
-    trial.labels().get(TUNING_JOB_LABEL) == Some(&job.name_any())
-        && trial
-            .owner_references()
-            .iter()
-            .any(|owner| Some(&owner.uid) == job.metadata.uid.as_ref())
+    let mut owners = trial.owner_references().iter();
+    owners.any(|owner| Some(&owner.uid) == job.metadata.uid.as_ref())
 }
 
 fn run_id(trial: &Trial, attempt: u32) -> RunId<'_> {

@@ -1,18 +1,19 @@
 //! A search: its trials are looked at, the next step is planned, carried out and reported.
 
+use super::search_settings::SearchSettings;
 use super::search_view::SearchView;
-use super::trial::is_deleted;
-use super::tuning_status::{Change, RECENT_TRIALS, change, status_of};
-use super::{Engine, Left, in_words, story, trial, without_block};
+use super::trial::{TrialView, is_deleted};
+use super::tuning_status::{Change, RECENT_TRIALS, SearchClock, change, end_of_second, status_of};
+use super::{Engine, Requeue, events, in_words, trial, without_block};
 use crate::ports::{Cluster, Events, PortError, Ports, TrialRunner};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Resource, ResourceExt};
 use podium_api::convert::{
-    TrialSettings, from_time, name_of, record_of, settled_condition, shows, trial_settings,
-    tuning_settings, with_conditions,
+    conditions_match, from_time, name_of, record_of, settled_condition, with_conditions,
 };
 use podium_api::tuning_job::{RegisteredVersion, TuningJobStatus};
 use podium_api::{TUNING_JOB_LABEL, Trial, TrialSpec, TuningJob};
+use podium_core::problem::SpecProblem;
 use podium_core::time::Timestamp;
 use podium_core::tuning::conditions::conditions_of;
 use podium_core::tuning::expiry::{Expiry, expiry};
@@ -30,7 +31,8 @@ const REFUSED_AGAIN_SECONDS: u64 = 60;
 
 /// A search with everything that its plan depends on.
 pub(super) struct Observed {
-    pub(super) job: TuningJob,
+    pub(super) job: Arc<TuningJob>,
+    pub(super) settings: Arc<SearchSettings>,
     pub(super) view: SearchView,
     /// The trials that are not added up in the view.
     pub(super) trials: Vec<Arc<Trial>>,
@@ -41,131 +43,148 @@ impl<P: Ports> Engine<P> {
     ///
     /// # Errors
     /// A port could not do what it was asked; what was stored is true.
-    pub async fn reconcile_tuning_job(&self, name: &str) -> Result<Left, PortError> {
+    pub async fn reconcile_tuning_job(&self, name: &str) -> Result<Requeue, PortError> {
         let Some(job) = self.ports.cluster().get::<TuningJob>(name).await? else {
             self.forget(name);
-            return Ok(Left::default());
+            return Ok(Requeue::default());
         };
+        let job = Arc::new(job);
+        let reconciled = self.reconcile_search(&job).await;
+        match &reconciled {
+            Ok(_) => self.succeeded(name),
+            Err(error) => self.report_failure(&job, error).await,
+        }
+        reconciled
+    }
+
+    async fn reconcile_search(&self, job: &Arc<TuningJob>) -> Result<Requeue, PortError> {
         let now = self.now();
         let uid = job.uid().unwrap_or_default();
         let trials = self.ports.cluster().owned::<Trial>(&uid).await?;
+        if !is_deleted(job.as_ref()) && is_finished(job, &trials) {
+            return self.expire(job, now).await;
+        }
         let unsupported = self.ports.unsupported(&job.spec);
-        let (search, runs) = match (tuning_settings(&job), trial_settings(&job.spec)) {
-            (Ok(search), Ok(runs)) if unsupported.is_empty() => (search, runs),
-            _ if !is_deleted(&job) && is_finished(&job, &trials) => {
-                return self.expire(&job, now).await;
-            }
-            (search, runs) => {
-                let problems = [search.err(), runs.err(), Some(unsupported)];
-                let problems = problems.into_iter().flatten().flatten();
-                let message = in_words(&problems.collect::<Vec<_>>());
-                self.report_invalid(job, &message, now).await?;
-                return Ok(Left::default());
+        let settings = match self.settings_of(job).await? {
+            Ok(settings) if unsupported.is_empty() => settings,
+            converted => {
+                let problems = converted.err().unwrap_or_default();
+                let problems: Vec<SpecProblem> =
+                    problems.iter().cloned().chain(unsupported).collect();
+                self.report_invalid(job, &in_words(&problems), now).await?;
+                return Ok(Requeue::default());
             }
         };
-        let mut view = self.take_view(name);
-        view.take_in(&job, &search, &trials, RECENT_TRIALS);
+        let mut view = self.take_view(&job.name_any());
+        let (searched, converted) = (Arc::clone(job), Arc::clone(&settings));
+        let take_in = move || {
+            view.take_in(&searched, &converted.search, &trials, RECENT_TRIALS);
+            view
+        };
         // What is written from here on replaces trials in a list that nobody else holds.
-        drop(trials);
+        let view = self.ports.compute(take_in).await?;
         let trials = view.open();
-        if !is_deleted(&job) && is_finished(&job, &trials) {
-            return self.expire(&job, now).await;
-        }
-        let observed = Observed { job, view, trials };
-        let left = self
-            .plan_and_carry_out(&observed, &search, &runs, now)
-            .await?;
-        self.keep_view(name, observed.view);
-        Ok(left)
+        let observed = Observed {
+            job: Arc::clone(job),
+            settings,
+            view,
+            trials,
+        };
+        let (observed, requeue) = self.plan_and_carry_out(observed, now).await?;
+        self.keep_view(&job.name_any(), observed.view);
+        Ok(requeue)
     }
 
     /// A finished search is deleted when its time has come.
-    async fn expire(&self, job: &TuningJob, now: Timestamp) -> Result<Left, PortError> {
+    async fn expire(&self, job: &TuningJob, now: Timestamp) -> Result<Requeue, PortError> {
         let completed = job.status.as_ref().and_then(|s| s.completion_time.as_ref());
         let ttl = job.spec.ttl_seconds_after_finished;
-        let ttl = ttl.filter(|_| self.conduct.delete_expired);
+        let ttl = ttl.filter(|_| self.write_policy.delete_expired);
         let ttl = ttl.and_then(|seconds| u64::try_from(seconds).ok());
         match expiry(completed.map(from_time), ttl, now) {
-            Expiry::Never => Ok(Left::default()),
-            Expiry::At(at) => Ok(Left {
-                look_again_at: Some(at),
-                ..Left::default()
+            Expiry::Never => Ok(Requeue::default()),
+            Expiry::At(at) => Ok(Requeue {
+                at: Some(at),
+                ..Requeue::default()
             }),
             Expiry::Now => {
                 self.ports.cluster().delete(job).await?;
-                Ok(Left::default())
+                Ok(Requeue::default())
             }
         }
     }
 
     async fn plan_and_carry_out(
         &self,
-        observed: &Observed,
-        search: &Settings,
-        runs: &TrialSettings,
+        observed: Observed,
         now: Timestamp,
-    ) -> Result<Left, PortError> {
+    ) -> Result<(Observed, Requeue), PortError> {
         let mut trials = Vec::with_capacity(observed.trials.len());
         for trial in &observed.trials {
-            let record = self.live_record(&observed.job, search, runs, trial);
-            trials.push(observed_trial(trial, search, record.await?));
+            trials.push(self.observe_trial(trial).await?);
         }
         let before = observed.job.status.clone().unwrap_or_default();
-        let started = before.start_time.as_ref().map_or(now, end_of_second);
-        let mut input = TuningInput {
-            settings: search,
-            finished: observed.view.finished(),
-            trials: &trials,
-            started: Some(started),
-            ended: None,
-            registered: before.registered.as_ref().map(registered_version),
-            blocked: self.refusal(observed, runs).await?,
-            deleting: is_deleted(&observed.job),
+        let situation = Situation {
+            trials,
+            blocked: self.dry_run(&observed).await?,
+            before: before.clone(),
+            now,
         };
-        // A search that had ended is judged as of then: what changed since is its specification and not how long it took.
-        let completed = before.completion_time.as_ref().map(end_of_second);
-        let began = Instant::now();
-        let mut plan = tuning::plan(&input, completed.unwrap_or(now));
-        if completed.is_some() && plan.report.ended.is_none() && !input.deleting {
-            // It goes on, and its deadline counts from here.
-            input.started = Some(now);
-            plan = tuning::plan(&input, now);
+        let planned = self.plan_search(observed, situation).await?;
+        let (mut observed, mut situation, mut plan) = planned;
+        // Before the report, which says what stands in the way of a trial.
+        let created = self.create_trials(&observed.job, &plan.plan.actions).await;
+        if let Err(error) = created.as_ref()
+            && !error.is_transient()
+        {
+            situation.blocked = Some(error.message.clone());
+            (observed, situation, plan) = self.plan_search(observed, situation).await?;
         }
-        let suggested = plan.actions.iter().find_map(|action| match action {
+        let Planned { plan, clock } = plan;
+        let mut status = status_of(&observed, &before, &plan.report, &clock, now);
+        let put_off = self.report(&observed.job, &before, &status, now).await?;
+        if let Err(error) = created
+            && error.is_transient()
+        {
+            return Err(error);
+        }
+        for action in &plan.actions {
+            if let Some(registered) = self.carry_out(&observed, action).await? {
+                status.registered = Some(registered);
+                self.write_job_status(&observed.job, status.clone()).await?;
+            }
+        }
+        let blocked = situation.blocked.is_some();
+        let blocked = blocked.then(|| now.plus_seconds(REFUSED_AGAIN_SECONDS));
+        let more = (plan.actions.len() >= tuning::MOST_CREATIONS).then_some(now);
+        let at = [plan.report.look_again_at, put_off, blocked, more];
+        let requeue = Requeue {
+            changed: !plan.actions.is_empty(),
+            pending: put_off.is_some(),
+            at: at.into_iter().flatten().min(),
+        };
+        Ok((observed, requeue))
+    }
+
+    async fn plan_search(
+        &self,
+        observed: Observed,
+        situation: Situation,
+    ) -> Result<(Observed, Situation, Planned), PortError> {
+        let began = Instant::now();
+        let planning = move || {
+            let planned = situation.plan(&observed);
+            (observed, situation, planned)
+        };
+        let (observed, situation, planned) = self.ports.compute(planning).await?;
+        let suggested = planned.plan.actions.iter().find_map(|action| match action {
             Action::CreateTrial(new) => Some(new.origin.as_str()),
             _ => None,
         });
         if let Some(origin) = suggested {
             self.ports.events().suggested(origin, began.elapsed());
         }
-        // Before the report, which says what stands in the way of a trial.
-        let created = self.create_trials(&observed.job, &plan.actions).await;
-        if let Err(PortError::Permanent(why)) = &created {
-            input.blocked = Some(why.clone());
-            plan = tuning::plan(&input, now);
-        }
-        let started = input.started.unwrap_or(now);
-        let mut status = status_of(observed, &before, &plan.report, started, now);
-        let put_off = self.report(&observed.job, &before, &status, now).await?;
-        if let Err(error @ PortError::Transient(_)) = created {
-            return Err(error);
-        }
-        for action in &plan.actions {
-            if let Some(registered) = self.carry_out(observed, search, runs, action).await? {
-                status.registered = Some(registered);
-                self.write_job_status(&observed.job, status.clone()).await?;
-            }
-        }
-        let blocked = input
-            .blocked
-            .is_some()
-            .then(|| now.plus_seconds(REFUSED_AGAIN_SECONDS));
-        let look_again_at = [plan.report.look_again_at, put_off, blocked];
-        Ok(Left {
-            acted: !plan.actions.is_empty(),
-            waiting: put_off.is_some(),
-            look_again_at: look_again_at.into_iter().flatten().min(),
-        })
+        Ok((observed, situation, planned))
     }
 
     async fn create_trials(&self, job: &TuningJob, actions: &[Action]) -> Result<(), PortError> {
@@ -201,21 +220,17 @@ impl<P: Ports> Engine<P> {
         } else {
             self.reported(job, now);
         }
-        if let Some(happened) = story::job_changed(job, before, after) {
+        if let Some(happened) = events::job_changed(job, before, after) {
             self.ports.events().publish(happened).await;
         }
         Ok(None)
     }
 
     /// Asks the world, before the first trial, whether it would take such a trial at all.
-    async fn refusal(
-        &self,
-        observed: &Observed,
-        runs: &TrialSettings,
-    ) -> Result<Option<String>, PortError> {
-        let job = &observed.job;
+    async fn dry_run(&self, observed: &Observed) -> Result<Option<String>, PortError> {
+        let (job, runs) = (&observed.job, &observed.settings.trials);
         // A world that took a trial takes the next one, and deleting needs no trials.
-        if observed.view.has_trials() || job.spec.suspend || is_deleted(job) {
+        if observed.view.has_trials() || job.spec.suspend || is_deleted(job.as_ref()) {
             return Ok(None);
         }
         let spec = TrialSpec {
@@ -228,7 +243,7 @@ impl<P: Ports> Engine<P> {
         let refusal = self
             .ports
             .runner()
-            .refusal(&trial::request(job, runs, &probe, 1))
+            .dry_run(&trial::request(job, runs, &probe, 1))
             .await?;
         Ok(refusal.map(|why| format!("spec.trial.job: {why}")))
     }
@@ -236,8 +251,6 @@ impl<P: Ports> Engine<P> {
     async fn carry_out(
         &self,
         observed: &Observed,
-        search: &Settings,
-        runs: &TrialSettings,
         action: &Action,
     ) -> Result<Option<RegisteredVersion>, PortError> {
         match action {
@@ -245,35 +258,25 @@ impl<P: Ports> Engine<P> {
             Action::CreateTrial(_) => Ok(None),
             Action::StopTrial { name, reason } => {
                 if let Some(trial) = observed.trials.iter().find(|t| &t.name_any() == name) {
-                    self.stop_trial(&observed.job, search, runs, trial, *reason)
-                        .await?;
+                    let Observed { job, settings, .. } = observed;
+                    self.stop_trial(job, settings, trial, *reason).await?;
                 }
                 Ok(None)
             }
             Action::RegisterWinner { trial, winner } => {
-                self.register(observed, runs, trial, winner).await
+                self.register(observed, trial, winner).await
             }
         }
-    }
-
-    async fn write_job_status(
-        &self,
-        job: &TuningJob,
-        status: TuningJobStatus,
-    ) -> Result<(), PortError> {
-        let mut updated = job.clone();
-        updated.status = Some(status);
-        self.ports.cluster().write_status(&updated).await
     }
 
     /// What the schema could not refuse is said on the object, and nothing is done.
     async fn report_invalid(
         &self,
-        job: TuningJob,
+        job: &TuningJob,
         message: &str,
         now: Timestamp,
     ) -> Result<(), PortError> {
-        let (phase, reason, message) = if is_deleted(&job) {
+        let (phase, reason, message) = if is_deleted(job) {
             (Phase::Terminating, Reason::Deleted, DELETING)
         } else {
             (Phase::Blocked, Reason::InvalidSpec, message)
@@ -287,7 +290,58 @@ impl<P: Ports> Engine<P> {
             conditions: with_conditions(&before.conditions, &said, generation, now),
             ..before.clone()
         };
-        self.report(&job, &before, &status, now).await.map(drop)
+        self.report(job, &before, &status, now).await.map(drop)
+    }
+}
+
+/// What a plan of a search depends on besides the search itself.
+struct Situation {
+    /// The trials that are not added up, in the order of [`Observed::trials`].
+    trials: Vec<TrialView>,
+    /// Why the world refuses trials at all.
+    blocked: Option<String>,
+    before: TuningJobStatus,
+    now: Timestamp,
+}
+
+/// A plan, and the clock of its search.
+struct Planned {
+    plan: tuning::Plan,
+    clock: SearchClock,
+}
+
+impl Situation {
+    /// What is to be done. Pure.
+    fn plan(&self, observed: &Observed) -> Planned {
+        let Observed { job, settings, .. } = observed;
+        let observed_trial = |view: &TrialView| {
+            let record = view.live_record(job, settings, self.now);
+            observed_trial(&view.trial, &settings.search, record)
+        };
+        let trials: Vec<ObservedTrial> = self.trials.iter().map(observed_trial).collect();
+        let mut clock = SearchClock::of(&self.before, self.now);
+        let mut input = TuningInput {
+            settings: &settings.search,
+            finished: observed.view.finished(),
+            trials: &trials,
+            started: Some(clock.started),
+            suspended_milliseconds: clock.suspended_until(self.now),
+            ended: None,
+            registered: self.before.registered.as_ref().map(registered_version),
+            blocked: self.blocked.clone(),
+            deleting: is_deleted(job.as_ref()),
+        };
+        // A search that had ended is judged as of then: what changed since is its specification and not how long it took.
+        let completed = self.before.completion_time.as_ref().map(end_of_second);
+        let mut plan = tuning::plan(&input, completed.unwrap_or(self.now));
+        if completed.is_some() && plan.report.ended.is_none() && !input.deleting {
+            // It goes on, and its deadline counts from here.
+            clock = SearchClock::begin(self.now);
+            input.started = Some(clock.started);
+            input.suspended_milliseconds = 0;
+            plan = tuning::plan(&input, self.now);
+        }
+        Planned { plan, clock }
     }
 }
 
@@ -300,7 +354,7 @@ fn is_finished(job: &TuningJob, trials: &[Arc<Trial>]) -> bool {
         let says = |phase| {
             let said = reason.map(|reason| conditions_of(phase, reason, ""));
             status.phase == Some(name_of(phase))
-                && said.is_some_and(|said| shows(&status.conditions, &said))
+                && said.is_some_and(|said| conditions_match(&status.conditions, &said))
         };
         status.observed_generation == job.metadata.generation
             && status.completion_time.is_some()
@@ -309,11 +363,6 @@ fn is_finished(job: &TuningJob, trials: &[Arc<Trial>]) -> bool {
                 .iter()
                 .all(|trial| record_of(trial.status.as_ref()).phase.is_finished())
     })
-}
-
-/// The last moment of the second that a status names: no deadline comes early for what the status leaves out.
-fn end_of_second(time: &Time) -> Timestamp {
-    Timestamp(from_time(time).0.saturating_add(999))
 }
 
 fn registered_version(status: &RegisteredVersion) -> Registered {
@@ -373,23 +422,4 @@ fn trial_object(job: &TuningJob, new: &NewTrial) -> Trial {
         ..ObjectMeta::default()
     };
     trial
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use podium_api::convert::to_time;
-
-    #[test]
-    fn a_stored_start_is_never_before_the_moment_it_stands_for() {
-        for moment in [0, 1, 499, 500, 999, 1_000, 1_764_191_723_456].map(Timestamp) {
-            let known = end_of_second(&to_time(moment));
-            assert!(known >= moment && known.milliseconds_since(moment) < 1_000);
-            assert_eq!(
-                to_time(known),
-                to_time(moment),
-                "what is written stays the same"
-            );
-        }
-    }
 }

@@ -1,14 +1,14 @@
 //! The status of a search, made anew from its trials every time.
 
 use super::tuning_job::Observed;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::ResourceExt;
 use podium_api::Trial;
-use podium_api::convert::{is_own_condition, name_of, to_time, with_conditions};
+use podium_api::convert::{from_time, is_own_condition, name_of, to_time, with_conditions};
 use podium_api::tuning_job::{BestTrial, RecentTrial, TrialCounts, TuningJobStatus};
 use podium_core::time::Timestamp;
-use podium_core::tuning::TuningReport;
 use podium_core::tuning::conditions::conditions;
+use podium_core::tuning::{Phase, TuningReport};
 use std::sync::Arc;
 
 pub(super) const RECENT_TRIALS: usize = 5;
@@ -22,6 +22,66 @@ pub(super) enum Change {
     Counts,
     /// The search came to another state.
     State,
+}
+
+/// How long a search has been at work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SearchClock {
+    /// When it was first acted on.
+    pub(super) started: Timestamp,
+    /// For how many milliseconds it was suspended since, not counting the present suspension.
+    suspended: u64,
+    /// Since when it is suspended.
+    suspended_since: Option<Timestamp>,
+}
+
+impl SearchClock {
+    /// Of a search that is acted on first now.
+    pub(super) fn begin(now: Timestamp) -> Self {
+        Self {
+            started: now,
+            suspended: 0,
+            suspended_since: None,
+        }
+    }
+
+    /// As its status tells.
+    pub(super) fn of(status: &TuningJobStatus, now: Timestamp) -> Self {
+        let suspended = status.conditions.iter().find(|c| c.type_ == "Suspended");
+        let suspended_since = suspended
+            .filter(|condition| condition.status == "True")
+            .map(|condition| from_time(&condition.last_transition_time));
+        let seconds = u64::try_from(status.suspended_seconds.unwrap_or(0)).unwrap_or(0);
+        Self {
+            started: status.start_time.as_ref().map_or(now, end_of_second),
+            suspended: seconds.saturating_mul(1000),
+            suspended_since,
+        }
+    }
+
+    /// For how many milliseconds it was suspended until now.
+    pub(super) fn suspended_until(&self, now: Timestamp) -> u64 {
+        let present = self
+            .suspended_since
+            .map(|since| now.milliseconds_since(since));
+        let present = u64::try_from(present.unwrap_or(0)).unwrap_or(0);
+        self.suspended.saturating_add(present)
+    }
+
+    /// What is recorded of it; a suspension is added when it is over.
+    fn recorded(&self, is_suspended: bool, now: Timestamp) -> Option<i64> {
+        let milliseconds = match is_suspended {
+            true => self.suspended,
+            false => self.suspended_until(now),
+        };
+        let seconds = i64::try_from(milliseconds / 1000).unwrap_or(i64::MAX);
+        (seconds > 0).then_some(seconds)
+    }
+}
+
+/// The last moment of the second that a status names: no deadline comes early for what the status leaves out.
+pub(super) fn end_of_second(time: &Time) -> Timestamp {
+    Timestamp(from_time(time).0.saturating_add(999))
 }
 
 /// How much differs; an estimate that moves with the clock is no difference.
@@ -70,7 +130,7 @@ pub(super) fn status_of(
     observed: &Observed,
     before: &TuningJobStatus,
     report: &TuningReport,
-    started: Timestamp,
+    clock: &SearchClock,
     now: Timestamp,
 ) -> TuningJobStatus {
     let generation = observed.job.metadata.generation;
@@ -80,7 +140,8 @@ pub(super) fn status_of(
         observed_generation: generation,
         phase: Some(name_of(report.phase)),
         conditions: with_conditions(&before.conditions, &conditions(report), generation, now),
-        start_time: Some(to_time(started)),
+        start_time: Some(to_time(clock.started)),
+        suspended_seconds: clock.recorded(report.phase == Phase::Suspended, now),
         // A search that goes on after its end has not ended.
         completion_time: report.finished.then(|| {
             before
@@ -148,6 +209,43 @@ mod tests {
             ..after.clone()
         };
         assert_eq!(change(&before, &after), Change::None);
+    }
+
+    #[test]
+    fn a_stored_start_is_never_before_the_moment_it_stands_for() {
+        for moment in [0, 1, 499, 500, 999, 1_000, 1_764_191_723_456].map(Timestamp) {
+            let known = end_of_second(&to_time(moment));
+            assert!(known >= moment && known.milliseconds_since(moment) < 1_000);
+            assert_eq!(
+                to_time(known),
+                to_time(moment),
+                "what is written stays the same"
+            );
+        }
+    }
+
+    #[test]
+    fn a_clock_stands_while_its_search_is_suspended() {
+        let at = |seconds: i64| Timestamp(1_764_000_000_000 + seconds * 1000);
+        let suspended: Condition = serde_json::from_value(serde_json::json!({
+            "type": "Suspended", "status": "True", "reason": "SuspendedByUser", "message": "",
+            "lastTransitionTime": to_time(at(100)),
+        }))
+        .unwrap();
+        let mut status = TuningJobStatus {
+            start_time: Some(to_time(at(0))),
+            suspended_seconds: Some(20),
+            conditions: vec![suspended],
+            ..TuningJobStatus::default()
+        };
+        let clock = SearchClock::of(&status, at(130));
+        assert_eq!(clock.suspended_until(at(130)), 50_000);
+        assert_eq!(clock.recorded(true, at(130)), Some(20));
+        assert_eq!(clock.recorded(false, at(130)), Some(50));
+        status.conditions[0].status = "False".to_string();
+        let clock = SearchClock::of(&status, at(130));
+        assert_eq!(clock.suspended_until(at(130)), 20_000);
+        assert_eq!(SearchClock::begin(at(1)).recorded(false, at(9)), None);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What of a local run is to be looked at: the objects that something concerns, and not all of them every time.
 
-use crate::engine::Left;
+use crate::engine::Requeue;
 use crate::ports::PortError;
 use podium_core::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -86,10 +86,10 @@ impl Agenda {
     }
 
     /// An object was looked at.
-    pub(super) fn done(&mut self, key: &Key, left: Left) {
+    pub(super) fn done(&mut self, key: &Key, requeue: Requeue) {
         self.failures.remove(key);
-        self.set(key, left.waiting, left.look_again_at);
-        if left.acted {
+        self.set(key, requeue.pending, requeue.at);
+        if requeue.changed {
             self.due.insert(key.clone());
         }
     }
@@ -105,7 +105,7 @@ impl Agenda {
         let before = self.failures.get(key);
         let is_news = before.is_none_or(|before| before.why != why);
         let times = before.map_or(1, |before| before.times.saturating_add(1));
-        let again = matches!(error, PortError::Transient(_)) && times <= RETRIES;
+        let again = error.is_transient() && times <= RETRIES;
         let pause = 1 << times.saturating_sub(1).min(RETRIES);
         self.set(key, again, again.then(|| now.plus_seconds(pause)));
         let news = is_news.then(|| why.clone());
@@ -167,15 +167,15 @@ mod tests {
     #[test]
     fn what_acted_is_looked_at_again_and_what_waits_at_its_time() {
         let mut agenda = Agenda::default();
-        let acted = Left {
-            acted: true,
-            ..Left::default()
+        let acted = Requeue {
+            changed: true,
+            ..Requeue::default()
         };
         agenda.done(&trial("a-1"), acted);
-        let waits = Left {
-            waiting: true,
-            look_again_at: Some(NOW.plus_seconds(5)),
-            ..Left::default()
+        let waits = Requeue {
+            pending: true,
+            at: Some(NOW.plus_seconds(5)),
+            ..Requeue::default()
         };
         agenda.done(&trial("a-2"), waits);
         assert_eq!(agenda.take_due(NOW), BTreeSet::from([trial("a-1")]));
@@ -183,7 +183,7 @@ mod tests {
         assert!(agenda.is_waiting());
         let due = agenda.take_due(NOW.plus_seconds(5));
         assert_eq!(due, BTreeSet::from([trial("a-2")]));
-        agenda.done(&trial("a-2"), Left::default());
+        agenda.done(&trial("a-2"), Requeue::default());
         assert!(!agenda.is_waiting());
         assert_eq!(agenda.next_look(), None);
     }
@@ -192,13 +192,13 @@ mod tests {
     fn a_failure_is_news_once_is_tried_again_a_few_times_and_is_forgotten_when_it_is_over() {
         let mut agenda = Agenda::default();
         let key = trial("a-1");
-        let permanent = PortError::Permanent("no".to_string());
+        let permanent = PortError::refused("no".to_string());
         assert_eq!(agenda.failed(&key, &permanent, NOW), Some("no".to_string()));
         assert_eq!(agenda.failed(&key, &permanent, NOW), None);
         assert!(!agenda.is_waiting());
-        agenda.done(&key, Left::default());
+        agenda.done(&key, Requeue::default());
         assert_eq!(agenda.failures().count(), 0);
-        let transient = PortError::Transient("busy".to_string());
+        let transient = PortError::unavailable("busy".to_string());
         let mut pauses = Vec::new();
         for _ in 0..=RETRIES {
             drop(agenda.failed(&key, &transient, NOW));

@@ -1,7 +1,7 @@
 //! Compares two versions in process.
 
 use crate::adapters::directory::store::path_of;
-use crate::ports::{EvaluationProgress, EvaluationResult, Evaluator, PortError};
+use crate::ports::{EvaluationResult, EvaluationState, Evaluator, PortError};
 use podium_api::convert::{comparison_settings, confirm_fraction};
 use podium_api::evaluation::{EvaluatedVersion, EvaluationSpec, EvidenceStatus, FileStatus};
 use podium_core::looks::Sketch;
@@ -28,17 +28,17 @@ impl Evaluator for LocalEvaluator {
         &self,
         _name: &str,
         spec: &EvaluationSpec,
-    ) -> Result<EvaluationProgress, PortError> {
+    ) -> Result<EvaluationState, PortError> {
         let request = request_of(&self.directory, spec)?;
         let spec = spec.clone();
         // The comparison uses every core for seconds: it must not hold up the watching of trials.
         let measured =
             tokio::task::spawn_blocking(move || measure(&request, &spec, &mut |_, _| {}))
                 .await
-                .map_err(|error| PortError::Transient(error.to_string()))?;
+                .map_err(|error| PortError::unavailable(error.to_string()))?;
         Ok(match measured {
-            Ok(result) => EvaluationProgress::Finished(Box::new(result)),
-            Err(error) => EvaluationProgress::Refused(error.to_string()),
+            Ok(result) => EvaluationState::Finished(Box::new(result)),
+            Err(error) => EvaluationState::Refused(error.to_string()),
         })
     }
 }

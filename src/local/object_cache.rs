@@ -1,5 +1,6 @@
 //! The objects of a state directory in memory, typed: what was read once is not read again while one process writes them.
 
+use crate::adapters::object_index::ObjectIndex;
 use crate::ports::Object;
 use kube::ResourceExt;
 use std::any::Any;
@@ -33,14 +34,9 @@ pub struct ChangedObject {
 pub(super) struct CachedKind<K> {
     objects: BTreeMap<String, Arc<K>>,
     /// By the uid of an owner, in the order in which they became known.
-    owned: HashMap<String, Owned<K>>,
+    owned: ObjectIndex<K>,
     /// Why the object of a name cannot be read.
     pub(super) unreadable: BTreeMap<String, String>,
-}
-
-struct Owned<K> {
-    list: Arc<Vec<Arc<K>>>,
-    places: HashMap<String, usize>,
 }
 
 impl ObjectCache {
@@ -85,7 +81,7 @@ impl<K> Default for CachedKind<K> {
     fn default() -> Self {
         Self {
             objects: BTreeMap::new(),
-            owned: HashMap::new(),
+            owned: ObjectIndex::default(),
             unreadable: BTreeMap::new(),
         }
     }
@@ -96,8 +92,7 @@ impl<K: Object> CachedKind<K> {
         let name = object.name_any();
         let object = Arc::new(object);
         for owner in object.owner_references() {
-            let owned = self.owned.entry(owner.uid.clone()).or_default();
-            owned.put(&name, &object);
+            self.owned.put(&owner.uid, &name, &object);
         }
         self.unreadable.remove(&name);
         self.objects.insert(name, object);
@@ -112,33 +107,6 @@ impl<K: Object> CachedKind<K> {
     }
 
     pub(super) fn owned_by(&self, uid: &str) -> Arc<Vec<Arc<K>>> {
-        let owned = self.owned.get(uid);
-        owned
-            .map(|owned| Arc::clone(&owned.list))
-            .unwrap_or_default()
-    }
-}
-
-impl<K> Default for Owned<K> {
-    fn default() -> Self {
-        Self {
-            list: Arc::default(),
-            places: HashMap::new(),
-        }
-    }
-}
-
-impl<K> Owned<K> {
-    fn put(&mut self, name: &str, object: &Arc<K>) {
-        // Copied only while somebody still holds the list as it was.
-        let list = Arc::make_mut(&mut self.list);
-        let known = self.places.get(name).and_then(|place| list.get_mut(*place));
-        match known {
-            Some(known) => *known = Arc::clone(object),
-            None => {
-                self.places.insert(name.to_string(), list.len());
-                list.push(Arc::clone(object));
-            }
-        }
+        self.owned.list(uid)
     }
 }

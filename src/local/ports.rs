@@ -5,9 +5,9 @@ use super::state::StateDirectory;
 use crate::adapters::clock::SystemClock;
 use crate::adapters::directory::registry::DirectoryRegistry;
 use crate::adapters::directory::store::DirectoryStore;
-use crate::ports::{Events, Happened, PortError, Ports};
-use crate::trials::process::ProcessRunner;
-use crate::trials::template::problems_of;
+use crate::ports::{EventRecord, Events, PortError, Ports};
+use crate::runs::process::ProcessRunner;
+use crate::runs::template::problems_of;
 use podium_api::convert::{self, World};
 use podium_api::tuning_job::RegisterSpec;
 use podium_api::{ModelRegistry, ModelRegistrySpec, TuningJobSpec};
@@ -86,7 +86,7 @@ impl LocalPorts {
 pub struct NoEvents;
 
 impl Events for NoEvents {
-    async fn publish(&self, _: Happened) {}
+    async fn publish(&self, _: EventRecord) {}
 
     fn suggested(&self, _: &str, _: Duration) {}
 }
@@ -107,7 +107,7 @@ impl Ports for LocalPorts {
     fn registry(&self, spec: &ModelRegistrySpec) -> Result<DirectoryRegistry, PortError> {
         let settings = convert::registry(spec, World::Local).map_err(|problems| {
             let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-            PortError::Permanent(problems.join("; "))
+            PortError::refused(problems.join("; "))
         })?;
         Ok(DirectoryRegistry::new(
             self.directory.join(settings.directory),
@@ -168,6 +168,14 @@ impl Ports for LocalPorts {
                 .and_then(|register| self.unusable(register)),
         );
         problems
+    }
+
+    /// A run on this machine has nothing else to do meanwhile.
+    async fn compute<T: Send + 'static>(
+        &self,
+        computation: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, PortError> {
+        Ok(computation())
     }
 
     fn clock(&self) -> &SystemClock {

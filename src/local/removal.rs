@@ -3,7 +3,7 @@
 use super::ports::LocalPorts;
 use super::state::{StateDirectory, is_owned_by};
 use crate::ports::{Object, PortError, Ports, RunId, TrialRunner};
-use crate::trials::process::ProcessRunner;
+use crate::runs::process::ProcessRunner;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Resource, ResourceExt};
 use podium_api::{ChampionPolicy, Evaluation, Trial, TuningJob};
@@ -260,7 +260,7 @@ async fn remove_runs(runner: &ProcessRunner, family: &[Stored]) -> Result<usize,
             }
             let path = runner.runs().join(&name);
             fs::remove_dir_all(&path).map_err(|error| {
-                PortError::Permanent(format!("cannot remove {}: {error}", path.display()))
+                PortError::refused(format!("cannot remove {}: {error}", path.display()))
             })?;
         }
     }
@@ -292,7 +292,7 @@ fn names_in(directory: &Path) -> Result<Vec<String>, PortError> {
             .filter_map(|entry| entry.file_name().into_string().ok())
             .collect()),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(PortError::Permanent(format!(
+        Err(error) => Err(PortError::refused(format!(
             "cannot read {}: {error}",
             directory.display()
         ))),

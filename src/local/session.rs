@@ -8,7 +8,7 @@ use super::ports::LocalPorts;
 use super::scope::Scope;
 use super::state_root;
 use super::stored::{has_ended, keys_of, unreadable_of};
-use crate::engine::{Conduct, Engine, Left};
+use crate::engine::{Engine, Requeue, WritePolicy};
 use crate::ports::{Clock, Object, PortError, Ports, RunId, TrialRunner};
 use kube::ResourceExt;
 use podium_api::convert::record_of;
@@ -106,7 +106,7 @@ impl Session {
         let stands_on = [directory, root.clone(), root.join("lock"), state];
         let foundations = Foundations::of(stands_on).map_err(unwritable)?;
         let mut session = Self {
-            engine: Engine::new(ports, Conduct::LOCAL),
+            engine: Engine::new(ports, WritePolicy::LOCAL),
             scope,
             agenda: Agenda::default(),
             foundations,
@@ -197,9 +197,9 @@ impl Session {
         let now = self.engine.ports().clock().now();
         for key in self.agenda.take_due(now) {
             match self.reconcile(&key).await {
-                Ok(left) => {
-                    self.swept &= !left.acted;
-                    self.agenda.done(&key, left);
+                Ok(requeue) => {
+                    self.swept &= !requeue.changed;
+                    self.agenda.done(&key, requeue);
                 }
                 Err(error) => {
                     if let Some(why) = self.agenda.failed(&key, &error, now) {
@@ -228,7 +228,7 @@ impl Session {
         Ok(Pass::Settled)
     }
 
-    async fn reconcile(&self, key: &Key) -> Result<Left, PortError> {
+    async fn reconcile(&self, key: &Key) -> Result<Requeue, PortError> {
         match key.kind {
             Kind::Trial => self.engine.reconcile_trial(&key.name).await,
             Kind::TuningJob => self.engine.reconcile_tuning_job(&key.name).await,

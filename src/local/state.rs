@@ -64,7 +64,7 @@ impl StateDirectory {
     /// Its file cannot be read, or is not what podium writes.
     pub fn shared<K: Object>(&self, name: &str) -> Result<Option<Arc<K>>, PortError> {
         self.with_kind(|kind: &mut CachedKind<K>| match kind.unreadable.get(name) {
-            Some(why) => Err(PortError::Permanent(why.clone())),
+            Some(why) => Err(PortError::refused(why.clone())),
             None => Ok(kind.get(name)),
         })?
     }
@@ -102,7 +102,7 @@ impl StateDirectory {
         match cache.kind(|| self.load::<K>())? {
             Some(kind) => Ok(ask(kind)),
             // One plural is one type.
-            None => Err(PortError::Permanent(format!(
+            None => Err(PortError::refused(format!(
                 "two types are called {}",
                 K::plural(&())
             ))),
@@ -157,7 +157,7 @@ impl StateDirectory {
         let path = self.path(plural, &name);
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).map_err(|e| {
-                PortError::Permanent(format!("cannot write {}: {e}", parent.display()))
+                PortError::refused(format!("cannot write {}: {e}", parent.display()))
             })?;
         }
         let text = if plural == Trial::plural(&()) {
@@ -165,7 +165,7 @@ impl StateDirectory {
         } else {
             serde_saphyr::to_string(object).map_err(|e| e.to_string())
         };
-        let text = text.map_err(PortError::Permanent)?;
+        let text = text.map_err(PortError::invalid)?;
         Ok(atomic_file::write(&path, text.as_bytes())?)
     }
 
@@ -224,7 +224,7 @@ impl StateDirectory {
         let removed = fs::remove_file(&path);
         self.cache().forget(plural);
         match removed {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(PortError::Permanent(
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(PortError::refused(
                 format!("cannot remove {}: {error}", path.display()),
             )),
             _ => Ok(()),
@@ -276,7 +276,7 @@ impl StateDirectory {
             Ok(listed) => listed,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => {
-                return Err(PortError::Permanent(format!(
+                return Err(PortError::refused(format!(
                     "cannot read {}: {error}",
                     directory.display()
                 )));
@@ -309,7 +309,7 @@ impl StateDirectory {
         if there.is_none_or(|there| uids(&there) == uids(wanted)) {
             return Ok(Created::Existed);
         }
-        Err(PortError::Permanent(format!(
+        Err(PortError::refused(format!(
             "{plural} \"{name}\" exists and belongs to something else: {}",
             self.path(&plural, &name).display()
         )))
@@ -338,7 +338,7 @@ impl Cluster for StateDirectory {
 
     async fn create<K: Object>(&self, object: &K) -> Result<Created, PortError> {
         let mut value =
-            serde_json::to_value(object).map_err(|e| PortError::Permanent(e.to_string()))?;
+            serde_json::to_value(object).map_err(|e| PortError::invalid(e.to_string()))?;
         if let Some(map) = value.as_object_mut() {
             map.insert("apiVersion".into(), json!(K::api_version(&())));
             map.insert("kind".into(), json!(K::kind(&())));
@@ -353,12 +353,11 @@ impl Cluster for StateDirectory {
     }
 
     async fn write_status<K: Object>(&self, object: &K) -> Result<(), PortError> {
-        let wanted =
-            serde_json::to_value(object).map_err(|e| PortError::Permanent(e.to_string()))?;
+        let wanted = serde_json::to_value(object).map_err(|e| PortError::invalid(e.to_string()))?;
         let plural = K::plural(&());
         let name = name_of(&wanted)?;
         let Some(mut stored) = self.read(&plural, &name)? else {
-            return Err(PortError::Permanent(format!(
+            return Err(PortError::missing(format!(
                 "{plural} \"{name}\" not found: {} was removed; what is known of it cannot be stored",
                 self.path(&plural, &name).display()
             )));

@@ -2,6 +2,7 @@
 
 use crate::ports::{Object, PortError};
 use crate::regular_file;
+use podium_api::convert;
 use podium_core::champion::cause::digest;
 use serde_json::Value;
 use std::path::Path;
@@ -16,7 +17,7 @@ pub(super) fn name_of(object: &Value) -> Result<String, PortError> {
         .bytes()
         .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.');
     if name.is_empty() || name.starts_with('.') || !plain {
-        return Err(PortError::Permanent(format!(
+        return Err(PortError::refused(format!(
             "metadata.name must consist of lower-case letters, digits, `-` and `.`, not `{name}`"
         )));
     }
@@ -50,12 +51,12 @@ pub(super) fn read_object(path: &Path) -> Result<Option<Value>, PortError> {
         Err(_) => Err("it holds no object with a name".to_string()),
     });
     stored.map(Some).map_err(|e| {
-        PortError::Permanent(format!("{} is not what podium writes: {e}", path.display()))
+        PortError::refused(format!("{} is not what podium writes: {e}", path.display()))
     })
 }
 
 pub(super) fn typed<K: Object>(path: &Path, value: Value) -> Result<K, PortError> {
-    serde_json::from_value(value).map_err(|e| {
-        PortError::Permanent(format!("{} is not what podium writes: {e}", path.display()))
+    convert::read_object(&value).map_err(|e| {
+        PortError::refused(format!("{} is not what podium writes: {e}", path.display()))
     })
 }

@@ -16,6 +16,7 @@ pub struct Operator {
     namespace: String,
     kubeconfig: PathBuf,
     log: PathBuf,
+    environment: Vec<(&'static str, String)>,
     health: u16,
     /// Its way to the API server.
     pub way: Way,
@@ -32,6 +33,7 @@ impl Operator {
             namespace: bed.namespace.clone(),
             kubeconfig: bed.directory().join(format!("{name}.kubeconfig")),
             log: bed.directory().join(format!("{name}.log")),
+            environment: Vec::new(),
             health: free_port().unwrap(),
             way,
             child,
@@ -65,6 +67,13 @@ impl Operator {
         std::fs::write(&self.kubeconfig, config.to_string()).unwrap();
     }
 
+    /// The same, to be started with a variable.
+    #[allow(dead_code)] // Not every kind of test needs it.
+    pub fn with(mut self, variable: &'static str, value: &str) -> Self {
+        self.environment.push((variable, value.to_string()));
+        self
+    }
+
     /// Starts the process; the one before must have ended.
     pub fn start_again(&self) {
         let mut child = self.child.lock().unwrap();
@@ -80,6 +89,7 @@ impl Operator {
             .arg(format!("--metrics-address=127.0.0.1:{}", self.health))
             .env("KUBECONFIG", &self.kubeconfig)
             .env("POD_NAME", &self.name)
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .env("POD_NAMESPACE", &self.namespace)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -165,6 +175,14 @@ impl Operator {
         let url = format!("http://127.0.0.1:{}/{path}", self.health);
         let arguments = ["-sf", "--max-time", "5", &url];
         super::run("curl", &arguments, None).ok()
+    }
+
+    /// What it says of whether it is ready, in either case.
+    #[allow(dead_code)] // Not every kind of test needs it.
+    pub async fn readiness(&self) -> String {
+        let url = format!("http://127.0.0.1:{}/readyz", self.health);
+        let arguments = ["-s", "--max-time", "5", &url];
+        super::run("curl", &arguments, None).unwrap_or_default()
     }
 
     /// Waits until it says that it is ready.

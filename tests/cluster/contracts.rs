@@ -7,13 +7,13 @@ use futures::StreamExt;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use kube::runtime::reflector::{store, store::Writer};
 use kube::runtime::watcher::{Config, watcher};
 use kube::{Api, Resource};
+use podium_operator::adapters::kubernetes::cache::Cache;
+use podium_operator::adapters::kubernetes::caches::Caches;
+use podium_operator::adapters::kubernetes::clock::ServerClock;
 use podium_operator::adapters::kubernetes::cluster::KubernetesCluster;
-use podium_operator::adapters::kubernetes::seen::Seen;
-use podium_operator::adapters::kubernetes::stores::Stores;
-use podium_operator::trials::job::JobRunner;
+use podium_operator::runs::job::{JobRunner, pod_index_keys};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use std::fmt::Debug;
@@ -30,45 +30,25 @@ async fn owner(bed: &Bed) -> OwnerReference {
     }
 }
 
-/// Stores of which Jobs and pods are watched, as a runner needs it.
-fn stores(bed: &Bed) -> Arc<Stores> {
-    let (jobs, job_writer) = store();
-    let (pods, pod_writer) = store();
-    let stores = Arc::new(Stores {
-        tuning_jobs: Seen::new(store().0),
-        trials: Seen::new(store().0),
-        jobs: Seen::new(jobs),
-        pods: Seen::new(pods),
-        refusals: Seen::new(store().0),
-    });
-    tokio::spawn(follow(
-        bed.api::<Job>(),
-        job_writer,
-        Arc::clone(&stores),
-        |s| &s.jobs,
-    ));
-    tokio::spawn(follow(
-        bed.api::<Pod>(),
-        pod_writer,
-        Arc::clone(&stores),
-        |s| &s.pods,
-    ));
-    stores
+/// Caches of Jobs and pods, as a runner needs them.
+fn caches(bed: &Bed) -> Caches {
+    let mut caches = Caches::default();
+    let jobs = Arc::new(Cache::<Job>::default());
+    let pods = Arc::new(Cache::<Pod>::new(pod_index_keys));
+    tokio::spawn(run_reflector(bed.api(), Arc::clone(&jobs)));
+    tokio::spawn(run_reflector(bed.api(), Arc::clone(&pods)));
+    caches.insert(jobs);
+    caches.insert(pods);
+    caches
 }
 
-async fn follow<K>(
-    api: Api<K>,
-    mut writer: Writer<K>,
-    stores: Arc<Stores>,
-    seen: fn(&Stores) -> &Seen<K>,
-) where
+async fn run_reflector<K>(api: Api<K>, cache: Arc<Cache<K>>)
+where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
 {
     let mut events = watcher(api, Config::default()).boxed();
     while let Some(event) = events.next().await {
-        let event = event.unwrap();
-        writer.apply_watcher_event(&event);
-        seen(&stores).watched(&event);
+        cache.apply_event(&event.unwrap());
     }
 }
 
@@ -90,7 +70,7 @@ mod kubernetes_cluster {
     async fn case(bed: &Bed) -> cluster_laws::Case<KubernetesCluster> {
         let (client, namespace) = (bed.client.clone(), bed.namespace.clone());
         cluster_laws::Case {
-            cluster: KubernetesCluster::new(client, namespace, stores(bed)),
+            cluster: KubernetesCluster::new(client, namespace, Arc::new(caches(bed))),
             owner: owner(bed).await,
         }
     }
@@ -110,7 +90,7 @@ mod job_runner {
     async fn case(bed: &Bed) -> runner_laws::Case<JobRunner> {
         let (client, namespace) = (bed.client.clone(), bed.namespace.clone());
         runner_laws::Case {
-            runner: JobRunner::new(client, namespace, stores(bed)),
+            runner: JobRunner::new(client, namespace, &caches(bed), ServerClock::default()),
             job: script_job,
             owner: Some(owner(bed).await),
         }

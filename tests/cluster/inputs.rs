@@ -1,6 +1,6 @@
 //! What a trial is given: its configuration, and what its container is told.
 
-use crate::bed::manifests::{REPORT, container_of, search};
+use crate::bed::manifests::{REPORT, container_of, pod_of, search};
 use crate::bed::{on_bed, phase};
 use crate::looks::{status, trial, trial_message};
 use serde_json::{Value, json};
@@ -79,5 +79,31 @@ exit 9"#;
             status(&trial).output_uri.as_deref(),
             Some("s3://models/told/told-1")
         );
+    });
+}
+
+#[test]
+fn a_pod_gets_a_token_where_its_template_asks_for_one_or_names_an_account() {
+    on_bed("token", async |bed| {
+        let _operator = bed.operator("a").await;
+        bed.kubectl(&["create", "serviceaccount", "trainer"])
+            .unwrap();
+        let token = "/var/run/secrets/kubernetes.io/serviceaccount/token";
+        for (name, field, value, has_one) in [
+            ("plain", "enableServiceLinks", json!(false), "!"),
+            ("asks", "automountServiceAccountToken", json!(true), ""),
+            ("names", "serviceAccountName", json!("trainer"), ""),
+        ] {
+            let mut search = search(
+                name,
+                1,
+                1,
+                &format!("[ {has_one} -e {token} ] || exit 7; {REPORT}"),
+            );
+            pod_of(&mut search)[field] = value;
+            bed.apply(&search);
+            let job = bed.until_finished(name, 90).await;
+            assert_eq!(phase(&job), Some("Succeeded"), "{name}: {job:#?}");
+        }
     });
 }

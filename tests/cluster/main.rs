@@ -11,9 +11,11 @@ mod fixtures;
 mod runner_laws;
 
 mod admission;
+mod clocks;
 mod contracts;
 mod foreign;
 mod inputs;
+mod kinds;
 mod looks;
 mod operations;
 mod outcomes;

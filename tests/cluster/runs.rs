@@ -250,6 +250,17 @@ fn no_default_of_podium_contradicts_the_job_that_a_user_wrote() {
 }
 
 /// It passes the schema of an API server, whose client cannot read it.
+/// A search with 130 maps in each other, which the API server takes.
+fn nested(name: &str) -> Value {
+    let mut nested = search(name, 1, 1, REPORT);
+    let mut inner = json!("end");
+    for _ in 0..130 {
+        inner = json!({"a": inner});
+    }
+    pod_of(&mut nested)["nested"] = inner;
+    nested
+}
+
 fn unreadable(name: &str) -> Value {
     let mut unreadable = search(name, 1, 1, REPORT);
     unreadable["spec"]["initialTrials"] = json!([{"rate": true}]);
@@ -261,6 +272,7 @@ fn an_object_that_cannot_be_read_says_so_and_stops_nobody() {
     on_bed("unreadable", async |bed| {
         let operator = bed.operator("a").await;
         bed.apply(&unreadable("bad"));
+        bed.apply(&nested("nested"));
         let says_so = |job: &TuningJob| {
             phase(job) == Some("Blocked") && ready_message(job).contains("spec.initialTrials[0]")
         };

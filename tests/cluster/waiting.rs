@@ -3,8 +3,8 @@
 use crate::bed::manifests::{HANG, REPORT, SECOND_TIME_LUCKY, container_of, pod_of, search};
 use crate::bed::{Bed, kubectl, on_bed, phase, phases, reason, trial_phase};
 use crate::looks::{
-    live_pods, ready_message, states_written, status, trial, trial_message, trial_reason,
-    until_recorded, until_running, until_trial,
+    live_pods, patch, ready_message, states_written, status, stays, trial, trial_message,
+    trial_reason, until_recorded, until_running, until_trial,
 };
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
@@ -310,6 +310,73 @@ fn a_suspended_job_waits_and_one_suspended_while_it_runs_begins_anew() {
         suspend(false);
         healed(&bed, "held").await;
         assert_eq!(status(&trial(&bed, "held-1").await).attempts.len(), 1);
+    });
+}
+
+#[test]
+fn a_volume_that_is_missing_is_named_and_stays_named() {
+    on_bed("volume", async |bed| {
+        let _operator = bed.operator("a").await;
+        let mut volume = search("volume", 1, 1, REPORT);
+        let missing = json!({"name": "settings", "configMap": {"name": "not-there"}});
+        let pod = pod_of(&mut volume);
+        pod["volumes"].as_array_mut().unwrap().push(missing);
+        let mounts = container_of(&mut volume)["volumeMounts"].as_array_mut();
+        let mount = json!({"name": "settings", "mountPath": "/settings"});
+        mounts.unwrap().push(mount);
+        bed.apply(&volume);
+        let why = until_waiting(&bed, "volume", "ContainerNotCreated").await;
+        assert!(why.contains("\"not-there\" not found"), "{why}");
+        stays(20, "it stays named", async || {
+            let trial = trial(&bed, "volume-1").await;
+            trial_message(&trial).contains("\"not-there\" not found")
+        })
+        .await;
+        bed.kubectl(&["create", "configmap", "not-there"]).unwrap();
+        healed(&bed, "volume").await;
+    });
+}
+
+#[test]
+fn a_trial_whose_label_is_stripped_is_still_one_of_its_search() {
+    on_bed("label", async |bed| {
+        let _operator = bed.operator("a").await;
+        bed.apply(&search("label", 2, 1, &format!("sleep 6; {REPORT}")));
+        until_running(&bed, "label-1").await;
+        bed.kubectl(&["label", "trial", "label-1", "podium.dev/tuning-job-"])
+            .unwrap();
+        healed(&bed, "label").await;
+    });
+}
+
+#[test]
+fn an_end_after_a_resume_has_an_event_of_its_own() {
+    on_bed("resumed", async |bed| {
+        let _operator = bed.operator("a").await;
+        bed.apply(&search("resumed", 2, 2, REPORT));
+        bed.until_finished("resumed", 60).await;
+        patch(&bed, "resumed", json!({"maxTrials": 4}));
+        let ended = |job: &TuningJob| {
+            let counts = job
+                .status
+                .as_ref()
+                .and_then(|status| status.trials.as_ref());
+            phase(job) == Some("Succeeded") && counts.is_some_and(|counts| counts.total == 4)
+        };
+        bed.until("resumed", 60, "has ended again", ended).await;
+        bed.wait(20, "both ends have their event", async || {
+            let events = bed
+                .kubectl(&[
+                    "get",
+                    "events",
+                    "--field-selector=involvedObject.name=resumed,reason=MaxTrialsReached",
+                    "-o",
+                    "jsonpath={.items[*].message}",
+                ])
+                .unwrap();
+            events.contains("2 trials ended") && events.contains("4 trials ended")
+        })
+        .await;
     });
 }
 

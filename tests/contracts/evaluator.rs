@@ -2,7 +2,7 @@
 
 use podium_api::EvaluationSpec;
 use podium_operator::local::evaluator::LocalEvaluator;
-use podium_operator::ports::{EvaluationProgress, Evaluator};
+use podium_operator::ports::{EvaluationState, Evaluator};
 use serde_json::json;
 use std::path::Path;
 
@@ -14,7 +14,7 @@ struct Case<E> {
 }
 
 impl<E: Evaluator> Case<E> {
-    async fn compare(&self, challenger: &str) -> EvaluationProgress {
+    async fn compare(&self, challenger: &str) -> EvaluationState {
         let spec: EvaluationSpec = serde_json::from_value(json!({
             "policyRef": {"name": "fraud"},
             "model": "fraud",
@@ -28,7 +28,7 @@ impl<E: Evaluator> Case<E> {
         // Asking again asks how far it is.
         for _ in 0..600 {
             match self.evaluator.evaluate("fraud-1-2", &spec).await.unwrap() {
-                EvaluationProgress::Pending => {
+                EvaluationState::Pending => {
                     tokio::time::sleep(std::time::Duration::from_millis(100)).await
                 }
                 ended => return ended,
@@ -39,7 +39,7 @@ impl<E: Evaluator> Case<E> {
 }
 
 async fn a_comparison_ends_with_every_metric_and_is_repeatable(case: &Case<impl Evaluator>) {
-    let EvaluationProgress::Finished(first) = case.compare("new.csv").await else {
+    let EvaluationState::Finished(first) = case.compare("new.csv").await else {
         panic!("the comparison was refused");
     };
     let statistics = &first.statistics;
@@ -54,14 +54,14 @@ async fn a_comparison_ends_with_every_metric_and_is_repeatable(case: &Case<impl 
     assert_eq!(evidence.fingerprint.len(), 64);
     assert_eq!(
         case.compare("new.csv").await,
-        EvaluationProgress::Finished(first)
+        EvaluationState::Finished(first)
     );
 }
 
 async fn evidence_that_cannot_be_used_is_refused_by_name(case: &Case<impl Evaluator>) {
     for file in ["broken.csv", "missing.csv"] {
         match case.compare(file).await {
-            EvaluationProgress::Refused(why) => assert!(why.contains(file), "{why}"),
+            EvaluationState::Refused(why) => assert!(why.contains(file), "{why}"),
             other => panic!("{file}: {other:?}"),
         }
     }

@@ -154,11 +154,11 @@ pub async fn a_run_is_stopped_and_stopping_nothing_is_fine(case: &Case<impl Tria
 
 pub async fn a_template_that_cannot_run_is_refused_in_words(case: &Case<impl TrialRunner>) {
     let none = Work::of(json!({"template": {"spec": {"containers": []}}}));
-    let asked = case.runner.refusal(&case.request(&none, 1)).await;
+    let asked = case.runner.dry_run(&case.request(&none, 1)).await;
     let refusal = asked.unwrap().unwrap();
     assert!(refusal.contains("spec.containers"), "{refusal}");
     let fine = case.work("true");
-    let asked = case.runner.refusal(&case.request(&fine, 1)).await;
+    let asked = case.runner.dry_run(&case.request(&fine, 1)).await;
     assert_eq!(asked.unwrap(), None);
     assert_eq!(case.observe(1).await, Run::Absent, "asking has started it");
 }

@@ -1,7 +1,7 @@
 //! Processes of this machine keep the laws of a runner.
 
 use crate::runner_laws::*;
-use podium_operator::trials::process::ProcessRunner;
+use podium_operator::runs::process::ProcessRunner;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 

@@ -35,7 +35,7 @@ fn rows(kind: &str) -> Vec<Row> {
             "{SIX_HOURS_AGO}",
             &format!("0 {} * * *", (now.hour() + 18) % 24),
         );
-    podium_operator::yaml::document(&text).unwrap()
+    serde_json::from_value(podium_operator::yaml::document(&text).unwrap()).unwrap()
 }
 
 /// The paths of all fields of a kind's `spec` that have no named fields of their own, below it.

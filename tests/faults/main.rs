@@ -11,4 +11,5 @@ mod foreign_writes;
 mod isolation;
 mod leadership;
 mod outages;
+mod watches;
 mod webhooks;

@@ -56,25 +56,7 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version | replace "+" "_" }}
 
 {{- /* All that the operator may do with the objects of a namespace. No rule names Secrets: trials mount their own. */ -}}
 {{- define "podium.rules" -}}
-- apiGroups: [podium.dev]
-  resources: [tuningjobs]
-  verbs: [list, watch, delete]
-- apiGroups: [podium.dev]
-  resources: [trials]
-  verbs: [get, list, watch, create]
-- apiGroups: [podium.dev]
-  resources: [tuningjobs/status, trials/status]
-  verbs: [patch]
-- apiGroups: [batch]
-  resources: [jobs]
-  verbs: [get, list, watch, create, delete]
-- apiGroups: [""]
-  resources: [pods, events]
-  verbs: [list, watch]
-- apiGroups: [events.k8s.io]
-  resources: [events]
-  verbs: [create, patch]
-{{- end }}
+{{ .Files.Get "files/rules.yaml" }}{{- end }}
 
 {{- define "podium.subject" -}}
 - kind: ServiceAccount

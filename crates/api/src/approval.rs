@@ -1,6 +1,6 @@
 //! `Approval`: consent to one decision.
 
-use crate::schema::LocalReference;
+use crate::schema::{self, Conditions, LocalReference};
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
     category = "podium",
     namespaced,
     derive = "PartialEq",
+    status = "ApprovalStatus",
     doc = "Consent to one decision of a ChampionPolicy.",
     printcolumn(name = "Policy", type_ = "string", json_path = ".spec.policyRef.name"),
     printcolumn(name = "Verdict", type_ = "string", json_path = ".spec.verdict"),
@@ -45,6 +46,20 @@ pub struct ApprovalSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 2000))]
     pub comment: Option<String>,
+}
+
+/// Whether the consent can be used.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ApprovalStatus {
+    /// The generation that this status was made of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 9_007_199_254_740_991_i64))]
+    pub observed_generation: Option<i64>,
+    /// The condition Ready, and Stalled where nothing is done with the object.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::conditions")]
+    pub conditions: Conditions,
 }
 
 /// Yes or no.

@@ -42,7 +42,7 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[x_kube(validation = Rule::new("has(self.mlflow) != has(self.directory)").message("exactly one of `mlflow` and `directory` must be set"))]
 pub struct ModelRegistrySpec {
-    /// An MLflow tracking server with its registry.
+    /// An MLflow tracking server with its registry. Not in this version of Podium, which refuses it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mlflow: Option<MlflowRegistry>,
     /// A directory of this machine, for `podium run`.

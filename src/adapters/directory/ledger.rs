@@ -46,7 +46,7 @@ fn read_below(
 /// fails where that name is taken.
 pub(super) fn write(root: &Path, register: &Register) -> Result<RegisterWrite, PortError> {
     if register.text.len() >= REGISTER_BYTES || register.text.contains('\n') {
-        return Err(PortError::Permanent(format!(
+        return Err(PortError::refused(format!(
             "the ledger entry `{}` must be one line of less than {REGISTER_BYTES} bytes, so names of versions must be shorter",
             register.key
         )));

@@ -14,6 +14,7 @@ use super::store::path_of;
 use super::version_files;
 use crate::ports::{AliasUpdate, ModelRegistry, NewVersion, PortError, RegisterWrite};
 use crate::regular_file;
+use podium_api::convert::read_object;
 use podium_core::champion::ledger::Register;
 use podium_core::champion::{RegistryView, VersionView};
 use podium_workload::atomic_file;
@@ -200,7 +201,7 @@ impl ModelRegistry for DirectoryRegistry {
 fn point(model: &Path, alias: &Path, to: &str) -> Result<(), PortError> {
     let version = model.join("versions").join(path_segment("a version", to)?);
     if !version.join("version.yaml").is_file() {
-        return Err(PortError::Permanent(format!(
+        return Err(PortError::refused(format!(
             "{} does not exist",
             version.display()
         )));
@@ -215,14 +216,14 @@ fn point(model: &Path, alias: &Path, to: &str) -> Result<(), PortError> {
 pub(super) fn path_segment<'a>(what: &str, name: &'a str) -> Result<&'a str, PortError> {
     let plain = !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\', '\0']);
     plain.then_some(name).ok_or_else(|| {
-        PortError::Permanent(format!(
+        PortError::refused(format!(
             "the name of {what} must not be empty, start with a dot or hold a slash: `{name}`"
         ))
     })
 }
 
 pub(super) fn cannot(what: &str, path: &Path, error: &io::Error) -> PortError {
-    PortError::Permanent(format!("cannot {what} {}: {error}", path.display()))
+    PortError::refused(format!("cannot {what} {}: {error}", path.display()))
 }
 
 /// Names in a directory, without hidden ones; none when there is no such directory.
@@ -250,7 +251,7 @@ fn read_alias(model: &Path, alias: &str) -> Result<Option<String>, PortError> {
     };
     let version = text.trim();
     if version.is_empty() || version.contains('\n') {
-        return Err(PortError::Permanent(format!(
+        return Err(PortError::refused(format!(
             "{} must hold one line, the name of a version; remove the file to remove the alias",
             path.display()
         )));
@@ -260,17 +261,19 @@ fn read_alias(model: &Path, alias: &str) -> Result<Option<String>, PortError> {
 
 fn read_version_file(path: &Path) -> Result<VersionFile, PortError> {
     let text = regular_file::read_text(path)?
-        .ok_or_else(|| PortError::Permanent(format!("{} does not exist", path.display())))?;
-    crate::yaml::document(&text).map_err(|error| {
-        PortError::Permanent(format!(
-            "{} must hold `source` and `tags`: {error}",
+        .ok_or_else(|| PortError::missing(format!("{} does not exist", path.display())))?;
+    let unreadable = |why: String| {
+        PortError::refused(format!(
+            "{} must hold `source` and `tags`: {why}",
             path.display()
         ))
-    })
+    };
+    let document = crate::yaml::document(&text).map_err(|error| unreadable(error.to_string()))?;
+    read_object(&document).map_err(|problem| unreadable(problem.to_string()))
 }
 
 fn write_version_file(path: &Path, file: &VersionFile) -> Result<(), PortError> {
     let text =
-        serde_saphyr::to_string(file).map_err(|error| PortError::Permanent(error.to_string()))?;
+        serde_saphyr::to_string(file).map_err(|error| PortError::invalid(error.to_string()))?;
     Ok(atomic_file::write(path, text.as_bytes())?)
 }

@@ -37,7 +37,7 @@ impl DirectoryStore {
 /// # Errors
 /// The URI has a scheme other than `file`, or an escape that is no part of a file name.
 pub fn path_of(base: &Path, uri: &str) -> Result<PathBuf, PortError> {
-    let refused = |why: String| PortError::Permanent(format!("`{uri}` names no file: {why}"));
+    let refused = |why: String| PortError::refused(format!("`{uri}` names no file: {why}"));
     let is_file = |scheme: &str| scheme.eq_ignore_ascii_case("file");
     let escaped = match uri.split_once(':') {
         Some((scheme, rest)) if is_file(scheme) => match rest.strip_prefix("//") {
@@ -45,7 +45,7 @@ pub fn path_of(base: &Path, uri: &str) -> Result<PathBuf, PortError> {
             None => rest,
         },
         Some((scheme, rest)) if rest.starts_with("//") => {
-            return Err(PortError::Permanent(format!(
+            return Err(PortError::refused(format!(
                 "`{uri}` cannot be reached without a cluster: its scheme must be `file`, not `{scheme}`"
             )));
         }
@@ -102,7 +102,7 @@ impl ObjectStore for DirectoryStore {
     async fn digest(&self, uri: &str) -> Result<Option<String>, PortError> {
         let path = self.path(uri)?;
         let found = self.digests.of_table(&path);
-        found.map_err(|error| PortError::Permanent(error.to_string()))
+        found.map_err(|error| PortError::invalid(error.to_string()))
     }
 }
 

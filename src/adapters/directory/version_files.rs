@@ -8,7 +8,7 @@ use std::path::{Component, Path, PathBuf};
 /// Copies the output at `source`, a file or a directory, into the new directory `target`.
 pub(super) fn copy(source: &Path, target: &Path) -> Result<(), PortError> {
     let output = source.canonicalize().map_err(|error| {
-        PortError::Permanent(format!(
+        PortError::refused(format!(
             "the output {} cannot be registered: {error}",
             source.display()
         ))
@@ -91,7 +91,7 @@ fn stays_below(output: &Path, path: &Path) -> bool {
 }
 
 fn refused(path: &Path, why: &str) -> PortError {
-    PortError::Permanent(format!("{} cannot be registered: {why}", path.display()))
+    PortError::refused(format!("{} cannot be registered: {why}", path.display()))
 }
 
 #[cfg(test)]

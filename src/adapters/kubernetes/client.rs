@@ -1,7 +1,9 @@
 //! The way to the API server: bounded retries, and no write by an operator that may no longer lead.
 
-use super::permission::Permission;
+use super::clock::ServerClock;
+use super::write_lease::WriteLease;
 use crate::metrics::Metrics;
+use http::header::DATE;
 use http::{Method, Request, Response};
 use kube::client::{Body, ClientBuilder, retry::RetryPolicy};
 use kube::{Client, Config};
@@ -33,8 +35,9 @@ const FORBIDDEN: &str = "this operator does not hold the lease and must not writ
 /// The configuration cannot be used: a certificate that cannot be read, a token file that is missing.
 pub fn client(
     mut config: Config,
-    permission: Permission,
+    permission: WriteLease,
     metrics: Arc<Metrics>,
+    clock: ServerClock,
 ) -> Result<Client, kube::Error> {
     config.default_retry = false;
     let retry = RetryPolicy::new(FIRST_RETRY, LAST_RETRY, RETRIES, false)
@@ -42,39 +45,41 @@ pub fn client(
     let layers = ServiceBuilder::new()
         .layer(RetryLayer::new(retry))
         .layer(BufferLayer::new(REQUESTS_AT_ONCE))
-        .layer(GuardLayer {
+        .layer(WriteGuardLayer {
             permission,
             metrics,
+            clock,
         });
     Ok(ClientBuilder::try_from(config)?.with_layer(&layers).build())
 }
 
 /// Checks the permission in front of every single attempt to write and as long as it lasts, bounds it in time, and counts requests.
 #[derive(Clone)]
-struct GuardLayer {
-    permission: Permission,
+struct WriteGuardLayer {
+    permission: WriteLease,
     metrics: Arc<Metrics>,
+    clock: ServerClock,
 }
 
-impl<S> Layer<S> for GuardLayer {
-    type Service = Guard<S>;
+impl<S> Layer<S> for WriteGuardLayer {
+    type Service = WriteGuard<S>;
 
-    fn layer(&self, inner: S) -> Guard<S> {
-        Guard {
+    fn layer(&self, inner: S) -> WriteGuard<S> {
+        WriteGuard {
             inner,
             guard: self.clone(),
         }
     }
 }
 
-struct Guard<S> {
+struct WriteGuard<S> {
     inner: S,
-    guard: GuardLayer,
+    guard: WriteGuardLayer,
 }
 
 type Answer<B> = Pin<Box<dyn Future<Output = Result<Response<B>, BoxError>> + Send>>;
 
-impl<S, B> Service<Request<Body>> for Guard<S>
+impl<S, B> Service<Request<Body>> for WriteGuard<S>
 where
     S: Service<Request<Body>, Response = Response<B>, Error = BoxError> + Send,
     S::Future: Send + 'static,
@@ -92,16 +97,11 @@ where
         let method = request.method().clone();
         let path = request.uri().path().to_string();
         let resource = resource_of(&path);
-        let metrics = Arc::clone(&self.guard.metrics);
-        let is_watch = request
-            .uri()
-            .query()
-            .is_some_and(|query| query.contains("watch=true"));
+        let (metrics, clock) = (Arc::clone(&self.guard.metrics), self.guard.clock.clone());
         let permission = &self.guard.permission;
         let mut writing = None;
-        let limit = if is_watch {
-            None
-        } else if method == Method::GET {
+        // An answer to a watch begins at once, and may then be silent for long.
+        let limit = if method == Method::GET {
             Some(READ_TIMEOUT)
         } else {
             writing = permission.begin_write();
@@ -128,6 +128,10 @@ where
                     Err(_) => Err(format!("the API server did not answer within {limit:?}").into()),
                 },
             };
+            let date = answered.as_ref().ok().and_then(|r| r.headers().get(DATE));
+            if let Some(date) = date.and_then(|date| date.to_str().ok()) {
+                clock.observe(date);
+            }
             let code = answered
                 .as_ref()
                 .map_or_else(|_| "error".to_string(), |r| r.status().as_u16().to_string());

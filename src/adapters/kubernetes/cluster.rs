@@ -1,8 +1,9 @@
 //! Objects of one namespace through the API server: reads from what is watched, writes confirmed by their answers.
 
-use super::guarded::{Guarded, Unreadable};
-use super::stores::Stores;
-use super::{Unless, in_words, port_error};
+use super::cache::IndexKey;
+use super::caches::Caches;
+use super::raw_object::{RawObject, Unreadable};
+use super::{Precondition, in_words, port_error};
 use crate::ports::{Cluster, Created, Object, PortError};
 use kube::api::{GetParams, ListParams, Patch, PatchParams, PostParams};
 use kube::core::{ObjectList, Request};
@@ -19,17 +20,17 @@ pub const FIELD_MANAGER: &str = "podium";
 pub struct KubernetesCluster {
     client: Client,
     namespace: String,
-    stores: Arc<Stores>,
+    caches: Arc<Caches>,
 }
 
 impl KubernetesCluster {
-    /// The namespace through this client, with these stores for the kinds that are watched.
+    /// The namespace through this client, with these caches of the kinds that are watched.
     #[must_use]
-    pub fn new(client: Client, namespace: String, stores: Arc<Stores>) -> Self {
+    pub fn new(client: Client, namespace: String, caches: Arc<Caches>) -> Self {
         Self {
             client,
             namespace,
-            stores,
+            caches,
         }
     }
 
@@ -50,12 +51,12 @@ impl KubernetesCluster {
         &self,
         request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
     ) -> Result<Result<K, PortError>, kube::Error> {
-        let answer: Guarded<K> = self.ask(request).await?;
+        let answer: RawObject = self.ask(request).await?;
         let unreadable = |unreadable: Unreadable| {
             let what = format!("{} cannot be read: {}", K::kind(&()), unreadable.why);
-            PortError::Permanent(what)
+            PortError::refused(what)
         };
-        Ok(answer.object.map_err(unreadable))
+        Ok(answer.into_podium().map_err(unreadable))
     }
 
     async fn read<K: Object>(&self, name: &str) -> Result<Option<K>, PortError> {
@@ -67,9 +68,9 @@ impl KubernetesCluster {
         }
     }
 
-    fn wrote<K: Object>(&self, object: K) {
-        if let Some(store) = self.stores.of::<K>() {
-            store.wrote(object);
+    fn observe_write<K: Object>(&self, object: K) {
+        if let Some(cache) = self.caches.of::<K>() {
+            cache.observe_write(object);
         }
     }
 
@@ -119,10 +120,10 @@ impl KubernetesCluster {
             .is_some_and(|there| owner(there).is_some() && owner(there) == owner(wanted));
         match there {
             Some(there) if is_own => {
-                self.wrote(there);
+                self.observe_write(there);
                 Ok(Created::Existed)
             }
-            _ => Err(PortError::Permanent(format!(
+            _ => Err(PortError::refused(format!(
                 "{} \"{name}\" exists and belongs to something else; it is waited for until it is gone",
                 K::plural(&())
             ))),
@@ -138,14 +139,14 @@ fn owner(object: &impl ResourceExt) -> Option<String> {
 }
 
 fn json_of(object: &impl serde::Serialize) -> Result<Value, PortError> {
-    serde_json::to_value(object).map_err(|error| PortError::Permanent(error.to_string()))
+    serde_json::to_value(object).map_err(|error| PortError::invalid(error.to_string()))
 }
 
 impl Cluster for KubernetesCluster {
     async fn get<K: Object>(&self, name: &str) -> Result<Option<K>, PortError> {
-        match self.stores.of::<K>() {
-            Some(store) => {
-                let found = store.get(&self.namespace, name);
+        match self.caches.of::<K>() {
+            Some(cache) => {
+                let found = cache.get(&self.namespace, name);
                 Ok(found.map(Arc::unwrap_or_clone))
             }
             None => self.read(name).await,
@@ -153,17 +154,17 @@ impl Cluster for KubernetesCluster {
     }
 
     async fn list<K: Object>(&self) -> Result<Vec<K>, PortError> {
-        let mut found: Vec<K> = match self.stores.of::<K>() {
-            Some(store) => {
-                let all = store.list(&self.namespace, |_| true);
+        let mut found: Vec<K> = match self.caches.of::<K>() {
+            Some(cache) => {
+                let all = cache.list(&self.namespace, |_| true);
                 all.into_iter().map(Arc::unwrap_or_clone).collect()
             }
             None => {
                 let asked = self.path::<K>().list(&ListParams::default());
-                let list: ObjectList<Guarded<K>> =
+                let list: ObjectList<RawObject> =
                     self.ask(asked).await.map_err(|error| port_error(&error))?;
                 let objects = list.items.into_iter();
-                objects.filter_map(|guarded| guarded.object.ok()).collect()
+                objects.filter_map(|raw| raw.into_podium().ok()).collect()
             }
         };
         found.sort_by_key(ResourceExt::name_any);
@@ -171,16 +172,12 @@ impl Cluster for KubernetesCluster {
     }
 
     async fn owned<K: Object>(&self, owner: &str) -> Result<Arc<Vec<Arc<K>>>, PortError> {
+        if let Some(cache) = self.caches.of::<K>() {
+            return Ok(cache.find(&IndexKey::owner(owner)));
+        }
         let is_owned = |object: &K| object.owner_references().iter().any(|o| o.uid == owner);
-        let mut found: Vec<Arc<K>> = match self.stores.of::<K>() {
-            Some(store) => store.list(&self.namespace, is_owned),
-            None => {
-                let all = self.list::<K>().await?.into_iter();
-                all.filter(is_owned).map(Arc::new).collect()
-            }
-        };
-        found.sort_by_key(|object| (object.creation_timestamp(), object.name_any()));
-        Ok(Arc::new(found))
+        let all = self.list::<K>().await?.into_iter();
+        Ok(Arc::new(all.filter(is_owned).map(Arc::new).collect()))
     }
 
     async fn create<K: Object>(&self, object: &K) -> Result<Created, PortError> {
@@ -197,7 +194,7 @@ impl Cluster for KubernetesCluster {
             .create(&parameters, body.to_string().into_bytes());
         match self.ask_object::<K>(asked).await {
             Ok(created) => {
-                self.wrote(created?);
+                self.observe_write(created?);
                 Ok(Created::New)
             }
             Err(kube::Error::Api(status)) if status.is_already_exists() => self.adopt(object).await,
@@ -236,10 +233,10 @@ impl Cluster for KubernetesCluster {
         match self.ask_object::<K>(asked).await {
             Ok(written) => {
                 let written = self.without_stray_conditions(written?, &status).await?;
-                self.wrote(written);
+                self.observe_write(written);
                 Ok(())
             }
-            Err(kube::Error::Api(status)) if status.is_not_found() => Err(PortError::Transient(
+            Err(kube::Error::Api(status)) if status.is_not_found() => Err(PortError::unavailable(
                 format!("{} not found: {}", name, in_words(&status)),
             )),
             Err(error) => Err(port_error(&error)),
@@ -247,6 +244,12 @@ impl Cluster for KubernetesCluster {
     }
 
     async fn delete<K: Object>(&self, object: &K) -> Result<(), PortError> {
-        super::delete(&self.client, &self.namespace, object, Unless::Changed).await
+        super::delete(
+            &self.client,
+            &self.namespace,
+            object,
+            Precondition::UidAndResourceVersion,
+        )
+        .await
     }
 }

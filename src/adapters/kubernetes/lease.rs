@@ -1,6 +1,6 @@
 //! The lease that decides which of several operators acts.
 
-use super::permission::Permission;
+use super::write_lease::WriteLease;
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, OwnerReference};
@@ -38,7 +38,7 @@ pub struct Candidate {
     name: String,
     /// Known once it was asked for; what there is without an account has none.
     owner: Option<Option<OwnerReference>>,
-    permission: Permission,
+    permission: WriteLease,
     began: Instant,
     watch: Watch,
 }
@@ -51,7 +51,7 @@ impl Candidate {
         namespace: &str,
         lease: &str,
         name: String,
-        permission: Permission,
+        permission: WriteLease,
     ) -> Self {
         Self {
             leases: Api::namespaced(client.clone(), namespace),

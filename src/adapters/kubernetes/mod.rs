@@ -1,41 +1,61 @@
 //! A namespace of a Kubernetes cluster, as the engine sees it.
 
+pub mod cache;
+pub mod caches;
 pub mod client;
+pub mod clock;
 pub mod cluster;
 pub mod events;
-pub mod guarded;
 pub mod lease;
-pub mod permission;
-pub mod seen;
-pub mod stores;
+pub mod raw_object;
+pub mod write_lease;
 
-use crate::ports::PortError;
-use kube::api::{DeleteParams, Preconditions};
-use kube::core::Request;
+use crate::ports::{PortError, PortErrorKind};
+use kube::api::{DeleteParams, GetParams, ListParams, Preconditions};
+use kube::core::{ObjectList, Request};
 use kube::{Client, Resource, ResourceExt};
+use raw_object::{RawObject, Unreadable};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// An error of the API server or of the way to it, by whether trying again may help.
+/// An error of the API server or of the way to it.
+#[must_use]
 pub fn port_error(error: &kube::Error) -> PortError {
     match error {
-        kube::Error::Api(status) => {
-            let text = in_words(status);
-            match status.code {
-                408 | 409 | 429 | 500.. => PortError::Transient(text),
-                _ => PortError::Permanent(text),
-            }
-        }
-        other => PortError::Transient(whole_chain(other)),
+        kube::Error::Api(status) => PortError::new(kind_of(status), in_words(status)),
+        other => PortError::unavailable(whole_chain(other)),
     }
 }
 
-/// What keeps an object from being deleted.
+/// Quotas and admission webhooks answer with the code of a missing right, and are told apart by their words.
+fn kind_of(status: &kube::core::Status) -> PortErrorKind {
+    let is_a_rule = [
+        "exceeded quota",
+        "admission webhook",
+        "is forbidden: violates",
+        "being terminated",
+    ]
+    .iter()
+    .any(|words| status.message.contains(words));
+    match status.code {
+        401 => PortErrorKind::Forbidden,
+        403 if is_a_rule => PortErrorKind::Refused,
+        403 => PortErrorKind::Forbidden,
+        404 => PortErrorKind::Missing,
+        409 => PortErrorKind::Conflict,
+        400 | 422 => PortErrorKind::Invalid,
+        408 | 429 | 500.. => PortErrorKind::Unavailable,
+        _ => PortErrorKind::Refused,
+    }
+}
+
+/// What must still hold for an object to be deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unless {
-    /// Another one has its name now.
-    MadeAnew,
-    /// It, or what is said of it, is not what was seen.
-    Changed,
+pub enum Precondition {
+    /// It is the same object, and not another one of its name.
+    Uid,
+    /// It is the same object, and neither its specification nor its status changed.
+    UidAndResourceVersion,
 }
 
 /// Deletes this very object, and what belongs to it after it; one that is gone, or that was made anew or changed since, is left alone.
@@ -46,22 +66,65 @@ pub async fn delete<K: Resource<DynamicType = ()>>(
     client: &Client,
     namespace: &str,
     object: &K,
-    unless: Unless,
+    precondition: Precondition,
 ) -> Result<(), PortError> {
     let parameters = DeleteParams::background().preconditions(Preconditions {
         uid: object.uid(),
         resource_version: object
             .resource_version()
-            .filter(|_| unless == Unless::Changed),
+            .filter(|_| precondition == Precondition::UidAndResourceVersion),
     });
     let asked = Request::new(K::url_path(&(), Some(namespace)))
         .delete(&object.name_any(), &parameters)
-        .map_err(|error| PortError::Permanent(error.to_string()))?;
+        .map_err(|error| PortError::invalid(error.to_string()))?;
     match client.request::<Value>(asked).await {
         Ok(_) => Ok(()),
         Err(kube::Error::Api(status)) if status.is_not_found() || status.is_conflict() => Ok(()),
         Err(error) => Err(port_error(&error)),
     }
+}
+
+/// The object of one of Kubernetes' own kinds with this name, as the API server has it now.
+///
+/// # Errors
+/// The API server did not answer, or refuses it.
+pub async fn get<K>(client: &Client, namespace: &str, name: &str) -> Result<Option<K>, PortError>
+where
+    K: Resource<DynamicType = ()> + DeserializeOwned,
+{
+    let request = Request::new(K::url_path(&(), Some(namespace)));
+    let asked = request.get(name, &GetParams::default());
+    let asked = asked.map_err(|error| PortError::invalid(error.to_string()))?;
+    match client.request::<RawObject>(asked).await {
+        Ok(found) => found.into_kubernetes().map(Some).map_err(unreadable),
+        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(None),
+        Err(error) => Err(port_error(&error)),
+    }
+}
+
+/// The objects of one of Kubernetes' own kinds, as the API server has them now.
+///
+/// # Errors
+/// The API server did not answer, or refuses it.
+pub async fn list<K>(
+    client: &Client,
+    namespace: &str,
+    selection: &ListParams,
+) -> Result<Vec<K>, PortError>
+where
+    K: Resource<DynamicType = ()> + DeserializeOwned,
+{
+    let request = Request::new(K::url_path(&(), Some(namespace)));
+    let asked = request.list(selection);
+    let asked = asked.map_err(|error| PortError::invalid(error.to_string()))?;
+    let found = client.request::<ObjectList<RawObject>>(asked).await;
+    let found = found.map_err(|error| port_error(&error))?;
+    let objects = found.items.into_iter().map(RawObject::into_kubernetes);
+    objects.map(|object| object.map_err(unreadable)).collect()
+}
+
+fn unreadable(unreadable: Unreadable) -> PortError {
+    PortError::invalid(unreadable.why)
 }
 
 /// What the API server said, in its own words.

@@ -5,6 +5,7 @@ use crate::cli::{Failure, intervals};
 use crate::engine::evaluation::{Difference, comparison_of, first_difference, sentence_of};
 use crate::local::evaluator::{measure, request_of};
 use podium_api::Evaluation;
+use podium_api::convert::read_object;
 use podium_api::evaluation::{EvaluationStatus, EvidenceStatus, FileStatus};
 use podium_core::comparison::{Statistics, Verdict};
 use std::path::Path;
@@ -16,8 +17,10 @@ use std::path::Path;
 pub(super) fn recompute(file: &Path, directory: &Path) -> Result<Verdict, Failure> {
     let text = std::fs::read_to_string(file)
         .map_err(|e| format!("cannot read {}: {e}", file.display()))?;
-    let evaluation: Evaluation = crate::yaml::document(&text)
-        .map_err(|e| format!("{} must hold an Evaluation: {e}", file.display()))?;
+    let no_evaluation = |why: String| format!("{} must hold an Evaluation: {why}", file.display());
+    let document = crate::yaml::document(&text).map_err(|e| no_evaluation(e.to_string()))?;
+    let evaluation: Evaluation =
+        read_object(&document).map_err(|problem| no_evaluation(problem.to_string()))?;
     let stored = evaluation.status.clone().unwrap_or_default();
     let request = request_of(directory, &evaluation.spec)?;
     let found = with_a_bar(|show| measure(&request, &evaluation.spec, show))?;

@@ -87,7 +87,7 @@ impl<P: Ports> Engine<P> {
     ) -> Result<Question, PortError> {
         let spec = question_spec(object, settings, registry, pair, measurements);
         let store = self.ports.store();
-        let gone = |uri: &str| PortError::Transient(format!("{uri} is not there any more"));
+        let gone = |uri: &str| PortError::unavailable(format!("{uri} is not there any more"));
         let present = async |uri: &str| {
             let found = store.digest(uri).await?;
             found.ok_or_else(|| gone(uri))
@@ -135,7 +135,7 @@ impl<P: Ports> Engine<P> {
             .map(serde_json::from_value)
             .transpose();
         let statistics: Option<Statistics> = statistics.map_err(|error| {
-            PortError::Permanent(format!(
+            PortError::refused(format!(
                 "the status of the Evaluation {name} cannot be read: {error}"
             ))
         })?;
@@ -241,7 +241,7 @@ fn difference(asked: &EvaluationSpec, found: &EvaluationSpec) -> Result<Option<S
     if asked == found {
         return Ok(None);
     }
-    let json = |spec| serde_json::to_value(spec).map_err(|e| PortError::Permanent(e.to_string()));
+    let json = |spec| serde_json::to_value(spec).map_err(|e| PortError::invalid(e.to_string()));
     let found = first_difference("spec", &json(asked)?, &json(found)?);
     Ok(Some(found.map_or_else(
         || "spec".to_string(),

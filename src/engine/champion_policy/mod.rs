@@ -6,7 +6,7 @@ mod observe;
 mod scoring;
 mod status;
 
-use super::{Engine, Left, in_words};
+use super::{Engine, Requeue, in_words};
 use crate::ports::{Cluster, PortError, Ports};
 use comparisons::views;
 use podium_api::ChampionPolicy;
@@ -20,9 +20,9 @@ impl<P: Ports> Engine<P> {
     ///
     /// # Errors
     /// The status cannot be read or written.
-    pub async fn reconcile_champion_policy(&self, name: &str) -> Result<Left, PortError> {
+    pub async fn reconcile_champion_policy(&self, name: &str) -> Result<Requeue, PortError> {
         let Some(object) = self.ports.cluster().get::<ChampionPolicy>(name).await? else {
-            return Ok(Left::default());
+            return Ok(Requeue::default());
         };
         let now = self.now();
         let settings = match settings_of(&object.spec, self.ports.world()) {
@@ -30,7 +30,7 @@ impl<P: Ports> Engine<P> {
             Err(problems) => {
                 let invalid = StatusInput::failed("InvalidSpec", in_words(&problems));
                 self.report_policy(&object, &invalid, now).await?;
-                return Ok(Left::default());
+                return Ok(Requeue::default());
             }
         };
         match self
@@ -45,7 +45,7 @@ impl<P: Ports> Engine<P> {
                     let failed = StatusInput::failed(reason_of(&error), error.to_string());
                     self.report_policy(&object, &failed, now).await?;
                 }
-                Ok(Left::default())
+                Ok(Requeue::default())
             }
         }
     }
@@ -55,7 +55,7 @@ impl<P: Ports> Engine<P> {
         object: &ChampionPolicy,
         settings: &PolicySettings,
         now: Timestamp,
-    ) -> Result<Left, PortError> {
+    ) -> Result<Requeue, PortError> {
         let registry = self.registry_of(object).await?;
         let memory = memory_of(object.status.as_ref());
         let observed = self
@@ -81,10 +81,10 @@ impl<P: Ports> Engine<P> {
         self.report_policy(object, &shown, now).await?;
         self.carry_out_plan(object, settings, &registry, &observed, &plan)
             .await?;
-        Ok(Left {
-            acted: plan.again,
-            waiting: observed.scoring,
-            look_again_at: plan.look_again_at,
+        Ok(Requeue {
+            changed: plan.again,
+            pending: observed.scoring,
+            at: plan.look_again_at,
         })
     }
 
@@ -101,8 +101,9 @@ impl<P: Ports> Engine<P> {
 }
 
 fn reason_of(error: &PortError) -> &'static str {
-    match error {
-        PortError::Transient(_) => "Unavailable",
-        PortError::Permanent(_) => "CannotCarryOut",
+    if error.is_transient() {
+        "Unavailable"
+    } else {
+        "CannotCarryOut"
     }
 }

@@ -1,8 +1,8 @@
 //! The scorer: it makes the predictions of a version, again when its inputs changed, and once more per run after it failed.
 
 use crate::engine::{Engine, without_block};
-use crate::ports::{ObjectStore, PortError, Ports, RunId, RunRequest, Started, TrialRunner};
-use crate::trials::expansion::expand;
+use crate::ports::{ObjectStore, PortError, Ports, RunId, RunRequest, StartOutcome, TrialRunner};
+use crate::runs::expansion::expand;
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 use kube::{Resource, ResourceExt};
 use podium_api::ChampionPolicy;
@@ -69,7 +69,7 @@ impl<P: Ports> Engine<P> {
         let uri = predictions_uri(evidence, version);
         let found = match self.ports.store().digest(&uri).await {
             Ok(found) => Ok(found.is_some()),
-            Err(PortError::Permanent(why)) => Err(why),
+            Err(error) if !error.is_transient() => Err(error.message),
             Err(transient) => return Err(transient),
         };
         let Some(scorer) = &evidence.scorer else {
@@ -217,7 +217,7 @@ impl<P: Ports> Engine<P> {
         } = scorer;
         let template = serde_json::from_value(Value::Object(job.template.0.clone()));
         let template = template
-            .map_err(|e| PortError::Permanent(format!("spec.evidence.scorer.job.template: {e}")))?;
+            .map_err(|e| PortError::refused(format!("spec.evidence.scorer.job.template: {e}")))?;
         let output = predictions_uri(&object.spec.evidence, version);
         let mut run = ScorerRun {
             name: String::new(),
@@ -309,18 +309,18 @@ impl<P: Ports> Engine<P> {
             .await?;
         let (attempt, _) = self.last_attempt(object, &run).await?;
         let request = self.request(object, &run, attempt);
-        if let Some(why) = self.ports.runner().refusal(&request).await? {
-            return Err(PortError::Permanent(format!(
+        if let Some(why) = self.ports.runner().dry_run(&request).await? {
+            return Err(PortError::refused(format!(
                 "spec.evidence.scorer.job: {why}"
             )));
         }
         match self.ports.runner().start(&request).await? {
-            Started::Now | Started::Already => {
+            StartOutcome::Started | StartOutcome::AlreadyStarted => {
                 let mut scored = self.scored.lock().unwrap_or_else(PoisonError::into_inner);
                 scored.insert(scored_key(object, version, beside));
                 Ok(())
             }
-            Started::Refused(why) => Err(PortError::Transient(why)),
+            StartOutcome::Rejected(why) => Err(PortError::unavailable(why)),
         }
     }
 }

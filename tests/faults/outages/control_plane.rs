@@ -3,7 +3,7 @@
 use crate::bed::gates::{gated, open};
 use crate::bed::operator::Operator;
 use crate::bed::oracle::{no_orphans, nothing_ran_twice};
-use crate::bed::{Away, Bed, on_bed, phase};
+use crate::bed::{Away, Bed, kubectl, on_bed, phase};
 use podium_api::TuningJob;
 
 /// A search whose first two trials run.
@@ -79,5 +79,26 @@ fn a_watch_whose_past_was_forgotten_lists_anew() {
             let count = count.map_or(0, |count| count.parse().unwrap());
             assert!(count >= 1, "{kind}: {count}");
         }
+    });
+}
+
+#[test]
+fn a_kind_that_is_removed_is_said_and_is_back_when_it_is_installed_again() {
+    on_bed("kind", async |bed| {
+        let operator = running(&bed, 4).await;
+        let kind = "evaluations.podium.dev";
+        kubectl(&["delete", "crd", kind], None).unwrap();
+        bed.wait(90, "it says which kind it does not see", async || {
+            operator
+                .readiness()
+                .await
+                .contains("the watch of evaluations")
+        })
+        .await;
+        let crd = format!("crds/podium.dev_{}.yaml", "evaluations");
+        kubectl(&["apply", "-f", &crd], None).unwrap();
+        operator.until_ready(90).await;
+        open(&bed, "all");
+        ends_well(&bed, &operator, 4).await;
     });
 }

@@ -17,7 +17,7 @@ pub struct EvidenceSpec {
     /// Makes the predictions of a version that has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scorer: Option<ScorerSpec>,
-    /// How the comparison itself runs in a cluster.
+    /// How the comparison itself runs in a cluster. Not in this version of Podium, which refuses it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evaluator: Option<EvaluatorSpec>,
     /// Parts of the holdout that guardrails may name.
@@ -36,7 +36,7 @@ pub struct PredictionsSpec {
     pub uri: String,
     /// Names of their columns.
     pub columns: Columns,
-    /// What happens while they are missing.
+    /// What happens while they are missing. Not in this version of Podium, which refuses it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_missing: Option<OnMissing>,
 }

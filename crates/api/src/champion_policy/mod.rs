@@ -114,10 +114,10 @@ pub struct ChampionPolicySpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 9_007_199_254_740_991_i64))]
     pub acknowledged_epoch: Option<i64>,
-    /// Where the champion is announced.
+    /// Where the champion is announced. Not in this version of Podium, which refuses it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub publish: Option<PublishSpec>,
-    /// Where reports are kept.
+    /// Where reports are kept. Not in this version of Podium, which refuses it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reports: Option<ReportsSpec>,
 }

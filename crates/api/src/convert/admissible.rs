@@ -35,12 +35,18 @@ pub fn admissible(object: &Value, world: World) -> Vec<SpecProblem> {
 }
 
 fn read<K: DeserializeOwned>(object: &Value) -> Result<K, SpecProblem> {
-    serde_path_to_error::deserialize(object).map_err(|error| {
-        SpecProblem::new(
-            error.path().to_string(),
-            format!("cannot be read: {}", error.inner()),
-        )
+    read_object(object).map_err(|SpecProblem { path, message }| {
+        SpecProblem::new(path, format!("cannot be read: {message}"))
     })
+}
+
+/// Reads an object of one of the kinds.
+///
+/// # Errors
+/// The first field that cannot be read, and why.
+pub fn read_object<K: DeserializeOwned>(object: &Value) -> Result<K, SpecProblem> {
+    serde_path_to_error::deserialize(object)
+        .map_err(|error| SpecProblem::new(error.path().to_string(), error.inner().to_string()))
 }
 
 #[cfg(test)]

@@ -15,15 +15,15 @@ mod trial;
 mod tuning_job;
 mod tuning_refusals;
 
-pub use admissible::admissible;
+pub use admissible::{admissible, read_object};
 pub use champion_policy::{PolicySettings, World, confirm_fraction, policy};
 pub use evaluation::{comparison_settings, measurements};
 pub use model_registry::{RegistrySettings, registry};
 pub use policy_status::{memory_of, policy_status};
 pub use schedule::{BadSchedule, Schedule, Window, window_at};
 pub use status::{
-    from_time, is_own_condition, name_of, parameters_text, record_of, says, settled_condition,
-    shows, to_time, trial_status, with_conditions,
+    conditions_match, from_time, is_own_condition, matches_record, name_of, parameters_text,
+    record_of, settled_condition, stalled_conditions, to_time, trial_status, with_conditions,
 };
 pub use trial::trial_variables;
 pub use tuning_job::{TrialSettings, job_spec, trial_settings, tuning_settings};

@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff;
 use podium_core::report::CombinedMetric;
 use podium_core::time::Timestamp;
-use podium_core::tuning::conditions::Condition as Said;
+use podium_core::tuning::conditions::{Condition as Said, Status};
 use podium_core::tuning::trial::{self, Attempt, Phase, Reason, TrialRecord};
 use podium_core::value::{Configuration, ParameterValue};
 use serde::Serialize;
@@ -84,13 +84,13 @@ pub fn record_of(status: Option<&TrialStatus>) -> TrialRecord {
 
 /// Whether phase and conditions of a trial are those of its record, and not what somebody else says of it.
 #[must_use]
-pub fn says(status: Option<&TrialStatus>, record: &TrialRecord) -> bool {
+pub fn matches_record(status: Option<&TrialStatus>, record: &TrialRecord) -> bool {
     let Some(status) = status else {
         return true;
     };
     let is_new = record.phase == Phase::Pending && status.conditions.is_empty();
     status.phase.as_deref() == Some(record.phase.as_str())
-        && (is_new || shows(&status.conditions, &trial::conditions(record)))
+        && (is_new || conditions_match(&status.conditions, &trial::conditions(record)))
 }
 
 /// Whether a condition of this type is Podium's to say. Others may add conditions of their own.
@@ -109,7 +109,7 @@ pub fn is_own_condition(kind: &str) -> bool {
 
 /// Whether the stored conditions that are Podium's are these.
 #[must_use]
-pub fn shows(stored: &Conditions, said: &[Said]) -> bool {
+pub fn conditions_match(stored: &Conditions, said: &[Said]) -> bool {
     let own = stored.iter().filter(|c| is_own_condition(&c.type_));
     own.count() == said.len()
         && said.iter().all(|said| {
@@ -230,6 +230,21 @@ pub fn with_conditions(
         .collect()
 }
 
+/// The conditions of an object with which nothing is done until somebody changes something: what kstatus calls failed.
+#[must_use]
+pub fn stalled_conditions(reason: &str, message: &str) -> Vec<Said> {
+    let condition = |kind, status| Said {
+        kind,
+        status,
+        reason: reason.to_string(),
+        message: message.to_string(),
+    };
+    vec![
+        condition("Ready", Status::False),
+        condition("Stalled", Status::True),
+    ]
+}
+
 /// Whether a stored condition of this type is `True`, and its reason and message.
 #[must_use]
 pub fn settled_condition<'a>(
@@ -265,10 +280,10 @@ mod tests {
         };
         let mut status = mk_status(&running);
         assert_eq!(record_of(Some(&status)), running);
-        assert!(says(Some(&status), &running));
+        assert!(matches_record(Some(&status), &running));
         status.phase = Some("Failed".to_string());
         assert_eq!(record_of(Some(&status)).phase, Phase::Running);
-        assert!(!says(Some(&status), &running));
+        assert!(!matches_record(Some(&status), &running));
         status.start_time = None;
         assert_eq!(record_of(Some(&status)).phase, Phase::Pending);
         let ended = TrialRecord {
@@ -289,11 +304,14 @@ mod tests {
         };
         let (foreign, stalled) = (condition("example.com/Approved"), condition("Stalled"));
         status.conditions.push(foreign);
-        assert!(says(Some(&status), &record));
+        assert!(matches_record(Some(&status), &record));
         status.conditions.push(stalled);
-        assert!(!says(Some(&status), &record));
+        assert!(!matches_record(Some(&status), &record));
         status.conditions.clear();
-        assert!(says(Some(&status), &record), "as the API server makes it");
+        assert!(
+            matches_record(Some(&status), &record),
+            "as the API server makes it"
+        );
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub enum AlgorithmName {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[x_kube(validation = Rule::new("!has(self.hyperopt) || self.name == 'Hyperopt'").message("`hyperopt` may only be set when `name` is Hyperopt").field_path(".hyperopt"))]
 pub struct AlgorithmSpec {
-    /// Which algorithm.
+    /// Which algorithm. `GaussianProcess` and `Tpe` are not in this version of Podium, which refuses them.
     #[serde(default)]
     pub name: AlgorithmName,
     /// Settings of `Hyperopt`.
@@ -146,7 +146,7 @@ pub struct MetricsSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 4), extend("x-kubernetes-list-type" = "atomic"))]
     pub sources: Vec<MetricsSource>,
-    /// Seconds to wait for metrics after a trial has ended.
+    /// Seconds to wait for metrics after a trial has ended. Not in this version of Podium, which refuses it.
     #[serde(default = "two_minutes")]
     #[schemars(range(min = 0, max = 86_400))]
     pub deadline_seconds: i64,
@@ -187,13 +187,13 @@ pub struct MetricsSource {
     /// The termination message of a container: one JSON object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub termination_message: Option<TerminationMessageSource>,
-    /// The log of a container.
+    /// The log of a container. Not in this version of Podium, which refuses it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<LogSource>,
-    /// The trial's MLflow run.
+    /// The trial's MLflow run. Not in this version of Podium, which refuses it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mlflow: Option<MlflowSource>,
-    /// A predictions file, from which Podium computes the metrics itself.
+    /// A predictions file, from which Podium computes the metrics itself. Not in this version of Podium, which refuses it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub predictions: Option<PredictionsSource>,
 }

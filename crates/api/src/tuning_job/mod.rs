@@ -120,14 +120,14 @@ pub struct TuningJobSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::configurations")]
     pub initial_trials: Vec<Configuration>,
-    /// Earlier searches whose trials the model learns from.
+    /// Earlier searches whose trials the model learns from. Not in this version of Podium, which refuses it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warm_start: Option<WarmStart>,
     /// How configurations are suggested. Immutable.
     #[serde(default)]
     #[x_kube(validation = Rule::new("self == oldSelf").message("`algorithm` is immutable"))]
     pub algorithm: AlgorithmSpec,
-    /// When a running trial is stopped because others did better.
+    /// When a running trial is stopped because others did better. Not in this version of Podium, which refuses it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub early_stopping: Option<EarlyStopping>,
     /// Where the metrics of a trial come from.
@@ -136,7 +136,7 @@ pub struct TuningJobSpec {
     /// What a trial runs. Immutable.
     #[x_kube(validation = Rule::new("self == oldSelf").message("`trial` is immutable"))]
     pub trial: TrialTemplate,
-    /// Logs every trial to an MLflow experiment.
+    /// Logs every trial to an MLflow experiment. Not in this version of Podium, which refuses it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tracking: Option<Tracking>,
     /// Makes the winner a version of a registered model.

@@ -39,7 +39,7 @@ pub struct ObjectiveSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20), inner(length(min = 1, max = 2000)), extend("x-kubernetes-list-type" = "atomic"))]
     pub constraints: Vec<String>,
-    /// Runs the best trials again with fresh seeds and reports how sure the order is.
+    /// Runs the best trials again with fresh seeds and reports how sure the order is. Not in this version of Podium, which refuses it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confirm: Option<Confirm>,
 }

@@ -30,6 +30,11 @@ pub struct TuningJobStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::time")]
     pub completion_time: Option<StatusTime>,
+    /// For how many seconds the search was suspended, by its user or by a queue, not counting the present suspension. Its deadline is so
+    /// much later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 9_007_199_254_740_991_i64))]
+    pub suspended_seconds: Option<i64>,
     /// Trials by state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trials: Option<TrialCounts>,

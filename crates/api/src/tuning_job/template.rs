@@ -26,7 +26,7 @@ pub struct TrialTemplate {
     /// A batch/v1 Job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job: Option<JobTemplate>,
-    /// Any other namespaced resource, with rules that say how it ended.
+    /// Any other namespaced resource, with rules that say how it ended. Not in this version of Podium, which refuses it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resource: Option<ResourceTemplate>,
     /// What the end of a run means; the first rule that holds wins, before the built-in ones.

@@ -61,6 +61,17 @@ pub fn every_leaf_has_its_fate(
                     .iter()
                     .any(|problem| problem.starts_with(&format!("{at}: must ")));
                 assert!(named, "{kind}: {path}: {problems:?}");
+                let later = |problem: &&String| {
+                    problem.starts_with(&format!("{at}: must be left out: this version"))
+                };
+                if problems.iter().any(|problem| later(&problem)) {
+                    let described = schema_of(kind, &without_positions(at));
+                    let description = described["description"].as_str().unwrap_or_default();
+                    assert!(
+                        description.contains("in this version of Podium"),
+                        "{kind}: the description of {at} must say that it is not in this version: {description}"
+                    );
+                }
             }
             Fate::Constant => {
                 let values = schema_of(kind, path)["enum"].as_array().cloned();
@@ -72,6 +83,11 @@ pub fn every_leaf_has_its_fate(
             }
         }
     }
+}
+
+/// `a[].b` for `a[0].b`.
+fn without_positions(path: &str) -> String {
+    path.chars().filter(|c| !c.is_ascii_digit()).collect()
 }
 
 fn schema_of(kind: &str, path: &str) -> Value {

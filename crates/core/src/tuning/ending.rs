@@ -84,11 +84,10 @@ pub(super) fn judge(input: &TuningInput<'_>, summary: &Summary, now: Timestamp) 
             ),
         ));
     }
-    let deadline = settings.active_deadline_seconds.zip(input.started);
-    let overdue = deadline.filter(|(seconds, started)| now >= started.plus_seconds(*seconds));
+    let overdue = input.deadline().filter(|(at, _)| now >= *at);
     let is_spent = counts.total >= settings.max_trials && counts.unfinished() == 0;
     match overdue {
-        Some((seconds, _)) if !is_spent || summary.was_cut_short() => {
+        Some((_, seconds)) if !is_spent || summary.was_cut_short() => {
             Some(out_of_time(seconds, counts, best))
         }
         _ if is_spent => Some(budget_spent(counts, best)),

@@ -119,6 +119,8 @@ pub struct TuningInput<'a> {
     pub trials: &'a [ObservedTrial],
     /// When the job was first acted on.
     pub started: Option<Timestamp>,
+    /// For how many milliseconds since then the search was suspended, by its user or by a queue: its clock stood meanwhile.
+    pub suspended_milliseconds: u64,
     /// How the search ended, where that was recorded: it is never judged again.
     pub ended: Option<Ending>,
     /// The winner that was registered last, where that was recorded.
@@ -127,6 +129,16 @@ pub struct TuningInput<'a> {
     pub blocked: Option<String>,
     /// The search is being deleted, with all that belongs to it.
     pub deleting: bool,
+}
+
+impl TuningInput<'_> {
+    /// When the time of the search is over, unless it is suspended from now on; and the limit in seconds.
+    fn deadline(&self) -> Option<(Timestamp, u64)> {
+        let limit = self.settings.active_deadline_seconds?;
+        let at = self.started?.plus_seconds(limit);
+        let suspended = i64::try_from(self.suspended_milliseconds).unwrap_or(i64::MAX);
+        Some((Timestamp(at.0.saturating_add(suspended)), limit))
+    }
 }
 
 /// One thing to do; each is idempotent under its own key, the trial's name.
@@ -174,6 +186,10 @@ pub struct Plan {
     /// The state of the search as users see it.
     pub report: TuningReport,
 }
+
+/// Trials that one plan creates at most: a plan takes bounded time, and between two plans other searches have their turn. A plan with as
+/// many actions is to be followed by another one.
+pub const MOST_CREATIONS: usize = 32;
 
 /// Origin of the trial that trains the winner once more on all rows.
 pub const REFIT_ORIGIN: &str = "Refit";
@@ -236,6 +252,7 @@ fn create_trials(
     let free_places = input.finished.taken.free(settings.max_trials);
     let places = free_places.filter(|index| !taken.contains(index));
     let at_once = usize::try_from(free.min(left)).unwrap_or(usize::MAX);
+    let at_once = at_once.min(MOST_CREATIONS);
     let mut actions = Vec::new();
     for next_index in places.take(at_once) {
         match suggest_next(&settings.space, &settings.algorithm, settings.seed, &known) {

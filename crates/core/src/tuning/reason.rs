@@ -47,6 +47,12 @@ pub enum Reason {
     ContainerNotCreated,
     /// No trial runs: a Job is suspended.
     JobSuspended,
+    /// Something that the search needs cannot be reached or is busy; it is tried again.
+    Unavailable,
+    /// Podium's account has no right to something that the search needs.
+    Forbidden,
+    /// Something that the search needs is refused or missing.
+    CannotCarryOut,
     /// The search is being deleted.
     Deleted,
 }
@@ -76,6 +82,9 @@ impl Reason {
             Self::WaitingForApiServer => "WaitingForAPIServer",
             Self::ContainerNotCreated => "ContainerNotCreated",
             Self::JobSuspended => "JobSuspended",
+            Self::Unavailable => "Unavailable",
+            Self::Forbidden => "Forbidden",
+            Self::CannotCarryOut => "CannotCarryOut",
             Self::Deleted => "Deleted",
         }
     }

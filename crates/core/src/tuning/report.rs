@@ -146,7 +146,6 @@ impl TuningReport {
         let counts = summary.counts;
         let (phase, reason, message) = situation(input, &counts, summary.best(), ended.as_ref());
         let settings = input.settings;
-        let deadline = settings.active_deadline_seconds.zip(input.started);
         Self {
             phase,
             reason,
@@ -157,9 +156,10 @@ impl TuningReport {
                 .then(|| estimate(input, summary, now))
                 .flatten(),
             finished: matches!(phase, Phase::Succeeded | Phase::Failed),
-            look_again_at: deadline
-                .filter(|_| ended.is_none() && !input.deleting)
-                .map(|(seconds, started)| started.plus_seconds(seconds)),
+            look_again_at: input
+                .deadline()
+                .filter(|_| ended.is_none() && !input.deleting && phase != Phase::Suspended)
+                .map(|(at, _)| at),
             counts,
             best: summary.best().cloned(),
             ended,

@@ -67,6 +67,7 @@ fn mk_trial(index: u32, phase: TrialPhase, objective: Option<f64>) -> ObservedTr
 fn mk_input<'a>(settings: &'a Settings, trials: &'a [ObservedTrial]) -> TuningInput<'a> {
     static NONE: LazyLock<FinishedTrials> = LazyLock::new(FinishedTrials::new);
     TuningInput {
+        suspended_milliseconds: 0,
         settings,
         finished: &NONE,
         trials,

@@ -31,7 +31,7 @@ pub(super) fn step_with(
         active_deadline_seconds: Some(60),
         queue_deadline_seconds: Some(100),
         max_infrastructure_failures: 2,
-        settle_seconds: 0,
+        debounce_seconds: 0,
         hold: false,
         since: Timestamp(0),
         record,
@@ -153,17 +153,17 @@ fn a_state_is_recorded_once_it_has_lasted() {
         (mk_queued(since, TrialReason::Starting, "soon"), 10),
         (mk_queued(since, TrialReason::Unschedulable, "no room"), 2),
     ] {
-        let early = step_with(&fresh, &run, |input| input.settle_seconds = 2);
+        let early = step_with(&fresh, &run, |input| input.debounce_seconds = 2);
         assert_eq!(early.record, fresh);
         assert_eq!(early.look_again_at, Some(since.plus_seconds(seconds)));
         let later = step_with(&fresh, &run, |input| {
-            input.settle_seconds = 2;
+            input.debounce_seconds = 2;
             input.now = since.plus_seconds(seconds);
         });
         assert_ne!(later.record.phase, TrialPhase::Pending);
     }
     let end = mk_ended(Exit::Code(0), Some(r#"{"metrics": {"auc": 0.93}}"#));
-    let ended = step_with(&fresh, &end, |input| input.settle_seconds = 2);
+    let ended = step_with(&fresh, &end, |input| input.debounce_seconds = 2);
     assert_eq!(
         ended.record.phase,
         TrialPhase::Succeeded,

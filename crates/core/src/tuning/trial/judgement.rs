@@ -157,6 +157,7 @@ fn describe(input: &TrialInput<'_>, exit: &Exit, log_tail: &str) -> (Reason, Str
                 format!("it ran longer than `trial.activeDeadlineSeconds`{limit} and was ended");
             (Reason::DeadlineExceeded, with_log(text))
         }
+        Exit::LimitExceeded(_) => (Reason::DeadlineExceeded, with_log(exit.to_string())),
         Exit::OutOfMemory => (Reason::OutOfMemory, with_log(exit.to_string())),
         Exit::CannotStart(_) => (Reason::CannotStart, exit.to_string()),
         Exit::ResultUnreadable(_) => (Reason::MetricsInvalid, exit.to_string()),

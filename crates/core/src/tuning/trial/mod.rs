@@ -154,7 +154,7 @@ pub struct TrialInput<'a> {
     pub max_infrastructure_failures: u32,
     /// Seconds that a run must have waited before that is recorded, and a fifth of those that it must have run or been about
     /// to start: shorter states are not worth a write.
-    pub settle_seconds: u64,
+    pub debounce_seconds: u64,
     /// Nothing is to be started now: the search is suspended, over, or being deleted.
     pub hold: bool,
     /// Since when its first run could have begun.
@@ -193,6 +193,11 @@ pub struct TrialPlan {
     /// When to look again without any event.
     pub look_again_at: Option<Timestamp>,
 }
+
+/// Characters that are kept of the words by which a status was refused.
+const REFUSAL_CHARACTERS: usize = 1000;
+/// A trial that is about to start is looked at again after this time: what keeps it from starting may have become known.
+const STARTING_AGAIN_SECONDS: u64 = 10;
 
 /// Plans the next step of one trial. Pure and total.
 pub fn plan(input: &TrialInput<'_>) -> TrialPlan {
@@ -308,13 +313,16 @@ fn queued(
     }
     // That a pod is about to start is no news unless it takes long.
     let patience = match reason {
-        Reason::Starting => 5 * input.settle_seconds,
-        _ => input.settle_seconds,
+        Reason::Starting => 5 * input.debounce_seconds,
+        _ => input.debounce_seconds,
     };
     if !settled(input, plan, since, patience) {
         return;
     }
-    plan.look_again_at = deadline.map(|(_, at)| at);
+    let again = input.now.plus_seconds(STARTING_AGAIN_SECONDS);
+    let again = (reason == Reason::Starting).then_some(again);
+    let deadline = deadline.map(|(_, at)| at);
+    plan.look_again_at = [deadline, again].into_iter().flatten().min();
     let record = &mut plan.record;
     record.attempt();
     // The world words the same cause differently from look to look: with another count of nodes, the name of another pod that was refused,
@@ -345,7 +353,7 @@ fn running(
     overdue: Option<&Overdue>,
 ) {
     // A trial of a few seconds is over before anybody looks.
-    if !settled(input, plan, since, 5 * input.settle_seconds) {
+    if !settled(input, plan, since, 5 * input.debounce_seconds) {
         return;
     }
     let record = &mut plan.record;
@@ -369,7 +377,9 @@ fn running(
 
 fn end(input: &TrialInput<'_>, plan: &mut TrialPlan, run: &EndedRun) {
     let record = &mut plan.record;
-    record.start = record.start.or(run.began());
+    // Where several pods are one run, another one may have begun later than the one that decided had ended.
+    let start = record.start.filter(|start| *start <= run.ended);
+    record.start = start.or(run.began());
     if let Some(attempt) = record.attempt() {
         attempt.pod = run.pod.clone().or(attempt.pod.take());
     }
@@ -414,6 +424,21 @@ fn again(input: &TrialInput<'_>, plan: &mut TrialPlan, reason: Reason, why: &str
     };
     record.message = format!("run {lost} {ended}: {why}; it is run again");
     start(input, plan);
+}
+
+/// The record of a trial whose status the cluster refuses to store, in its smallest form: nothing of a result that cannot be stored counts.
+#[must_use]
+pub fn refused(record: &TrialRecord, why: &str, now: Timestamp) -> TrialRecord {
+    let words: String = why.chars().take(REFUSAL_CHARACTERS).collect();
+    TrialRecord {
+        phase: Phase::Failed,
+        reason: Some(Reason::StatusRefused),
+        message: format!("what is known of the trial cannot be stored: {words}"),
+        start: record.start,
+        completion: Some(record.completion.unwrap_or(now)),
+        attempts: record.attempts.clone(),
+        ..TrialRecord::default()
+    }
 }
 
 /// The record of a trial that is stopped because nobody needs its result any more.

@@ -52,6 +52,8 @@ pub enum Reason {
     SchedulingGated,
     /// Its run should have ended, and its node does not answer.
     NodeUnreachable,
+    /// The cluster refuses to store what is known of it.
+    StatusRefused,
 }
 
 impl Reason {
@@ -88,6 +90,7 @@ impl Reason {
             Self::JobSuspended => "JobSuspended",
             Self::SchedulingGated => "SchedulingGated",
             Self::NodeUnreachable => "NodeUnreachable",
+            Self::StatusRefused => "StatusRefused",
         }
     }
 }

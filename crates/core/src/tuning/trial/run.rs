@@ -13,6 +13,8 @@ pub enum Exit {
     Signal(i32),
     /// It ran longer than allowed and was ended.
     DeadlineExceeded,
+    /// It ran longer than another limit allows than that of its trial, and was ended; which.
+    LimitExceeded(String),
     /// It used more memory than allowed and was ended.
     OutOfMemory,
     /// It could not be started; why.
@@ -84,7 +86,7 @@ impl EndedRun {
     /// When it began, if anything of it ran.
     #[must_use]
     pub fn began(&self) -> Option<Timestamp> {
-        let began = !matches!(self.exit, Exit::NeverStarted(_));
+        let began = !matches!(self.exit, Exit::NeverStarted(_) | Exit::CannotStart(_));
         began.then_some(self.started)
     }
 
@@ -113,6 +115,7 @@ impl std::fmt::Display for Exit {
             }
             Self::OutOfMemory => formatter.write_str("it used more memory than it may"),
             Self::CannotStart(why)
+            | Self::LimitExceeded(why)
             | Self::Infrastructure(why)
             | Self::NeverStarted(why)
             | Self::ResultUnreadable(why) => formatter.write_str(why),

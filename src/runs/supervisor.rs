@@ -6,7 +6,7 @@
 use super::run_directory::{Ended, HowEnded, Request, RunDirectory, Started};
 use crate::adapters::clock::SystemClock;
 use crate::ports::Clock;
-use crate::signals::asked_to_end;
+use crate::signals::shutdown_signal;
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::fs::{self, File};
 use std::io;
@@ -22,7 +22,7 @@ use tokio::process::{Child, Command};
 /// The files of the run cannot be read or written.
 pub async fn supervise(directory: &RunDirectory) -> io::Result<()> {
     // Before anybody can know of this process, and before the program that must not outlive it.
-    let asked_to_end = asked_to_end()?;
+    let shutdown_signal = shutdown_signal()?;
     let Some(request) = directory.request()? else {
         let message = format!("{} holds no request.json", directory.path().display());
         return Err(io::Error::new(io::ErrorKind::NotFound, message));
@@ -35,7 +35,7 @@ pub async fn supervise(directory: &RunDirectory) -> io::Result<()> {
         time: SystemClock.now().0,
         supervisor,
     })?;
-    let how = run_until_it_succeeds(directory, &request, asked_to_end).await?;
+    let how = run_until_it_succeeds(directory, &request, shutdown_signal).await?;
     directory.write_ended(&Ended {
         time: SystemClock.now().0,
         how,
@@ -46,7 +46,7 @@ pub async fn supervise(directory: &RunDirectory) -> io::Result<()> {
 async fn run_until_it_succeeds(
     directory: &RunDirectory,
     request: &Request,
-    asked_to_end: impl Future<Output = ()>,
+    shutdown_signal: impl Future<Output = ()>,
 ) -> io::Result<HowEnded> {
     let deadline = async {
         match request.deadline_seconds {
@@ -54,13 +54,13 @@ async fn run_until_it_succeeds(
             None => std::future::pending().await,
         }
     };
-    tokio::pin!(deadline, asked_to_end);
+    tokio::pin!(deadline, shutdown_signal);
     let grace = request.grace();
     let log = File::create(directory.log())?;
     let mut left = request.retries;
     loop {
         let how = match spawn(directory, request, &log) {
-            Ok(child) => wait(child, &mut deadline, &mut asked_to_end, grace).await?,
+            Ok(child) => wait(child, &mut deadline, &mut shutdown_signal, grace).await?,
             Err(error) => return Ok(HowEnded::CannotStart(cannot_start(request, &error))),
         };
         let failed = match how {
@@ -123,7 +123,7 @@ fn cannot_start(request: &Request, error: &io::Error) -> String {
 async fn wait(
     mut child: Child,
     deadline: impl Future<Output = ()>,
-    asked_to_end: impl Future<Output = ()>,
+    shutdown_signal: impl Future<Output = ()>,
     grace: Duration,
 ) -> io::Result<HowEnded> {
     let group = child
@@ -136,7 +136,7 @@ async fn wait(
             return status.map(how_ended);
         }
         () = deadline => HowEnded::Deadline,
-        () = asked_to_end => HowEnded::Stopped,
+        () = shutdown_signal => HowEnded::Stopped,
     };
     end_group(group, Signal::TERM);
     if tokio::time::timeout(grace, child.wait()).await.is_err() {

@@ -99,14 +99,14 @@ fn a_refusal_from_before_a_pod_that_is_gone_is_over() {
     let before = seen(&running, at("2026-11-25T13:00:00Z"));
     let mut job = mk_job(json!([]));
     job.status.as_mut().unwrap().failed = Some(1);
-    let told = |before: Option<&LastPod>, time: &str| {
+    let told = |before: Option<&LastPodRecord>, time: &str| {
         run_after(before, Some(&job), &[], Some(&mk_refusal(time)))
     };
     let old = told(before.as_ref(), "2026-11-25T10:00:00Z");
     assert!(matches!(old, Run::Running { .. }), "{old:?}");
     // One that was not seen to end has ended by the first look without it.
     let later = at("2026-11-25T13:00:20Z");
-    let gone = LastPod::seen(before.as_ref(), &job, &[], later);
+    let gone = LastPodRecord::seen(before.as_ref(), &job, &[], later);
     let old = told(gone.as_ref(), "2026-11-25T13:00:10Z");
     assert!(matches!(old, Run::Running { .. }), "{old:?}");
     let new = told(gone.as_ref(), "2026-11-25T13:00:30Z");
@@ -223,7 +223,7 @@ fn a_pod_with_gates_is_held_and_waits_for_room_from_when_they_are_gone() {
     job.metadata.uid = Some("1".to_string());
     // Nobody looked for an hour until the gates were gone.
     let long_ago = Timestamp(NOW.0 - 3_600_000);
-    let last = LastPod::seen(None, &job, std::slice::from_ref(&gated), long_ago);
+    let last = LastPodRecord::seen(None, &job, std::slice::from_ref(&gated), long_ago);
     assert_eq!(run_after(last.as_ref(), Some(&job), &[gated], None), held);
     let waits = run_after(
         last.as_ref(),

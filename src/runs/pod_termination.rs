@@ -3,8 +3,8 @@
 use super::log_tail::last_lines;
 use super::pod_state::{
     DISRUPTED, began, container_status, containers, created, deletion_asked, ended_at, has_failed,
-    has_message, has_restarted, is_deleted, last_initial_end, newest, pod_condition, start_of,
-    started, status, terminated, terminated_of, waiting_container,
+    has_message, has_restarted, is_deleted, known_time, last_initial_end, newest, pod_condition,
+    start_of, started, status, terminated, terminated_of, waiting_container,
 };
 use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod};
 use kube::ResourceExt;
@@ -55,8 +55,8 @@ fn ended_by(
     now: Timestamp,
 ) -> EndedRun {
     let message = end.and_then(|end| end.message.clone());
-    let finished = end.and_then(|end| end.finished_at.as_ref()).map(from_time);
-    let began = end.and_then(|end| end.started_at.as_ref()).map(from_time);
+    let finished = known_time(end.and_then(|end| end.finished_at.as_ref()));
+    let began = known_time(end.and_then(|end| end.started_at.as_ref()));
     // The node's clock may be ahead.
     let ended = finished.map_or(now, |finished| finished.min(now));
     let began = began.or_else(|| started(pod));

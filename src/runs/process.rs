@@ -7,7 +7,7 @@ use super::supervised::{ENDING, State, Supervised, SupervisedRuns, ending, kill,
 use super::template::{Process, process_of};
 use crate::adapters::clock::SystemClock;
 use crate::adapters::directory::file_digests::FileDigests;
-use crate::ports::{Clock, PortError, RunId, RunRequest, Started as StartOutcome, TrialRunner};
+use crate::ports::{Clock, PortError, RunId, RunRequest, StartOutcome, TrialRunner};
 use crate::regular_file::read_end;
 use podium_core::report::KEPT_BYTES;
 use podium_core::time::Timestamp;
@@ -136,7 +136,7 @@ impl TrialRunner for ProcessRunner {
         }
     }
 
-    async fn refusal(&self, request: &RunRequest<'_>) -> Result<Option<String>, PortError> {
+    async fn dry_run(&self, request: &RunRequest<'_>) -> Result<Option<String>, PortError> {
         Ok(process_of(request).err().map(|error| error.to_string()))
     }
 
@@ -145,19 +145,19 @@ impl TrialRunner for ProcessRunner {
         // It may have been taken before, by a podium that asked less.
         let process = match process_of(request) {
             Ok(process) => process,
-            Err(error) => return Ok(StartOutcome::Refused(error.to_string())),
+            Err(error) => return Ok(StartOutcome::Rejected(error.to_string())),
         };
         if self.supervised.of(&request.name, request.attempt).is_some() {
-            return Ok(StartOutcome::Already);
+            return Ok(StartOutcome::AlreadyStarted);
         }
         let owner = request.owner.as_ref().map(|owner| owner.uid.clone());
         let asked = self.request_of(process, owner);
         directory.write_request(&asked)?;
         let Some(lock) = directory.lock()? else {
-            return Ok(StartOutcome::Already);
+            return Ok(StartOutcome::AlreadyStarted);
         };
         if directory.started()?.is_some() {
-            return Ok(StartOutcome::Already);
+            return Ok(StartOutcome::AlreadyStarted);
         }
         let errors = File::options()
             .create(true)
@@ -173,16 +173,15 @@ impl TrialRunner for ProcessRunner {
             .process_group(0)
             .spawn()
             .map_err(|error| {
-                PortError::Permanent(format!("cannot start {}: {error}", self.podium.display()))
+                PortError::refused(format!("cannot start {}: {error}", self.podium.display()))
             })?;
         let run = (request.name.as_str(), request.attempt);
         self.supervised.follow(run, child, since, &asked);
-        Ok(StartOutcome::Now)
+        Ok(StartOutcome::Started)
     }
 
     async fn inputs(&self, request: &RunRequest<'_>) -> Result<String, PortError> {
-        let process =
-            process_of(request).map_err(|error| PortError::Permanent(error.to_string()))?;
+        let process = process_of(request).map_err(|error| PortError::invalid(error.to_string()))?;
         let directory = match &process.working_directory {
             Some(directory) => self.working_directory.join(directory),
             None => self.working_directory.clone(),
@@ -215,6 +214,11 @@ impl TrialRunner for ProcessRunner {
         if within(Some(limit), ended).await.is_none() {
             end_supervisor(&directory);
         }
+        Ok(())
+    }
+
+    /// What a run left on this machine is kept until its manifest goes.
+    async fn remove(&self, _: RunId<'_>) -> Result<(), PortError> {
         Ok(())
     }
 

@@ -6,6 +6,8 @@ use serde_json::{Map, Value, json};
 
 /// Annotation of a pod that names the container whose end decides.
 pub const CONTAINER_ANNOTATION: &str = "podium.dev/container";
+/// Label of a Job and its pods: name of the run. It tells Podium's Jobs from all others.
+pub const RUN_LABEL: &str = "podium.dev/run";
 /// Label of a Job and its pods: the number of the attempt.
 pub const ATTEMPT_LABEL: &str = "podium.dev/attempt";
 /// Label of a Job and its pods: uid of the trial. A trial made anew under the name of a deleted one must not take over its pods.
@@ -27,6 +29,7 @@ pub fn job_manifest(request: &RunRequest<'_>, namespace: &str) -> Value {
         .iter()
         .map(|(key, value)| (key.clone(), json!(value)))
         .collect();
+    labels.insert(RUN_LABEL.to_string(), json!(request.name));
     labels.insert(
         ATTEMPT_LABEL.to_string(),
         json!(request.attempt.to_string()),
@@ -65,10 +68,15 @@ pub fn job_manifest(request: &RunRequest<'_>, namespace: &str) -> Value {
         labels: own_labels,
         annotations,
     } = &request.job_metadata;
+    let managed_by = [("app.kubernetes.io/managed-by".to_string(), json!("podium"))];
     let own_labels = own_labels
         .iter()
         .map(|(key, value)| (key.clone(), json!(value)));
-    let all_labels: Map<String, Value> = own_labels.chain(labels).collect();
+    let all_labels: Map<String, Value> = managed_by
+        .into_iter()
+        .chain(own_labels)
+        .chain(labels)
+        .collect();
     let mut metadata = json!({
         "name": job_name(&request.name, request.attempt),
         "namespace": namespace,
@@ -217,6 +225,11 @@ mod tests {
         ]}}}));
         assert_eq!(job["metadata"]["name"], "forest-7-2");
         assert_eq!(job["metadata"]["labels"]["podium.dev/attempt"], "2");
+        assert_eq!(job["metadata"]["labels"]["podium.dev/run"], "forest-7");
+        assert_eq!(
+            job["metadata"]["labels"]["app.kubernetes.io/managed-by"],
+            "podium"
+        );
         assert_eq!(job["metadata"]["labels"]["kueue.x-k8s.io/queue-name"], "a");
         assert_eq!(job["metadata"]["annotations"]["example.com/note"], "kept");
         let spec = &job["spec"];

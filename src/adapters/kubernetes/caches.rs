@@ -1,48 +1,57 @@
-//! What is watched, shared by everything that reads.
+//! The caches of what is watched, shared by everything that reads.
 
-use super::seen::Seen;
-use crate::ports::Object;
-use crate::trials::job_state::READ_ANNOTATIONS;
-use crate::trials::pod_state::READ_CONDITIONS;
+use super::cache::Cache;
+use crate::runs::job_status::READ_ANNOTATIONS;
+use crate::runs::pod_state::READ_CONDITIONS;
 use k8s_openapi::api::batch::v1::{Job, JobSpec};
-use k8s_openapi::api::core::v1::{Container, ContainerStatus, Event, Pod, PodSpec, PodStatus};
+use k8s_openapi::api::core::v1::{Container, ContainerStatus, Pod, PodSpec, PodStatus};
 use kube::Resource;
-use podium_api::{Trial, TuningJob};
-use std::any::Any;
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
+use std::sync::Arc;
 
-/// The stores of one scope: a namespace, or all of them.
-#[derive(Debug)]
-pub struct Stores {
-    /// Searches.
-    pub tuning_jobs: Seen<TuningJob>,
-    /// Their trials.
-    pub trials: Seen<Trial>,
-    /// Jobs of trials.
-    pub jobs: Seen<Job>,
-    /// Pods of these Jobs.
-    pub pods: Seen<Pod>,
-    /// Why Jobs got no pods.
-    pub refusals: Seen<Event>,
+/// The caches of one scope, a namespace or all of them: one of each kind that is watched.
+#[derive(Debug, Default)]
+pub struct Caches {
+    by_kind: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
 }
 
-impl Stores {
-    /// The store of a kind of Podium's that is watched.
-    pub(super) fn of<K: Object>(&self) -> Option<&Seen<K>> {
-        let stores: [&dyn Any; 2] = [&self.tuning_jobs, &self.trials];
-        stores.into_iter().find_map(|store| store.downcast_ref())
+impl Caches {
+    /// Adds the cache of a kind.
+    pub fn insert<K: Send + Sync + 'static>(&mut self, cache: Arc<Cache<K>>) {
+        self.by_kind.insert(TypeId::of::<K>(), cache);
+    }
+
+    /// How many kinds are watched.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.by_kind.len()
+    }
+
+    /// Whether nothing is watched.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.by_kind.is_empty()
+    }
+
+    /// The cache of a kind; `None` where it is not watched.
+    #[must_use]
+    pub fn of<K: Send + Sync + 'static>(&self) -> Option<Arc<Cache<K>>> {
+        let cache = self.by_kind.get(&TypeId::of::<K>())?;
+        Arc::clone(cache).downcast().ok()
     }
 }
 
 // What nobody reads need not be kept: most of an object's size is its field managers and its pod template.
 
 /// Forgets who manages which field.
-pub fn forget_managers<K: Resource>(object: &mut K) {
+pub fn trim_managed_fields<K: Resource>(object: &mut K) {
     object.meta_mut().managed_fields = None;
 }
 
 /// Keeps what is read of a Job.
-pub fn shorten_job(job: &mut Job) {
-    forget_managers(job);
+pub fn trim_job(job: &mut Job) {
+    trim_managed_fields(job);
     job.metadata.annotations = None;
     job.spec = job.spec.take().map(|spec| JobSpec {
         completions: spec.completions,
@@ -53,8 +62,8 @@ pub fn shorten_job(job: &mut Job) {
 }
 
 /// Keeps what is read of a pod.
-pub fn shorten_pod(pod: &mut Pod) {
-    forget_managers(pod);
+pub fn trim_pod(pod: &mut Pod) {
+    trim_managed_fields(pod);
     if let Some(owners) = &mut pod.metadata.owner_references {
         owners.retain(|owner| owner.controller == Some(true));
     }
@@ -72,7 +81,7 @@ pub fn shorten_pod(pod: &mut Pod) {
         init_containers: sidecars(spec.init_containers),
         ..PodSpec::default()
     });
-    pod.status = pod.status.take().map(shortened);
+    pod.status = pod.status.take().map(trimmed);
 }
 
 /// Which of the init containers go on beside the others.
@@ -90,13 +99,13 @@ fn sidecars(initial: Option<Vec<Container>>) -> Option<Vec<Container>> {
     (!sidecars.is_empty()).then_some(sidecars)
 }
 
-fn shortened(status: PodStatus) -> PodStatus {
+fn trimmed(status: PodStatus) -> PodStatus {
     let conditions = status.conditions.map(|mut conditions| {
         conditions.retain(|condition| READ_CONDITIONS.contains(&condition.type_.as_str()));
         conditions
     });
     let containers = |statuses: Option<Vec<ContainerStatus>>| {
-        statuses.map(|statuses| statuses.into_iter().map(shortened_container).collect())
+        statuses.map(|statuses| statuses.into_iter().map(trimmed_container).collect())
     };
     PodStatus {
         phase: status.phase,
@@ -111,7 +120,7 @@ fn shortened(status: PodStatus) -> PodStatus {
     }
 }
 
-fn shortened_container(status: ContainerStatus) -> ContainerStatus {
+fn trimmed_container(status: ContainerStatus) -> ContainerStatus {
     let mut state = status.state;
     let mut last_state = status.last_state;
     for state in [&mut state, &mut last_state].into_iter().flatten() {

@@ -1,11 +1,12 @@
 //! What a Job and its pods say of a run. Pure.
 
 use super::job_manifest::CONTAINER_ANNOTATION;
-use super::last_pod::{Gates, LastPod};
-use super::pod_end::{decided, decisive, ended, exit_of, exit_of_success};
+use super::last_pod::{Gates, LastPodRecord};
 use super::pod_state::{
-    active, created, has_message, has_succeeded, is_deleted, is_terminal, newest, overdue, started,
+    active, created, finished, has_message, has_succeeded, is_deleted, is_terminal, newest,
+    overdue, started,
 };
+use super::pod_termination::{decided, decisive, ended, exit_of, exit_of_success};
 use k8s_openapi::api::batch::v1::{Job, JobStatus};
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
@@ -29,7 +30,7 @@ pub struct Refusal {
 
 /// Everything that is known of one attempt.
 #[derive(Clone, Copy, Debug)]
-pub struct Known<'a> {
+pub struct RunObservation<'a> {
     /// Its Job, unless there is none.
     pub job: Option<&'a Job>,
     /// The Job's pods.
@@ -37,18 +38,23 @@ pub struct Known<'a> {
     /// The newest refusal of a pod for it.
     pub refusal: Option<&'a Refusal>,
     /// What was seen of its newest pod until now, which may be gone.
-    pub last_pod: Option<&'a LastPod>,
+    pub last_pod: Option<&'a LastPodRecord>,
     /// Now.
     pub now: Timestamp,
 }
 
 /// The run that these objects stand for.
 #[must_use]
-pub fn run_of(known: Known<'_>) -> Run {
+pub fn run_of(known: RunObservation<'_>) -> Run {
     let Some(job) = known.job.filter(|job| !is_deleted(*job)) else {
         return without_job(&known);
     };
-    if let Some(pod) = succeeded(job, known.pods) {
+    let too_late = deadline_of_job(job);
+    let in_time = |pod: &&Pod| {
+        // A program that is told to end may do so with code 0.
+        too_late.is_none_or(|deadline| finished(pod).is_some_and(|finished| finished < deadline))
+    };
+    if let Some(pod) = succeeded(job, known.pods).filter(in_time) {
         return Run::Ended(ended(pod, exit_of_success(pod), known.now));
     }
     if condition(job, "Complete").is_some() {
@@ -70,7 +76,7 @@ pub fn run_of(known: Known<'_>) -> Run {
 }
 
 /// A pod waits for room from when its gates are gone.
-fn after_its_gates(run: Run, known: &Known<'_>) -> Run {
+fn after_its_gates(run: Run, known: &RunObservation<'_>) -> Run {
     match (run, known.last_pod.map(|last| last.gates)) {
         (Run::Queued { since, reason, why }, Some(Gates::OpenSince(open))) => Run::Queued {
             since: since.max(open),
@@ -127,7 +133,7 @@ pub fn lacks_the_end(job: &Job, pods: &[Pod]) -> bool {
 }
 
 /// A Job that is deleted leaves its pods for a while; a result among them still counts, unless it is that of a part of the run.
-fn without_job(known: &Known<'_>) -> Run {
+fn without_job(known: &RunObservation<'_>) -> Run {
     let succeeded = match known.job {
         Some(job) => succeeded(job, known.pods),
         None => {
@@ -166,7 +172,7 @@ fn reporting(pods: &[Pod]) -> Option<&Pod> {
 }
 
 /// A container that may start again fails by its restarts.
-fn restarted_too_often(job: &Job, known: &Known<'_>) -> Option<EndedRun> {
+fn restarted_too_often(job: &Job, known: &RunObservation<'_>) -> Option<EndedRun> {
     let (reason, _) = condition(job, "FailureTarget").or_else(|| condition(job, "Failed"))?;
     if reason != "BackoffLimitExceeded" {
         return None;
@@ -174,12 +180,16 @@ fn restarted_too_often(job: &Job, known: &Known<'_>) -> Option<EndedRun> {
     known.last_pod?.failure.clone()
 }
 
-fn failed(known: &Known<'_>, reason: &str, message: &str) -> Run {
+fn failed(known: &RunObservation<'_>, reason: &str, message: &str) -> Run {
     let pod = decisive(known.pods);
     if reason == "DeadlineExceeded" {
-        return match pod {
-            Some(pod) => Run::Ended(ended(pod, Exit::DeadlineExceeded, known.now)),
-            None => ended_without_a_trace(Exit::DeadlineExceeded, known.now),
+        let exit = Exit::LimitExceeded(
+            "it ran longer than `activeDeadlineSeconds` of its Job allows and was ended"
+                .to_string(),
+        );
+        return match pod.or(newest(known.pods.iter())) {
+            Some(pod) => Run::Ended(ended(pod, exit, known.now)),
+            None => ended_without_a_trace(exit, known.now),
         };
     }
     // A pod that fails by itself stays; one that is gone was taken away.
@@ -210,7 +220,7 @@ fn ended_without_a_trace(exit: Exit, now: Timestamp) -> Run {
 
 /// A Job that has not ended and whose pods, if it had any, have. It waits only where nothing of it can have run since: a Job whose pod has
 /// just ended says within moments what becomes of it.
-fn without_active_pod(job: &Job, known: &Known<'_>) -> Run {
+fn without_active_pod(job: &Job, known: &RunObservation<'_>) -> Run {
     let last = newest(known.pods.iter());
     let made = job.creation_timestamp().as_ref().map(from_time);
     let began = status(job).and_then(|status| status.start_time.as_ref());
@@ -287,6 +297,18 @@ fn suspended_since(job: &Job) -> Option<Timestamp> {
     suspended.last_transition_time.as_ref().map(from_time)
 }
 
+/// When the deadline of the Job itself was found to be over.
+fn deadline_of_job(job: &Job) -> Option<Timestamp> {
+    let conditions = status(job)?.conditions.as_ref()?;
+    let over = conditions.iter().filter(|c| {
+        let ends = ["FailureTarget", "Failed"].contains(&c.type_.as_str());
+        ends && c.status == "True" && c.reason.as_deref() == Some("DeadlineExceeded")
+    });
+    over.filter_map(|c| c.last_transition_time.as_ref())
+        .map(from_time)
+        .min()
+}
+
 fn status(job: &Job) -> Option<&JobStatus> {
     job.status.as_ref()
 }
@@ -303,5 +325,5 @@ fn condition(job: &Job, kind: &str) -> Option<(String, String)> {
 }
 
 #[cfg(test)]
-#[path = "job_state_tests.rs"]
+#[path = "job_status_tests.rs"]
 mod tests;

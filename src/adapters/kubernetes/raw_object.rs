@@ -3,19 +3,43 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
-use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error};
+use kube::core::{ApiResource, DynamicResourceScope};
+use podium_api::convert::read_object;
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, Deserializer, Error};
 use serde_json::Value;
+use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::fmt::Debug;
 use std::sync::LazyLock;
 
-/// An object, or why it cannot be read.
+/// An object of whatever kind, as an API server returned it. One type for all kinds keeps everything that is generic over kinds from being
+/// compiled for each of them.
 #[derive(Clone, Debug)]
-pub struct Guarded<K> {
+pub struct RawObject {
     metadata: ObjectMeta,
-    /// What was read.
-    pub object: Result<K, Unreadable>,
+    /// The whole object, or why it is no JSON that can be read, such as one that is nested too deeply.
+    value: Result<Value, Unreadable>,
+}
+
+/// What can be read of an object whatever its specification holds: what is skipped may be nested as deeply as it likes.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Outline {
+    metadata: OutlineMetadata,
+    #[serde(default)]
+    status: Value,
+}
+
+/// Field managers repeat the nesting of the specification, so that they are left out.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OutlineMetadata {
+    name: Option<String>,
+    namespace: Option<String>,
+    uid: Option<String>,
+    resource_version: Option<String>,
+    generation: Option<i64>,
 }
 
 /// Why an object cannot be read.
@@ -27,46 +51,84 @@ pub struct Unreadable {
     pub status: Value,
 }
 
-impl<'de, K> Deserialize<'de> for Guarded<K>
-where
-    K: Resource<DynamicType = ()> + DeserializeOwned,
-{
+impl<'de> Deserialize<'de> for RawObject {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut value = Value::deserialize(deserializer)?;
+        // As text first: one object that cannot be read must not spoil the list that it stands in.
+        let text = Box::<RawValue>::deserialize(deserializer)?;
+        let value = match serde_json::from_str::<Value>(text.get()) {
+            Ok(value) => value,
+            Err(error) => return outlined(text.get(), &error).map_err(D::Error::custom),
+        };
         let metadata = value.get("metadata").unwrap_or(&Value::Null);
         let metadata = ObjectMeta::deserialize(metadata).map_err(D::Error::custom)?;
+        Ok(Self {
+            metadata,
+            value: Ok(value),
+        })
+    }
+}
+
+/// An object of which no more than its outline can be read.
+fn outlined(text: &str, error: &serde_json::Error) -> Result<RawObject, serde_json::Error> {
+    let Outline { metadata, status } = serde_json::from_str(text)?;
+    let metadata = ObjectMeta {
+        name: metadata.name,
+        namespace: metadata.namespace,
+        uid: metadata.uid,
+        resource_version: metadata.resource_version,
+        generation: metadata.generation,
+        ..ObjectMeta::default()
+    };
+    let why = error.to_string();
+    Ok(RawObject {
+        metadata,
+        value: Err(Unreadable { why, status }),
+    })
+}
+
+impl RawObject {
+    /// The object as one of Kubernetes' own kinds.
+    ///
+    /// # Errors
+    /// It has not the form of that kind.
+    pub fn into_kubernetes<K: DeserializeOwned>(self) -> Result<K, Unreadable> {
+        serde_json::from_value(self.value?).map_err(|error| Unreadable {
+            why: error.to_string(),
+            status: Value::Null,
+        })
+    }
+
+    /// The object as one of Podium's kinds.
+    ///
+    /// # Errors
+    /// It was admitted by another schema, and has not the form of that kind.
+    pub fn into_podium<K>(self) -> Result<K, Unreadable>
+    where
+        K: Resource<DynamicType = ()> + DeserializeOwned,
+    {
+        let mut value = self.value?;
         if let Some(schema) = SCHEMAS.get(K::kind(&()).as_ref()) {
             prune(&mut value, schema);
         }
-        Ok(Self {
-            metadata,
-            object: read(value),
-        })
+        read(value)
     }
 }
 
 /// A status that cannot be read was not written by Podium. It is left out, so that it is written anew.
 fn read<K: DeserializeOwned>(mut value: Value) -> Result<K, Unreadable> {
-    let of = |value: &Value| {
-        serde_path_to_error::deserialize(value).map_err(|error| {
-            let path = error.path().to_string();
-            let why = format!("{path}: {}", error.inner());
-            (path, why)
-        })
-    };
-    let (path, why) = match of(&value) {
+    let problem = match read_object(&value) {
         Ok(object) => return Ok(object),
-        Err(error) => error,
+        Err(problem) => problem,
     };
     let fields = value.as_object_mut();
     let status = fields.and_then(|fields| fields.remove("status"));
-    if path.starts_with("status")
-        && let Ok(object) = of(&value)
+    if problem.path.starts_with("status")
+        && let Ok(object) = read_object(&value)
     {
         return Ok(object);
     }
     Err(Unreadable {
-        why,
+        why: format!("{}: {}", problem.path, problem.message),
         status: status.unwrap_or_default(),
     })
 }
@@ -118,24 +180,28 @@ fn prune_value(value: &mut Value, schema: &Value) {
     }
 }
 
-impl<K: Resource<DynamicType = ()>> Resource for Guarded<K> {
-    type DynamicType = ();
-    type Scope = K::Scope;
+impl Resource for RawObject {
+    type DynamicType = ApiResource;
+    type Scope = DynamicResourceScope;
 
-    fn kind((): &()) -> Cow<'_, str> {
-        K::kind(&())
+    fn kind(resource: &ApiResource) -> Cow<'_, str> {
+        resource.kind.as_str().into()
     }
 
-    fn group((): &()) -> Cow<'_, str> {
-        K::group(&())
+    fn group(resource: &ApiResource) -> Cow<'_, str> {
+        resource.group.as_str().into()
     }
 
-    fn version((): &()) -> Cow<'_, str> {
-        K::version(&())
+    fn version(resource: &ApiResource) -> Cow<'_, str> {
+        resource.version.as_str().into()
     }
 
-    fn plural((): &()) -> Cow<'_, str> {
-        K::plural(&())
+    fn api_version(resource: &ApiResource) -> Cow<'_, str> {
+        resource.api_version.as_str().into()
+    }
+
+    fn plural(resource: &ApiResource) -> Cow<'_, str> {
+        resource.plural.as_str().into()
     }
 
     fn meta(&self) -> &ObjectMeta {
@@ -169,8 +235,30 @@ mod tests {
         search
     }
 
-    fn guarded(value: Value) -> Guarded<TuningJob> {
-        serde_json::from_value(value).unwrap()
+    fn raw(value: Value) -> RawObject {
+        serde_json::from_str(&value.to_string()).unwrap()
+    }
+
+    #[test]
+    fn what_is_nested_too_deeply_spoils_nothing_beside_it() {
+        let nested = format!("{}1{}", r#"{"a":"#.repeat(200), "}".repeat(200));
+        let marker = "the place of what is nested";
+        let deep = search(|search| {
+            search["spec"]["trial"]["job"]["template"]["spec"] = json!(marker);
+            search["metadata"]["managedFields"] = json!([{"fieldsV1": marker}]);
+        });
+        let deep = deep
+            .to_string()
+            .replace(&json!(marker).to_string(), &nested);
+        let list = format!("[{},{deep}]", search(|_| {}));
+        let list: Vec<RawObject> = serde_json::from_str(&list).unwrap();
+        let [good, deep] = list.try_into().unwrap();
+        assert!(good.into_podium::<TuningJob>().is_ok());
+        assert_eq!(deep.meta().name.as_deref(), Some("a"));
+        assert_eq!(deep.meta().generation, Some(3));
+        let unreadable = deep.into_podium::<TuningJob>().unwrap_err();
+        assert!(unreadable.why.contains("recursion limit"), "{unreadable:?}");
+        assert_eq!(unreadable.status, json!({"phase": "Running"}));
     }
 
     #[test]
@@ -181,7 +269,7 @@ mod tests {
             search["spec"]["parameters"][0]["real"]["tomorrow"] = json!([1]);
             search["status"]["tomorrow"] = json!("a");
         });
-        let read = guarded(newer).object.unwrap();
+        let read: TuningJob = raw(newer).into_podium().unwrap();
         let template = &read.spec.trial.job.unwrap().template.0;
         assert_eq!(template["spec"]["containers"][0]["fieldOfTomorrow"], 1);
         assert_eq!(read.status.unwrap().phase.unwrap(), "Running");
@@ -190,9 +278,9 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_named_and_keeps_its_name() {
         let bad = search(|search| search["spec"]["initialTrials"] = json!([{"x": true}]));
-        let bad = guarded(bad);
+        let bad = raw(bad);
         assert_eq!(bad.meta().name.as_deref(), Some("a"));
-        let unreadable = bad.object.unwrap_err();
+        let unreadable = bad.into_podium::<TuningJob>().unwrap_err();
         assert!(
             unreadable.why.starts_with("spec.initialTrials[0]"),
             "{unreadable:?}"
@@ -203,7 +291,7 @@ mod tests {
     #[test]
     fn a_status_that_cannot_be_read_is_left_out() {
         let damaged = search(|search| search["status"]["trials"] = json!({"total": "many"}));
-        let read = guarded(damaged).object.unwrap();
+        let read: TuningJob = raw(damaged).into_podium().unwrap();
         assert_eq!(read.status, None);
         assert_eq!(read.spec.max_trials, 3);
     }

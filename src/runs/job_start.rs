@@ -9,6 +9,8 @@ use tokio::task::JoinHandle;
 
 /// An answer that takes longer is not waited for; it comes all the same.
 pub(super) const PATIENCE: Duration = Duration::from_secs(3);
+/// As [`PATIENCE`], while another request has waited for that long: what makes one slow makes the next one slow too.
+const PATIENCE_BESIDE_A_SLOW_ONE: Duration = Duration::from_millis(100);
 /// What nobody has asked for after this time is forgotten: its trial is gone, or goes on since its Job was seen.
 const KEPT: Duration = Duration::from_secs(180);
 /// What is said of a request without an answer, unless there is better.
@@ -41,9 +43,13 @@ struct Asked {
 }
 
 impl Asked {
+    fn is_on_its_way(&self) -> bool {
+        let answer = self.answer.as_ref();
+        answer.is_some_and(|answer| !answer.is_finished())
+    }
+
     fn is_of_use(&self) -> bool {
-        let is_on_its_way = |answer: &JoinHandle<Answer>| !answer.is_finished();
-        self.answer.as_ref().is_some_and(is_on_its_way) || self.at.elapsed() < KEPT
+        self.is_on_its_way() || self.at.elapsed() < KEPT
     }
 }
 
@@ -59,13 +65,21 @@ impl Starts {
         request: impl Future<Output = Answer> + Send + 'static,
         patience: Duration,
     ) -> Result<Answered, String> {
-        let before = self.lock().remove(key);
+        let (before, is_slow) = {
+            let mut all = self.lock();
+            let before = all.remove(key);
+            (before, all.values().any(Asked::is_on_its_way))
+        };
         let (before, why) = before.map_or((None, UNANSWERED.to_string()), |asked| {
             (asked.answer.map(|answer| (asked.at, answer)), asked.why)
         });
         // One that was waited for before is only looked at.
         let is_late = before.is_some();
-        let patience = if is_late { Duration::ZERO } else { patience };
+        let patience = match is_slow {
+            _ if is_late => Duration::ZERO,
+            true => patience.min(PATIENCE_BESIDE_A_SLOW_ONE),
+            false => patience,
+        };
         let (at, mut answer) = before.unwrap_or_else(|| (Instant::now(), tokio::spawn(request)));
         match tokio::time::timeout(patience, &mut answer).await {
             Ok(answer) => {
@@ -149,10 +163,15 @@ mod tests {
                     Ok(Job::default())
                 }
             };
-            let (a, b) = (key("a-1"), key("b-1"));
+            let (a, b, c) = (key("a-1"), key("b-1"), key("c-1"));
             let unanswered = starts.answer(&a, slow, SHORT).await;
             assert_eq!(unanswered.err().as_deref(), Some(UNANSWERED));
-            // Another one is not held up, and the slow one not asked for again.
+            // Another one that is slow is not waited for that long, one that is not gets its answer, and the first is not asked for again.
+            let silent = std::future::pending();
+            let minute = Duration::from_secs(60);
+            let slow_too = starts.answer(&c, silent, minute);
+            let slow_too = tokio::time::timeout(minute / 4, slow_too).await;
+            assert!(slow_too.is_ok_and(|it| it.is_err()));
             assert!(starts.answer(&b, at_once(), SHORT).await.is_ok());
             assert!(starts.answer(&a, again(), SHORT).await.is_err());
             answers.send(()).unwrap();

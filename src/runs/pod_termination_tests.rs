@@ -114,17 +114,21 @@ fn a_container_that_failed_in_each_of_its_restarts_has_failed_by_itself() {
     assert_eq!(exit(&job, &ended), by_itself);
     // The same when the pod is gone before its Job has said anything.
     let before = seen(&again, NOW);
-    let after =
-        |before: Option<&LastPod>, pods: &[Pod]| match run_after(before, Some(&job), pods, None) {
-            Run::Ended(ended) => (ended.exit, ended.log_tail),
-            other => panic!("it did not end: {other:?}"),
-        };
+    let after = |before: Option<&LastPodRecord>, pods: &[Pod]| match run_after(
+        before,
+        Some(&job),
+        pods,
+        None,
+    ) {
+        Run::Ended(ended) => (ended.exit, ended.log_tail),
+        other => panic!("it did not end: {other:?}"),
+    };
     assert_eq!(after(before.as_ref(), &[]), by_itself);
     let disrupted = json!([{"type": "DisruptionTarget", "status": "True"}]);
     ended.status.as_mut().unwrap().conditions = serde_json::from_value(disrupted).unwrap();
     assert!(matches!(exit(&job, &ended).0, Exit::Infrastructure(_)));
     // What a pod had failed with before it was disrupted, or before another one came, is over.
-    let was_disrupted = LastPod::seen(before.as_ref(), &job, &[ended], NOW);
+    let was_disrupted = LastPodRecord::seen(before.as_ref(), &job, &[ended], NOW);
     assert!(matches!(
         after(was_disrupted.as_ref(), &[]).0,
         Exit::Infrastructure(_)
@@ -132,7 +136,7 @@ fn a_container_that_failed_in_each_of_its_restarts_has_failed_by_itself() {
     let mut next = mk_train("Running", json!({"state": {"running": {}}}));
     next.spec.clone_from(&again.spec);
     let next = made(next, "forest-1-1-fghij", "2026-11-25T10:01:00Z");
-    let replaced = LastPod::seen(before.as_ref(), &job, &[again, next], NOW);
+    let replaced = LastPodRecord::seen(before.as_ref(), &job, &[again, next], NOW);
     assert!(matches!(
         after(replaced.as_ref(), &[]).0,
         Exit::Infrastructure(_)
@@ -157,7 +161,7 @@ fn the_pod_that_was_taken_away_decides_and_not_one_that_failed_before_it() {
         "forest-1-1-fghij",
         "2026-11-25T10:00:15Z",
     );
-    let exit = |before: Option<&LastPod>, job: &Job, pods: &[Pod]| match run_after(
+    let exit = |before: Option<&LastPodRecord>, job: &Job, pods: &[Pod]| match run_after(
         before,
         Some(job),
         pods,

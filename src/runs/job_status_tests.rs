@@ -1,8 +1,8 @@
 use super::*;
-use crate::adapters::kubernetes::stores::{shorten_job, shorten_pod};
+use crate::adapters::kubernetes::caches::{trim_job, trim_pod};
 use serde_json::{Value, json};
 
-#[path = "pod_end_tests.rs"]
+#[path = "pod_termination_tests.rs"]
 mod ends;
 #[path = "job_wait_tests.rs"]
 mod waits;
@@ -45,14 +45,14 @@ fn run(job: Option<&Job>, pods: &[Pod]) -> Run {
 
 /// The same to somebody who saw the Job's last pod as `before`, and a refusal of another one.
 fn run_after(
-    before: Option<&LastPod>,
+    before: Option<&LastPodRecord>,
     job: Option<&Job>,
     pods: &[Pod],
     refusal: Option<&Refusal>,
 ) -> Run {
     let said = |job: Option<&Job>, pods: &[Pod]| {
-        let last_pod = job.and_then(|job| LastPod::seen(before, job, pods, NOW));
-        run_of(Known {
+        let last_pod = job.and_then(|job| LastPodRecord::seen(before, job, pods, NOW));
+        run_of(RunObservation {
             job,
             pods,
             refusal,
@@ -61,16 +61,16 @@ fn run_after(
         })
     };
     let (mut kept_job, mut kept_pods) = (job.cloned(), pods.to_vec());
-    kept_job.iter_mut().for_each(shorten_job);
-    kept_pods.iter_mut().for_each(shorten_pod);
+    kept_job.iter_mut().for_each(trim_job);
+    kept_pods.iter_mut().for_each(trim_pod);
     let run = said(job, pods);
     assert_eq!(said(kept_job.as_ref(), &kept_pods), run);
     run
 }
 
 /// A look at this pod of a Job.
-fn seen(pod: &Pod, now: Timestamp) -> Option<LastPod> {
-    LastPod::seen(None, &mk_job(json!([])), std::slice::from_ref(pod), now)
+fn seen(pod: &Pod, now: Timestamp) -> Option<LastPodRecord> {
+    LastPodRecord::seen(None, &mk_job(json!([])), std::slice::from_ref(pod), now)
 }
 
 /// The pod with another name, made at that time.

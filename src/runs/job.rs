@@ -1,18 +1,22 @@
 //! A trial is a Job.
 
-use super::job_manifest::{ATTEMPT_LABEL, OWNER_LABEL, job_manifest, job_name};
+use super::job_manifest::{ATTEMPT_LABEL, OWNER_LABEL, RUN_LABEL, job_manifest, job_name};
 use super::job_start::{PATIENCE, Starts};
-use super::job_state::{Known, Refusal, goes_on, has_ended, lacks_the_end, run_of};
-use super::last_pod::LastPod;
-use crate::adapters::clock::SystemClock;
-use crate::adapters::kubernetes::stores::Stores;
-use crate::adapters::kubernetes::{Unless, cluster::FIELD_MANAGER, delete, in_words, port_error};
-use crate::ports::{Clock, PortError, RunId, RunRequest, Started, TrialRunner};
+use super::job_status::{Refusal, RunObservation, goes_on, has_ended, lacks_the_end, run_of};
+use super::last_pod::LastPodRecord;
+use super::wait_cause::WaitCauses;
+use crate::adapters::kubernetes::cache::{Cache, IndexKey};
+use crate::adapters::kubernetes::caches::Caches;
+use crate::adapters::kubernetes::clock::ServerClock;
+use crate::adapters::kubernetes::raw_object::{RawObject, Unreadable};
+use crate::adapters::kubernetes::{
+    Precondition, cluster::FIELD_MANAGER, delete, get, in_words, list, port_error,
+};
+use crate::ports::{Clock, PortError, RunId, RunRequest, StartOutcome, TrialRunner};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::api::{ListParams, PostParams};
-use kube::{Api, Client, ResourceExt};
-use podium_api::TRIAL_LABEL;
+use kube::{Client, ResourceExt};
 use podium_api::convert::from_time;
 use podium_core::champion::cause::digest;
 use podium_core::time::Timestamp;
@@ -30,30 +34,38 @@ const DRY_RUN_PATIENCE: Duration = Duration::from_secs(10);
 pub struct JobRunner {
     client: Client,
     namespace: String,
-    stores: Arc<Stores>,
+    clock: ServerClock,
+    jobs: Arc<Cache<Job>>,
+    pods: Arc<Cache<Pod>>,
+    failed_create_events: Arc<Cache<Event>>,
     /// By the uid of their Job. Lost with the process, which costs one more run of a trial that failed meanwhile.
-    last_pods: Arc<Mutex<HashMap<String, LastPod>>>,
+    last_pods: Arc<Mutex<HashMap<String, LastPodRecord>>>,
     /// Uids of Jobs by their name and the uid of their owner, kept beyond the Job: its pods outlive it for a while.
     job_uids: Arc<Mutex<HashMap<(String, String), String>>>,
+    wait_causes: WaitCauses,
     starts: Arc<Starts>,
 }
 
 impl JobRunner {
-    /// Jobs through this client, as the stores see them.
+    /// Jobs through this client, as the caches of Jobs, their pods and the events about them show them.
     #[must_use]
-    pub fn new(client: Client, namespace: String, stores: Arc<Stores>) -> Self {
+    pub fn new(client: Client, namespace: String, caches: &Caches, clock: ServerClock) -> Self {
         Self {
             client,
             namespace,
-            stores,
+            clock,
+            jobs: caches.of().unwrap_or_default(),
+            pods: caches.of().unwrap_or_default(),
+            failed_create_events: caches.of().unwrap_or_default(),
             last_pods: Arc::default(),
             job_uids: Arc::default(),
+            wait_causes: WaitCauses::default(),
             starts: Arc::default(),
         }
     }
 
     /// What was seen of a Job's newest pod, with this look at its pods.
-    fn last_pod_of(&self, job: &Job, pods: &[Pod], now: Timestamp) -> Option<LastPod> {
+    fn last_pod_of(&self, job: &Job, pods: &[Pod], now: Timestamp) -> Option<LastPodRecord> {
         let uid = job.uid()?;
         let mut last_pods = self
             .last_pods
@@ -61,9 +73,9 @@ impl JobRunner {
             .unwrap_or_else(PoisonError::into_inner);
         let before = last_pods.get(&uid);
         let is_first = before.is_none();
-        let seen = LastPod::seen(before, job, pods, now)?;
+        let seen = LastPodRecord::seen(before, job, pods, now)?;
         if is_first {
-            let jobs = self.stores.jobs.list(&self.namespace, |_| true);
+            let jobs = self.jobs.list(&self.namespace, |_| true);
             let known: HashSet<_> = jobs.iter().filter_map(|job| job.uid()).collect();
             last_pods.retain(|uid, _| known.contains(uid));
             self.forget_gone_jobs(&known);
@@ -74,36 +86,30 @@ impl JobRunner {
 
     /// Whose Job and pods are gone is not asked for any more.
     fn forget_gone_jobs(&self, jobs: &HashSet<String>) {
-        let pods = self.stores.pods.list(&self.namespace, |_| true);
+        let pods = self.pods.list(&self.namespace, |_| true);
         let owners = pods.iter().flat_map(|pod| pod.owner_references());
         let owners: HashSet<_> = owners.map(|owner| owner.uid.clone()).collect();
         let mut seen = self.job_uids.lock().unwrap_or_else(PoisonError::into_inner);
         seen.retain(|_, uid| jobs.contains(uid) || owners.contains(uid));
     }
 
-    fn jobs(&self) -> Api<Job> {
-        Api::namespaced(self.client.clone(), &self.namespace)
-    }
-
     /// The Job of a run, unless another object's Job has its name.
     fn job_of(&self, run: RunId<'_>) -> Option<Arc<Job>> {
         let name = job_name(run.name, run.attempt);
-        let found = self.stores.jobs.get(&self.namespace, &name);
+        let found = self.jobs.get(&self.namespace, &name);
         found.filter(|job| is_owned(job, run.owner))
     }
 
     fn pods_of(&self, run: RunId<'_>, job: Option<&Job>) -> Vec<Pod> {
         let uid = self.job_uid(run, job);
         let attempt = run.attempt.to_string();
-        let wanted = |pod: &Pod| {
-            let label = |key: &str| pod.labels().get(key).map(String::as_str);
-            label(TRIAL_LABEL) == Some(run.name)
-                && label(ATTEMPT_LABEL) == Some(&attempt)
-                && label(OWNER_LABEL) == run.owner
-                && is_pod_of(pod, run, uid.as_deref())
-        };
-        let pods = self.stores.pods.list(&self.namespace, wanted);
-        pods.into_iter().map(Arc::unwrap_or_clone).collect()
+        let owner = run.owner.unwrap_or_default();
+        let of_owner = IndexKey::label(&self.namespace, OWNER_LABEL, owner);
+        let of_owner = self.pods.find(&of_owner);
+        let of_run = of_owner.iter().filter(|pod| {
+            pod.labels().get(ATTEMPT_LABEL) == Some(&attempt) && is_pod_of(pod, run, uid.as_deref())
+        });
+        of_run.map(|pod| pod.as_ref().clone()).collect()
     }
 
     /// The uid of a run's Job, also of one that was seen and is gone; `None` where none was seen.
@@ -127,18 +133,17 @@ impl JobRunner {
         let RunId { name, attempt, .. } = run;
         let owner = run.owner.unwrap_or_default();
         let selector =
-            format!("{TRIAL_LABEL}={name},{ATTEMPT_LABEL}={attempt},{OWNER_LABEL}={owner}");
-        let pods: Api<Pod> = Api::namespaced(self.client.clone(), &self.namespace);
-        let found = pods.list(&ListParams::default().labels(&selector)).await;
-        let mut pods = found.map_err(|error| port_error(&error))?.items;
+            format!("{RUN_LABEL}={name},{ATTEMPT_LABEL}={attempt},{OWNER_LABEL}={owner}");
+        let selection = ListParams::default().labels(&selector);
+        let mut pods: Vec<Pod> = list(&self.client, &self.namespace, &selection).await?;
         pods.retain(|pod| is_pod_of(pod, run, job.metadata.uid.as_deref()));
         Ok(pods)
     }
 
     /// What the Job controller last said of why the Job has no pod.
     fn refusal_of(&self, job: &Job) -> Option<Refusal> {
-        let about = |event: &Event| event.involved_object.uid == job.metadata.uid;
-        let events = self.stores.refusals.list(&self.namespace, about);
+        let about = IndexKey::about(job.metadata.uid.as_deref()?);
+        let events = self.failed_create_events.find(&about);
         let refusals = events.iter().filter_map(|event| {
             Some(Refusal {
                 at: event.last_timestamp.as_ref().map(from_time)?,
@@ -171,27 +176,46 @@ impl JobRunner {
             *asked.uri_mut() = strict
                 .parse()
                 .map_err(|error| kube::Error::Service(Box::new(error)))?;
-            client.request(asked).await
+            let created: RawObject = client.request(asked).await?;
+            let unreadable = |unreadable: Unreadable| kube::Error::Service(unreadable.why.into());
+            created.into_kubernetes().map_err(unreadable)
         }
     }
 
     /// A Job of that name is there: it counts as started if it is this trial's.
-    async fn adopt(&self, request: &RunRequest<'_>) -> Result<Started, PortError> {
+    async fn adopt(&self, request: &RunRequest<'_>) -> Result<StartOutcome, PortError> {
         let name = job_name(&request.name, request.attempt);
-        let there = self.jobs().get_opt(&name).await;
-        match there.map_err(|error| port_error(&error))? {
+        match get::<Job>(&self.client, &self.namespace, &name).await? {
             Some(job) if is_owned(&job, request.id().owner) => {
-                self.stores.jobs.wrote(job);
-                Ok(Started::Already)
+                self.jobs.observe_write(job);
+                Ok(StartOutcome::AlreadyStarted)
             }
-            None => Err(PortError::Transient(format!(
+            None => Err(PortError::unavailable(format!(
                 "the Job `{name}` was there and is gone; it is created anew"
             ))),
-            Some(_) => Ok(Started::Refused(format!(
+            Some(_) => Ok(StartOutcome::Rejected(format!(
                 "the Job `{name}` exists and belongs to something else; the trial waits until it is gone"
             ))),
         }
     }
+}
+
+/// What pods are found by: their Job, which may be gone, and whose run they are.
+#[must_use]
+pub fn pod_index_keys(pod: &Pod) -> Vec<IndexKey> {
+    let mut keys = IndexKey::owners(pod);
+    let namespace = pod.namespace().unwrap_or_default();
+    if let Some(owner) = pod.labels().get(OWNER_LABEL) {
+        keys.push(IndexKey::label(&namespace, OWNER_LABEL, owner));
+    }
+    keys
+}
+
+/// What events are found by: the object that they are about.
+#[must_use]
+pub fn event_index_keys(event: &Event) -> Vec<IndexKey> {
+    let about = event.involved_object.uid.as_deref();
+    about.map(IndexKey::about).into_iter().collect()
 }
 
 /// Whether a pod is one of the run's Job and not of somebody who gave it the same labels; `uid` is that of the Job, if it was ever seen.
@@ -212,7 +236,7 @@ fn is_owned(job: &Job, owner: Option<&str>) -> bool {
 }
 
 impl TrialRunner for JobRunner {
-    async fn refusal(&self, request: &RunRequest<'_>) -> Result<Option<String>, PortError> {
+    async fn dry_run(&self, request: &RunRequest<'_>) -> Result<Option<String>, PortError> {
         let asked = tokio::time::timeout(DRY_RUN_PATIENCE, self.create(request, true)).await;
         let Ok(asked) = asked else {
             return Ok(None);
@@ -238,51 +262,67 @@ impl TrialRunner for JobRunner {
         if let Some(job) = job.as_ref().filter(|job| lacks_the_end(job, &pods)) {
             pods = self.read_pods(run, job).await?;
         }
-        let now = SystemClock.now();
+        let now = self.clock.now();
         let of_job = job.as_deref();
         let refusal = of_job.and_then(|job| self.refusal_of(job));
         let last_pod = of_job.and_then(|job| self.last_pod_of(job, &pods, now));
-        Ok(run_of(Known {
+        let run = run_of(RunObservation {
             job: of_job,
             pods: &pods,
             refusal: refusal.as_ref(),
             last_pod: last_pod.as_ref(),
             now,
-        }))
+        });
+        let explained = self
+            .wait_causes
+            .explain(run, &pods, now, async |selection| {
+                list(&self.client, &self.namespace, &selection).await.ok()
+            });
+        Ok(explained.await)
     }
 
     /// Files of a volume or a store cannot be seen from here.
     async fn inputs(&self, request: &RunRequest<'_>) -> Result<String, PortError> {
         let template = serde_json::to_string(request.job)
-            .map_err(|error| PortError::Permanent(error.to_string()))?;
+            .map_err(|error| PortError::invalid(error.to_string()))?;
         Ok(digest(&[&template]))
     }
 
-    async fn start(&self, request: &RunRequest<'_>) -> Result<Started, PortError> {
+    async fn start(&self, request: &RunRequest<'_>) -> Result<StartOutcome, PortError> {
         let key = (
             job_name(&request.name, request.attempt),
             request.id().owner.unwrap_or_default().to_string(),
         );
         let asked = self.create(request, false);
         let answered = self.starts.answer(&key, asked, PATIENCE).await;
-        let answered = answered.map_err(PortError::Transient)?;
+        let answered = answered.map_err(PortError::unavailable)?;
         match answered.answer {
             Ok(_) if answered.is_late => self.adopt(request).await,
             Ok(job) => {
-                self.stores.jobs.wrote(job);
-                Ok(Started::Now)
+                self.jobs.observe_write(job);
+                Ok(StartOutcome::Started)
             }
             Err(kube::Error::Api(status)) if status.is_already_exists() => {
                 self.adopt(request).await
             }
             Err(kube::Error::Api(status)) if matches!(status.code, 400 | 403 | 422) => {
-                Ok(Started::Refused(in_words(&status)))
+                Ok(StartOutcome::Rejected(in_words(&status)))
             }
             Err(error) => {
                 let error = port_error(&error);
                 self.starts.failed(&key, error.to_string());
                 Err(error)
             }
+        }
+    }
+
+    async fn remove(&self, run: RunId<'_>) -> Result<(), PortError> {
+        match self.job_of(run).filter(|job| has_ended(job)) {
+            Some(job) => {
+                let job = job.as_ref();
+                delete(&self.client, &self.namespace, job, Precondition::Uid).await
+            }
+            None => Ok(()),
         }
     }
 
@@ -299,7 +339,7 @@ impl TrialRunner for JobRunner {
             &self.client,
             &self.namespace,
             job.as_ref(),
-            Unless::MadeAnew,
+            Precondition::Uid,
         )
         .await
     }
@@ -308,7 +348,7 @@ impl TrialRunner for JobRunner {
         match self.job_of(run) {
             Some(job) => {
                 let job = job.as_ref();
-                delete(&self.client, &self.namespace, job, Unless::MadeAnew).await
+                delete(&self.client, &self.namespace, job, Precondition::Uid).await
             }
             None => Ok(()),
         }

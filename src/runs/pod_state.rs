@@ -164,7 +164,12 @@ pub(super) fn deletion_asked(pod: &Pod) -> Option<Timestamp> {
 
 /// When the container ended, as far as that is known.
 pub(super) fn finished(pod: &Pod) -> Option<Timestamp> {
-    terminated(pod)?.finished_at.as_ref().map(from_time)
+    known_time(terminated(pod)?.finished_at.as_ref())
+}
+
+/// A time of a container. What a node does not know it may give as the first moment of 1970.
+pub(super) fn known_time(time: Option<&Time>) -> Option<Timestamp> {
+    time.map(from_time).filter(|time| *time > Timestamp(0))
 }
 
 /// When an ended pod ended, or at least was made.
@@ -197,7 +202,7 @@ pub(super) fn start_of(status: &ContainerStatus) -> Option<Timestamp> {
     let state = status.state.as_ref()?;
     let running = state.running.as_ref().and_then(|r| r.started_at.as_ref());
     let began = running.or_else(|| state.terminated.as_ref()?.started_at.as_ref());
-    began.map(from_time)
+    known_time(began)
 }
 
 /// When the container that matters began.
@@ -232,7 +237,7 @@ fn any_initial_began(pod: &Pod) -> bool {
 /// When the last init container ended.
 pub(super) fn last_initial_end(pod: &Pod) -> Option<Timestamp> {
     let ends = initial(pod).filter_map(|status| terminated_of(status)?.finished_at.as_ref());
-    ends.map(from_time).max()
+    ends.filter_map(|end| known_time(Some(end))).max()
 }
 
 /// When the container began, or at least when its node took the pod.

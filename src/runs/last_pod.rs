@@ -1,10 +1,10 @@
 //! What was seen of the newest pod of a Job, kept beyond the pod. Pure.
 
-use super::job_state::has_had_pods;
-use super::pod_end::failed_before_its_deletion;
+use super::job_status::has_had_pods;
 use super::pod_state::{
     created, ended_at, finished, is_deleted, is_disrupted, is_gated, is_terminal, newest,
 };
+use super::pod_termination::failed_before_its_deletion;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
@@ -13,7 +13,7 @@ use podium_core::tuning::trial::EndedRun;
 
 /// The newest pod of a Job.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LastPod {
+pub struct LastPodRecord {
     /// When it was made, and its name; `None` for one that only its Job knows of.
     id: Option<(Timestamp, String)>,
     /// When it ended or was found to be gone; until then when it was last seen.
@@ -37,7 +37,7 @@ pub enum Gates {
     OpenSince(Timestamp),
 }
 
-impl LastPod {
+impl LastPodRecord {
     /// What is known after this look at a Job and its pods; `before` is what the look before has said.
     #[must_use]
     pub fn seen(before: Option<&Self>, job: &Job, pods: &[Pod], now: Timestamp) -> Option<Self> {

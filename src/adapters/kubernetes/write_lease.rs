@@ -6,7 +6,7 @@ use tokio::sync::watch;
 
 /// Until when writes are allowed, and how many are on their way.
 #[derive(Clone, Debug)]
-pub struct Permission {
+pub struct WriteLease {
     until: Arc<watch::Sender<Until>>,
     writes: Arc<watch::Sender<usize>>,
 }
@@ -30,7 +30,7 @@ impl Until {
     }
 }
 
-impl Permission {
+impl WriteLease {
     /// Of an operator that is alone by assumption.
     #[must_use]
     pub fn always() -> Self {
@@ -87,7 +87,7 @@ impl Permission {
 /// A write on its way.
 #[derive(Debug)]
 pub struct Write {
-    permission: Permission,
+    permission: WriteLease,
 }
 
 impl Write {
@@ -134,19 +134,19 @@ mod tests {
 
     #[test]
     fn a_permission_ends_at_its_moment() {
-        let permission = Permission::none_yet();
+        let permission = WriteLease::none_yet();
         assert_eq!(permission.left(), None);
         permission.extend(Instant::now() + MINUTE);
         assert!(permission.left().unwrap() > MINUTE - Duration::from_secs(10));
         permission.extend(Instant::now());
         assert_eq!(permission.left(), None);
-        assert_eq!(Permission::always().left(), Some(Duration::MAX));
+        assert_eq!(WriteLease::always().left(), Some(Duration::MAX));
     }
 
     #[test]
     fn a_write_lasts_as_long_as_the_permission_that_is_extended_meanwhile() {
         run(async {
-            let permission = Permission::none_yet();
+            let permission = WriteLease::none_yet();
             assert!(permission.begin_write().is_none());
             permission.extend(Instant::now() + Duration::from_millis(50));
             let write = permission.begin_write().unwrap();
@@ -163,7 +163,7 @@ mod tests {
     #[test]
     fn a_write_without_an_end_of_its_permission_is_never_forbidden() {
         run(async {
-            let write = Permission::always().begin_write().unwrap();
+            let write = WriteLease::always().begin_write().unwrap();
             assert_eq!(write.forbidden().now_or_never(), None);
         });
     }
@@ -171,7 +171,7 @@ mod tests {
     #[test]
     fn writes_are_on_their_way_until_they_are_answered_or_given_up() {
         run(async {
-            let permission = Permission::always();
+            let permission = WriteLease::always();
             assert_eq!(permission.no_writes().now_or_never(), Some(()));
             let (first, second) = (permission.begin_write(), permission.begin_write());
             drop(first);

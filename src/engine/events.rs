@@ -1,6 +1,6 @@
 //! What people are told of a search and its trials, as events: each change once.
 
-use crate::ports::Happened;
+use crate::ports::EventRecord;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::{Resource, ResourceExt};
 use podium_api::convert::{parameters_text, settled_condition};
@@ -10,12 +10,12 @@ use podium_core::significant::four_digits;
 use podium_core::tuning::trial::{Phase, TrialRecord};
 use std::time::Duration;
 
-/// Kubernetes refuses longer notes.
-const NOTE_CHARACTERS: usize = 1000;
+/// Kubernetes refuses notes of more than 1,024 bytes.
+const NOTE_BYTES: usize = 1024;
 
 /// A run of a trial was started.
-pub(super) fn run_started(trial: &Trial, attempt: u32) -> Happened {
-    Happened {
+pub(super) fn run_started(trial: &Trial, attempt: u32) -> EventRecord {
+    EventRecord {
         regarding: trial.object_ref(&()),
         related: None,
         warning: false,
@@ -35,7 +35,7 @@ pub(super) fn trial_changed(
     trial: &Trial,
     before: &TrialRecord,
     record: &TrialRecord,
-) -> Option<Happened> {
+) -> Option<EventRecord> {
     let name = trial.name_any();
     let because = record.reason.map_or("", |reason| reason.as_str());
     let (warning, reason, text) = match record.phase {
@@ -78,7 +78,7 @@ pub(super) fn trial_changed(
         }
         Phase::Pending | Phase::Queued | Phase::Running => return None,
     };
-    Some(Happened {
+    Some(EventRecord {
         regarding: job.object_ref(&()),
         related: Some(related(trial)),
         warning,
@@ -94,7 +94,7 @@ pub(super) fn job_changed(
     job: &TuningJob,
     before: &TuningJobStatus,
     after: &TuningJobStatus,
-) -> Option<Happened> {
+) -> Option<EventRecord> {
     fn state(status: &TuningJobStatus) -> Option<(&str, &str)> {
         let (_, reason, _) = settled_condition(&status.conditions, "Ready")?;
         Some((status.phase.as_deref()?, reason))
@@ -104,7 +104,7 @@ pub(super) fn job_changed(
         return None;
     }
     let (_, _, message) = settled_condition(&after.conditions, "Ready")?;
-    Some(Happened {
+    Some(EventRecord {
         regarding: job.object_ref(&()),
         related: None,
         warning: matches!(phase, "Failed" | "Blocked"),
@@ -130,5 +130,9 @@ fn related(trial: &Trial) -> ObjectReference {
 }
 
 fn note(text: &str) -> String {
-    text.chars().take(NOTE_CHARACTERS).collect()
+    let mut end = NOTE_BYTES.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or_default().to_string()
 }

@@ -1,0 +1,50 @@
+//! Kinds that are installed and that this version does not carry out in a cluster. They say so, since tools take an object without a status
+//! for one in order.
+
+use super::{Kind, Reconciled, ReconciledKind};
+use crate::adapters::kubernetes::caches::Caches;
+use crate::adapters::kubernetes::raw_object::{RawObject, Unreadable};
+use crate::controllers::ports::ClusterPorts;
+use crate::controllers::reflector::event_object;
+use crate::controllers::unreadable;
+use crate::controllers::work_queue::Enqueuer;
+use crate::engine::Engine;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::Client;
+use kube::runtime::watcher::Event;
+use podium_api::convert::stalled_conditions;
+use podium_api::{Approval, ChampionPolicy, Evaluation, ModelRegistry};
+use std::sync::Arc;
+
+macro_rules! not_in_this_version {
+    ($($kind:ty),*) => {$(
+        impl Kind for $kind {
+            const WRITES: &'static [&'static str] = &[];
+            const STATUS_WRITES: &'static [&'static str] = &["patch"];
+
+            fn read(raw: RawObject) -> Result<Self, Unreadable> {
+                raw.into_podium()
+            }
+
+            fn enqueue_affected(event: &Event<Self>, _: &Caches, enqueuer: &Enqueuer) {
+                if let Some(object) = event_object(event) {
+                    enqueuer.enqueue_object(object);
+                }
+            }
+
+            fn report_unreadable(client: &Client, metadata: &ObjectMeta, unreadable: &Unreadable) {
+                unreadable::report::<Self>(client, metadata, unreadable, |message| {
+                    (None, stalled_conditions("InvalidSpec", message))
+                });
+            }
+        }
+
+        impl ReconciledKind for $kind {
+            fn reconcile(engine: Arc<Engine<ClusterPorts>>, name: String) -> Reconciled {
+                Box::pin(async move { engine.report_not_in_this_version::<Self>(&name).await })
+            }
+        }
+    )*};
+}
+
+not_in_this_version!(ChampionPolicy, Evaluation, Approval, ModelRegistry);
