@@ -11,8 +11,9 @@ use podium_core::champion::RegistryView;
 use podium_core::champion::ledger::Register;
 use podium_core::comparison::Statistics;
 use podium_core::problem::SpecProblem;
+use podium_core::report::TerminationMessage;
 use podium_core::time::Timestamp;
-use podium_core::tuning::trial::Run;
+use podium_core::tuning::trial;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -250,6 +251,11 @@ pub trait ObjectStore: Send + Sync {
     /// SHA-256 of the file, or of the directory of parts, that the URI names, in hexadecimal; `None` when it does not exist.
     fn digest(&self, uri: &str) -> impl Future<Output = Result<Option<String>, PortError>> + Send;
 }
+
+/// A run of whatever kind; what its container left is read by whoever asked for it.
+pub type Run = trial::Run<TerminationMessage>;
+/// A run that ended.
+pub type EndedRun = trial::EndedRun<TerminationMessage>;
 
 /// What is to be run.
 #[derive(Clone, Debug)]

@@ -6,6 +6,7 @@ mod ports;
 mod reconcile;
 mod reflector;
 mod server;
+mod shares;
 mod unreadable;
 mod watch_health;
 mod work_queue;

@@ -2,8 +2,9 @@
 
 use super::kinds::{KINDS, Reconciled, ReconciledKind};
 use super::ports::ClusterPorts;
-use super::reflector::{ScopeContext, run_reflector};
+use super::reflector::{Scope, ScopeContext, run_reflector};
 use super::server::Readiness;
+use super::shares::Shares;
 use super::work_queue::{Named, WorkQueue};
 use crate::engine::{Engine, Requeue};
 use crate::ports::{Clock, PortError, Ports};
@@ -28,6 +29,9 @@ use tokio::sync::watch::Receiver;
 /// After a failure an object is tried again in half a second, then twice as late every time.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// An object whose namespace has its share of the reconciles is looked at again after this time.
+const SHARE_PAUSE: Duration = Duration::from_millis(250);
 
 /// Why a reconcile failed.
 #[derive(Debug, thiserror::Error)]
@@ -90,7 +94,12 @@ pub(super) async fn run_controller<K: ReconciledKind>(context: Arc<ScopeContext>
                 remembering.enqueuer.remember(object);
             }
             Event::Delete(object) => remembering.enqueuer.forget(object),
-            Event::Init | Event::InitDone => {}
+            Event::InitDone => {
+                if let Some(cache) = remembering.caches.of::<K>() {
+                    remembering.enqueuer.retain(&cache.all());
+                }
+            }
+            Event::Init => {}
         }
         writer.apply_watcher_event(&named(event));
     });
@@ -149,13 +158,23 @@ async fn control(context: &Arc<ScopeContext>, controlled: Controlled) {
         return;
     };
     let resource = queue.resource().clone();
+    // Those of a single namespace have nobody to leave room for.
+    let shares = (context.scope == Scope::Cluster).then(|| Shares::new(context.concurrency));
     let step = {
         let (queue, failures) = (Arc::clone(&queue), Arc::clone(&failures));
         move |object: Arc<DynamicObject>, context: Arc<ScopeContext>| {
             let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
-            queue.begin(&namespace, &name);
+            let share = shares.as_ref().map(|shares| shares.begin(&namespace));
+            let has_to_wait = matches!(share, Some(None));
+            if !has_to_wait {
+                queue.begin(&namespace, &name);
+            }
             let (queue, failures) = (Arc::clone(&queue), Arc::clone(&failures));
             async move {
+                let _share = share;
+                if has_to_wait {
+                    return Ok(Action::requeue(SHARE_PAUSE));
+                }
                 let engine = context.engines.of(&namespace, &context.caches);
                 let began = Instant::now();
                 let done = guarded(reconcile(Arc::clone(&engine), name.clone())).await;

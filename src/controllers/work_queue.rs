@@ -149,6 +149,17 @@ impl Enqueuer {
         }
     }
 
+    /// No other objects of a kind exist than these; some may have gone while nobody watched.
+    pub(super) fn retain<K: Resource<DynamicType = ()>>(&self, objects: &[Arc<K>]) {
+        let existing: HashSet<&str> = objects
+            .iter()
+            .filter_map(|object| object.meta().uid.as_deref())
+            .collect();
+        let kind = K::kind(&());
+        self.by_uid()
+            .retain(|uid, (of, _, _)| *of != kind || existing.contains(uid.as_str()));
+    }
+
     fn by_uid(&self) -> MutexGuard<'_, HashMap<String, (String, String, String)>> {
         self.by_uid.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -223,6 +234,8 @@ mod tests {
         enqueuer.enqueue_owners(&part);
         enqueuer.forget(&mk_trial("a"));
         enqueuer.enqueue_owners(&part);
+        enqueuer.enqueue_all::<Trial>();
+        enqueuer.retain(&[Arc::new(mk_trial("c"))]);
         enqueuer.enqueue_all::<Trial>();
         assert_eq!(received(&queue), ["a", "b"]);
     }

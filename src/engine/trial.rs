@@ -166,7 +166,8 @@ impl<P: Ports> Engine<P> {
             true => Run::Absent,
             false => {
                 let run = run_id(trial, record.current_attempt());
-                self.ports.runner().observe(run).await?
+                let run = self.ports.runner().observe(run).await?;
+                run.map_message(|message| message.read())
             }
         };
         Ok(TrialView {

@@ -2,12 +2,11 @@
 
 use super::ports::LocalPorts;
 use super::state::{StateDirectory, is_owned_by};
-use crate::ports::{Object, PortError, Ports, RunId, TrialRunner};
+use crate::ports::{Object, PortError, Ports, Run, RunId, TrialRunner};
 use crate::runs::process::ProcessRunner;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Resource, ResourceExt};
 use podium_api::{ChampionPolicy, Evaluation, Trial, TuningJob};
-use podium_core::tuning::trial::Run;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

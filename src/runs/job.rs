@@ -12,7 +12,7 @@ use crate::adapters::kubernetes::raw_object::{RawObject, Unreadable};
 use crate::adapters::kubernetes::{
     Precondition, cluster::FIELD_MANAGER, delete, get, in_words, list, port_error,
 };
-use crate::ports::{Clock, PortError, RunId, RunRequest, StartOutcome, TrialRunner};
+use crate::ports::{Clock, PortError, Run, RunId, RunRequest, StartOutcome, TrialRunner};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::api::{ListParams, PostParams};
@@ -20,7 +20,6 @@ use kube::{Client, ResourceExt};
 use podium_api::convert::from_time;
 use podium_core::champion::cause::digest;
 use podium_core::time::Timestamp;
-use podium_core::tuning::trial::Run;
 use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -7,12 +7,13 @@ use super::pod_state::{
     overdue, started,
 };
 use super::pod_termination::{decided, decisive, ended, exit_of, exit_of_success};
+use crate::ports::{EndedRun, Run};
 use k8s_openapi::api::batch::v1::{Job, JobStatus};
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use podium_api::convert::from_time;
 use podium_core::time::Timestamp;
-use podium_core::tuning::trial::{EndedRun, Exit, Reason, Run};
+use podium_core::tuning::trial::{Exit, Reason};
 
 /// Annotations of a pod that are read.
 pub const READ_ANNOTATIONS: [&str; 2] = [CONTAINER_ANNOTATION, INDEX_ANNOTATION];

@@ -131,7 +131,7 @@ fn a_run_that_ended_well_brings_its_message_and_times() {
         panic!("the pod of a Job with one completion decides")
     };
     assert_eq!(
-        (ended.exit, ended.termination_message.as_deref()),
+        (ended.exit, ended.message.text.as_deref()),
         (Exit::Code(0), Some("{}"))
     );
     assert_eq!(ended.ended.milliseconds_since(ended.started), 3_000);
@@ -247,7 +247,7 @@ fn of_several_pods_the_first_that_reports_decides() {
     let Run::Ended(ended) = run(Some(&complete), &pods) else {
         panic!("it is complete")
     };
-    assert_eq!(ended.termination_message.as_deref(), Some("two"));
+    assert_eq!(ended.message.text.as_deref(), Some("two"));
     // One of them is a part of the result and no result: its Job may have been deleted before the others came.
     assert_eq!(run(None, &pods[..1]), Run::Absent);
     let mut deleted = mk_job(json!([]));

@@ -5,11 +5,11 @@ use super::pod_state::{
     created, ended_at, finished, is_deleted, is_disrupted, is_gated, is_terminal, newest,
 };
 use super::pod_termination::failed_before_its_deletion;
+use crate::ports::EndedRun;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use podium_core::time::Timestamp;
-use podium_core::tuning::trial::EndedRun;
 
 /// The newest pod of a Job.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,12 +1,13 @@
 //! What a pod says of the run it stands for. Pure.
 
 use super::job_manifest::CONTAINER_ANNOTATION;
+use crate::ports::Run;
 use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod, PodStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 use podium_api::convert::from_time;
 use podium_core::time::Timestamp;
-use podium_core::tuning::trial::{Overdue, Reason, Run};
+use podium_core::tuning::trial::{Overdue, Reason};
 
 /// Conditions of a pod that are read.
 pub const READ_CONDITIONS: [&str; 2] = [DISRUPTED, SCHEDULED];

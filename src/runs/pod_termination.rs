@@ -6,12 +6,13 @@ use super::pod_state::{
     has_message, has_restarted, is_deleted, known_time, last_initial_end, newest, pod_condition,
     start_of, started, status, terminated, terminated_of, waiting_container,
 };
+use crate::ports::EndedRun;
 use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod};
 use kube::ResourceExt;
 use podium_api::convert::from_time;
-use podium_core::report::KEPT_BYTES;
+use podium_core::report::{KEPT_BYTES, TerminationMessage};
 use podium_core::time::Timestamp;
-use podium_core::tuning::trial::{EndedRun, Exit};
+use podium_core::tuning::trial::Exit;
 
 /// Reasons of a failed pod that are the node's and not the container's.
 const OF_THE_NODE: [&str; 13] = [
@@ -68,8 +69,10 @@ fn ended_by(
             Exit::Code(0) => String::new(),
             _ => last_lines(message.as_deref().unwrap_or_default()),
         },
-        termination_message: message,
-        kept_bytes: kept_bytes(pod),
+        message: TerminationMessage {
+            text: message,
+            kept_bytes: kept_bytes(pod),
+        },
         exit,
         pod: Some(pod.name_any()),
     }

@@ -332,7 +332,7 @@ fn a_message_is_kept_in_as_many_bytes_as_its_pod_has_for_it() {
         Some(&mk_job(failed("BackoffLimitExceeded"))),
         std::slice::from_ref(pod),
     ) {
-        Run::Ended(ended) => ended.kept_bytes,
+        Run::Ended(ended) => ended.message.kept_bytes,
         other => panic!("it did not end: {other:?}"),
     };
     assert_eq!(kept(&pod), 4096);
@@ -370,7 +370,7 @@ fn the_container_that_matters_decides_while_another_goes_on() {
         let pod = mk_beside_a_proxy(code, policy);
         let ended = run(Some(&job), std::slice::from_ref(&pod));
         assert!(
-            matches!(&ended, Run::Ended(end) if end.exit == Exit::Code(code) && end.termination_message.is_some()),
+            matches!(&ended, Run::Ended(end) if end.exit == Exit::Code(code) && end.message.text.is_some()),
             "{ended:?}"
         );
         assert!(goes_on(&job, &[pod]), "its proxy is to be ended");

@@ -7,11 +7,12 @@ use super::supervised::{ENDING, State, Supervised, SupervisedRuns, ending, kill,
 use super::template::{Process, process_of};
 use crate::adapters::clock::SystemClock;
 use crate::adapters::directory::file_digests::FileDigests;
-use crate::ports::{Clock, PortError, RunId, RunRequest, StartOutcome, TrialRunner};
+use crate::ports::{Clock, EndedRun, PortError, Run, RunId, RunRequest, StartOutcome, TrialRunner};
 use crate::regular_file::read_end;
 use podium_core::report::KEPT_BYTES;
+use podium_core::report::TerminationMessage;
 use podium_core::time::Timestamp;
-use podium_core::tuning::trial::{EndedRun, Exit, Reason, Run};
+use podium_core::tuning::trial::{Exit, Reason};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::{self, File};
 use std::io;
@@ -356,8 +357,10 @@ fn ended_with(
         exit,
         started,
         ended,
-        termination_message,
-        kept_bytes: KEPT_BYTES,
+        message: TerminationMessage {
+            text: termination_message,
+            kept_bytes: KEPT_BYTES,
+        },
         log_tail: last_lines(&log.unwrap_or_default()),
         pod: None,
     }))

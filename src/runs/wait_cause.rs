@@ -1,12 +1,13 @@
 //! Why the container of a pod that was scheduled does not start, as its node says in events only: volumes that cannot be mounted, networks
 //! that cannot be set up.
 
+use crate::ports::{EndedRun, Run};
 use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::ResourceExt;
 use kube::api::ListParams;
 use podium_api::convert::from_time;
 use podium_core::time::Timestamp;
-use podium_core::tuning::trial::{EndedRun, Exit, Reason, Run};
+use podium_core::tuning::trial::{Exit, Reason};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -2,7 +2,8 @@
 
 use crate::bed::manifests::{REPORT, container_of, pod_of, search};
 use crate::bed::{on_bed, phase};
-use crate::looks::{status, trial, trial_message};
+use crate::looks::{ready_message, status, trial, trial_message};
+use podium_api::TuningJob;
 use serde_json::{Value, json};
 
 #[test]
@@ -41,6 +42,67 @@ fn initial_trials_come_first_and_constraints_hold() {
             );
         }
         assert_eq!(trials[4].spec.origin, "Random");
+    });
+}
+
+/// Ten to the tenth steps in few characters.
+fn endless() -> String {
+    let all = |name: char, inner: String| format!("[0,1,2,3,4,5,6,7,8,9].all({name}, {inner})");
+    ('a'..='j').fold("true".to_string(), |inner, name| all(name, inner))
+}
+
+#[test]
+fn an_expression_without_an_end_is_refused_wherever_it_stands_and_stops_nobody() {
+    on_bed("endless", async |bed| {
+        let operator = bed.operator("a").await;
+        let endless = endless();
+        let places = [
+            (
+                "constraint",
+                "/parameterConstraints",
+                json!([{"expression": format!("rate >= 0.0 && {endless}")}]),
+            ),
+            (
+                "objective",
+                "/objective",
+                json!({"direction": "Maximize", "expression": format!("{endless} ? auc : 0.0")}),
+            ),
+            (
+                "bound",
+                "/objective/constraints",
+                json!([format!("auc > 0.0 && {endless}")]),
+            ),
+            (
+                "rule",
+                "/trial/failureRules",
+                json!([{"when": endless, "action": "Retry"}]),
+            ),
+            (
+                "when",
+                "/parameters",
+                json!([
+                    {"name": "rate", "real": {"min": 0.0, "max": 1.0}},
+                    {"name": "depth", "integer": {"min": 1, "max": 9}, "when": format!("rate > 0.5 && {endless}")},
+                ]),
+            ),
+        ];
+        for (name, place, value) in &places {
+            let mut search = search(name, 1, 1, REPORT);
+            let (parent, field) = place.rsplit_once('/').unwrap();
+            search["spec"].pointer_mut(parent).unwrap()[field] = value.clone();
+            bed.apply(&search);
+        }
+        bed.apply(&search("beside", 2, 1, REPORT));
+        let job = bed.until_finished("beside", 60).await;
+        assert_eq!(phase(&job), Some("Succeeded"));
+        for (name, place, _) in places {
+            let blocked = |job: &TuningJob| phase(job) == Some("Blocked");
+            bed.until(name, 30, "is refused", blocked).await;
+            let message = ready_message(&bed.search(name).await.unwrap());
+            let field = place.trim_start_matches('/').split('/').next().unwrap();
+            assert!(message.contains(field), "{name}: {message}");
+        }
+        assert!(operator.terminate().await.success());
     });
 }
 

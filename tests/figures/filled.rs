@@ -66,8 +66,11 @@ async fn finished_trial(bed: &Bed, search: &str, index: u32, owner: Value) {
         .await
         .unwrap();
 
-    let labels = json!({"podium.dev/tuning-job": search, "podium.dev/trial": name, "podium.dev/attempt": "1"});
     let owner = trial.controller_owner_ref(&()).unwrap();
+    let labels = json!({
+        "podium.dev/tuning-job": search, "podium.dev/trial": name, "podium.dev/run": name,
+        "podium.dev/attempt": "1", "podium.dev/owner": owner.uid,
+    });
     // A suspended Job gets no pod of its own.
     let mut manifest = json!({
         "apiVersion": "batch/v1", "kind": "Job",
@@ -81,8 +84,10 @@ async fn finished_trial(bed: &Bed, search: &str, index: u32, owner: Value) {
         .create(&PostParams::default(), &job)
         .await
         .unwrap();
+    let job: Job = bed.find(&format!("{name}-1")).await.unwrap();
+    let owner = job.controller_owner_ref(&()).unwrap();
     let pod: Pod = serde_json::from_value(json!({
-        "metadata": {"name": format!("{name}-1-abcde"), "labels": labels},
+        "metadata": {"name": format!("{name}-1-abcde"), "labels": labels, "ownerReferences": [owner]},
         // No scheduler has this name, so that no kubelet touches it.
         "spec": {"schedulerName": "nobody", "containers": manifest["spec"]["template"]["spec"]["containers"], "volumes": manifest["spec"]["template"]["spec"]["volumes"], "restartPolicy": "Never"},
     }))

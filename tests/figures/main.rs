@@ -5,6 +5,7 @@
 #[path = "../bed/mod.rs"]
 mod bed;
 mod filled;
+mod stub_kubelet;
 
 use bed::manifests::{REPORT, search};
 use bed::operator::Operator;
@@ -147,6 +148,103 @@ fn memory_and_status_size() {
         figure(
             "writes in 20 idle seconds, the lease left out",
             &operator.writes().len().to_string(),
+        );
+    });
+}
+
+#[test]
+fn ten_thousand_finished_trials() {
+    on_bed("figures-many", async |bed| {
+        let operator = bed.dead_operator("a").await;
+        filled::search_with_finished_trials(&bed, "many", 10_000, 10_000, 1, "true").await;
+        operator.start_again();
+        let job = bed.until_finished("many", 300).await;
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        figure(
+            "resident memory, 10,000 finished trials with their Jobs and pods in cache",
+            &format!("{:.1} MiB", resident_mib(&operator)),
+        );
+        let status = serde_json::to_vec(&job.status).unwrap().len();
+        figure(
+            "status of a TuningJob with 10,000 trials",
+            &format!("{:.1} KiB", status as f64 / 1024.0),
+        );
+        // Each further trial is planned with all others in mind.
+        operator.way.forget();
+        let began = Instant::now();
+        let patch = serde_json::json!({"spec": {"maxTrials": 10_003}}).to_string();
+        bed.kubectl(&["patch", "tj", "many", "--type=merge", "-p", &patch])
+            .unwrap();
+        let next = wait_for(&operator, began, |write| {
+            write.method == "POST" && write.resource == "trials" && write.name == "many-10001"
+        });
+        let next = next.await;
+        bed.wait(120, "three further trials have ended", async || {
+            bed.search("many").await.is_some_and(|job| {
+                let status = job.status.unwrap_or_default();
+                status
+                    .trials
+                    .is_some_and(|counts| counts.succeeded == 10_003)
+            })
+        })
+        .await;
+        let metrics = operator.get("metrics").await.unwrap();
+        let value = |name: &str| {
+            let line = metrics.lines().find(|line| line.starts_with(name));
+            line.and_then(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+                .unwrap_or(f64::NAN)
+        };
+        figure(
+            "the next trial of a search with 10,000",
+            &format!(
+                "created {} ms after the change; a plan takes {:.0} ms",
+                next.as_millis(),
+                1e3 * value("podium_suggestion_duration_seconds_sum")
+                    / value("podium_suggestion_duration_seconds_count")
+            ),
+        );
+    });
+}
+
+#[test]
+fn a_thousand_ends_at_once() {
+    on_bed("figures-ends", async |bed| {
+        let operator = bed.operator("a").await;
+        let mut many = search("ends", 1000, 1000, "true");
+        many["spec"]["trial"]["job"]["template"]["spec"]["schedulerName"] =
+            stub_kubelet::NO_SCHEDULER.into();
+        bed.apply(&many);
+        let mut pods = Vec::new();
+        bed.wait(600, "a thousand pods wait", async || {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            pods = stub_kubelet::waiting_pods(&bed, "ends").await;
+            pods.len() == 1000
+        })
+        .await;
+        operator.way.forget();
+        let began = Instant::now();
+        stub_kubelet::end(&bed, pods).await;
+        let ended = began.elapsed();
+        bed.until_finished("ends", 300).await;
+        let recorded = began.elapsed();
+        let writes = operator.writes();
+        let mut ends = std::collections::BTreeMap::<String, usize>::new();
+        for write in writes.iter().filter(|w| w.resource == "trials/status") {
+            *ends.entry(write.name.clone()).or_default() += 1;
+        }
+        figure(
+            "1,000 pods that end at once",
+            &format!(
+                "they end within {:.1} s; all are recorded after {:.1} s, by {} writes of {} trials",
+                ended.as_secs_f64(),
+                recorded.as_secs_f64(),
+                ends.values().sum::<usize>(),
+                ends.len()
+            ),
+        );
+        figure(
+            "resident memory with 1,000 trials that run at once",
+            &format!("{:.1} MiB", resident_mib(&operator)),
         );
     });
 }

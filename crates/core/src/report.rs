@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use thiserror::Error;
 
 pub use self::distinct::Distinct;
-pub use self::message::{KEPT_BYTES, parse_termination_message};
+pub use self::message::{KEPT_BYTES, Reported, TerminationMessage, parse_termination_message};
 
 /// Metrics, objectives and sums of weights lie between this and its negative: what records them has no place for more.
 pub const LARGEST_NUMBER: f64 = 1e18;

@@ -1,7 +1,9 @@
 //! The scorer: it makes the predictions of a version, again when its inputs changed, and once more per run after it failed.
 
 use crate::engine::{Engine, without_block};
-use crate::ports::{ObjectStore, PortError, Ports, RunId, RunRequest, StartOutcome, TrialRunner};
+use crate::ports::{
+    EndedRun, ObjectStore, PortError, Ports, Run, RunId, RunRequest, StartOutcome, TrialRunner,
+};
 use crate::runs::expansion::expand;
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 use kube::{Resource, ResourceExt};
@@ -13,7 +15,7 @@ use podium_core::champion::cause::digest;
 use podium_core::champion::ledger::bounded;
 use podium_core::champion::{Memory, Predictions, RegistryView, words};
 use podium_core::report::Distinct;
-use podium_core::tuning::trial::{EndedRun, Exit, Run};
+use podium_core::tuning::trial::Exit;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -340,7 +342,7 @@ fn measurements_of(
     if settings.measurements.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let message = ended.termination_message.as_deref().unwrap_or_default();
+    let message = ended.message.text.as_deref().unwrap_or_default();
     let unreadable = |error: serde_json::Error| {
         format!(
             "must leave {{\"measurements\": {{\"NAME\": NUMBER}}}} in its termination message, since a guardrail names one: {error}"

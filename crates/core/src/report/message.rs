@@ -5,10 +5,56 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::distinct::Distinct;
-use super::{Report, ReportError};
+use super::{CombinedMetric, Report, ReportError};
 
 /// Kubernetes keeps this many bytes of a termination message and drops the rest; fewer where a pod has more than three containers.
 pub const KEPT_BYTES: usize = 4096;
+
+/// A termination message as a container left it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TerminationMessage {
+    /// Its text; `None` where nothing was left.
+    pub text: Option<String>,
+    /// Bytes that are kept of such a message: one of this length was cut.
+    pub kept_bytes: usize,
+}
+
+impl Default for TerminationMessage {
+    fn default() -> Self {
+        Self {
+            text: None,
+            kept_bytes: KEPT_BYTES,
+        }
+    }
+}
+
+/// What a trial reported.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Reported {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// Its metrics.
+    Metrics(Vec<CombinedMetric>),
+    /// Something that cannot be used.
+    Unreadable(ReportError),
+}
+
+impl TerminationMessage {
+    /// The report in it.
+    #[must_use]
+    pub fn read(&self) -> Reported {
+        let text = self.text.as_deref();
+        let Some(text) = text.filter(|text| !text.trim().is_empty()) else {
+            return Reported::Nothing;
+        };
+        let report = parse_termination_message(text, self.kept_bytes);
+        match report.and_then(|report| report.combine()) {
+            Ok(metrics) => Reported::Metrics(metrics),
+            Err(error) => Reported::Unreadable(error),
+        }
+    }
+}
 
 /// Numbers that JSON does not have but that Python's `json.dumps` and others write.
 const NOT_IN_JSON: [&str; 3] = ["-Infinity", "Infinity", "NaN"];

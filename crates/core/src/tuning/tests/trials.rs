@@ -1,14 +1,18 @@
 //! One trial from its start to its end.
 
 use super::*;
+use crate::report::TerminationMessage;
 
 pub(super) fn mk_ended(exit: Exit, message: Option<&str>) -> Run {
     Run::Ended(EndedRun {
         exit,
         started: Timestamp(10),
         ended: Timestamp(20),
-        termination_message: message.map(str::to_string),
-        kept_bytes: 4096,
+        message: TerminationMessage {
+            text: message.map(str::to_string),
+            kept_bytes: 4096,
+        }
+        .read(),
         log_tail: "Traceback: boom".to_string(),
         pod: None,
     })

@@ -3,7 +3,7 @@
 use super::{EndedRun, Exit, Phase, Reason, TrialInput};
 use crate::expression::Expression;
 use crate::objective::{Judgement, Objective};
-use crate::report::{CombinedMetric, LARGEST_NUMBER, parse_termination_message};
+use crate::report::{CombinedMetric, LARGEST_NUMBER, Reported};
 use crate::value::ParameterValue;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -61,28 +61,19 @@ impl Over {
 pub(super) fn judge_report(objective: Option<&Objective>, run: &EndedRun) -> Verdict {
     let failed =
         |reason, message| Verdict::Over(Over::without_metrics(Phase::Failed, reason, message));
-    let Some(text) = run
-        .termination_message
-        .as_deref()
-        .filter(|t| !t.trim().is_empty())
-    else {
-        if objective.is_none() {
-            return Verdict::Over(Over::without_metrics(
-                Phase::Succeeded,
-                Reason::Completed,
-                String::new(),
-            ));
+    let metrics = match (&run.message, objective) {
+        (Reported::Metrics(metrics), _) => metrics.clone(),
+        (Reported::Unreadable(error), _) => {
+            return failed(Reason::MetricsInvalid, error.to_string());
         }
-        return failed(
-            Reason::MetricsMissing,
-            "the container ended well but wrote no termination message; it must hold one JSON object such as {\"metrics\": {\"auc\": 0.93}}".to_string(),
-        );
+        (Reported::Nothing, None) => Vec::new(),
+        (Reported::Nothing, Some(_)) => {
+            return failed(
+                Reason::MetricsMissing,
+                "the container ended well but wrote no termination message; it must hold one JSON object such as {\"metrics\": {\"auc\": 0.93}}".to_string(),
+            );
+        }
     };
-    let metrics =
-        match parse_termination_message(text, run.kept_bytes).and_then(|report| report.combine()) {
-            Ok(metrics) => metrics,
-            Err(error) => return failed(Reason::MetricsInvalid, error.to_string()),
-        };
     let Some(objective) = objective else {
         let mut over = Over::without_metrics(Phase::Succeeded, Reason::Completed, String::new());
         over.metrics = metrics;

@@ -1,7 +1,7 @@
 //! The run of a trial's container, as seen in the world.
 
 use super::Reason;
-use crate::report::KEPT_BYTES;
+use crate::report::Reported;
 use crate::time::Timestamp;
 
 /// How a container ended.
@@ -27,9 +27,9 @@ pub enum Exit {
     ResultUnreadable(String),
 }
 
-/// The run of a trial's container as seen in the world.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Run {
+/// The run of a container as seen in the world; `M` is what it left.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Run<M = Reported> {
     /// There is none for the current attempt.
     Absent,
     /// It was started and waits for something; nothing of it runs.
@@ -51,7 +51,34 @@ pub enum Run {
         overdue: Option<Overdue>,
     },
     /// It ended.
-    Ended(EndedRun),
+    Ended(EndedRun<M>),
+}
+
+impl<M> Run<M> {
+    /// The same run, with what `read` makes of what it left.
+    pub fn map_message<N>(self, read: impl FnOnce(M) -> N) -> Run<N> {
+        match self {
+            Self::Absent => Run::Absent,
+            Self::Queued { since, reason, why } => Run::Queued { since, reason, why },
+            Self::Running {
+                since,
+                pod,
+                overdue,
+            } => Run::Running {
+                since,
+                pod,
+                overdue,
+            },
+            Self::Ended(ended) => Run::Ended(EndedRun {
+                exit: ended.exit,
+                started: ended.started,
+                ended: ended.ended,
+                message: read(ended.message),
+                log_tail: ended.log_tail,
+                pod: ended.pod,
+            }),
+        }
+    }
 }
 
 /// What is to be said of a run that should have ended and has not.
@@ -63,33 +90,33 @@ pub struct Overdue {
     pub why: String,
 }
 
-/// A run that ended.
+/// A run that ended; `M` is what it left.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EndedRun {
+pub struct EndedRun<M = Reported> {
     /// How.
     pub exit: Exit,
     /// When it began.
     pub started: Timestamp,
     /// When it ended.
     pub ended: Timestamp,
-    /// What the container wrote as its termination message.
-    pub termination_message: Option<String>,
-    /// Bytes that are kept of such a message: one of this length was cut.
-    pub kept_bytes: usize,
+    /// What the container left as its termination message.
+    pub message: M,
     /// The last lines of its log, for the message of a failure.
     pub log_tail: String,
     /// The pod that ran it, where there are pods.
     pub pod: Option<String>,
 }
 
-impl EndedRun {
+impl<M> EndedRun<M> {
     /// When it began, if anything of it ran.
     #[must_use]
     pub fn began(&self) -> Option<Timestamp> {
         let began = !matches!(self.exit, Exit::NeverStarted(_) | Exit::CannotStart(_));
         began.then_some(self.started)
     }
+}
 
+impl<M: Default> EndedRun<M> {
     /// A run that left nothing but its end: no message, no log, no pod.
     #[must_use]
     pub fn without_a_trace(exit: Exit, started: Timestamp, ended: Timestamp) -> Self {
@@ -97,8 +124,7 @@ impl EndedRun {
             exit,
             started,
             ended,
-            termination_message: None,
-            kept_bytes: KEPT_BYTES,
+            message: M::default(),
             log_tail: String::new(),
             pod: None,
         }
