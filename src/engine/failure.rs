@@ -21,6 +21,12 @@ impl<P: Ports> Engine<P> {
         failing.remove(name);
     }
 
+    /// Whether the last reconcile of a search failed.
+    pub(super) fn is_failing(&self, name: &str) -> bool {
+        let failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        failing.contains_key(name)
+    }
+
     /// Since when the reconciles of a search have failed.
     fn failing_since(&self, name: &str, now: Timestamp) -> Timestamp {
         let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);

@@ -142,7 +142,12 @@ impl<P: Ports> Engine<P> {
         }
         let Planned { plan, clock } = plan;
         let mut status = status_of(&observed, &before, &plan.report, &clock, now);
-        let put_off = self.report(&observed.job, &before, &status, now).await?;
+        // While its reconciles fail, the search says so until one of them has come to its end.
+        let is_failing = self.is_failing(&observed.job.name_any());
+        let mut put_off = match is_failing {
+            true => None,
+            false => self.report(&observed.job, &before, &status, now).await?,
+        };
         if let Err(error) = created
             && error.is_transient()
         {
@@ -153,6 +158,9 @@ impl<P: Ports> Engine<P> {
                 status.registered = Some(registered);
                 self.write_job_status(&observed.job, status.clone()).await?;
             }
+        }
+        if is_failing {
+            put_off = self.report(&observed.job, &before, &status, now).await?;
         }
         let blocked = situation.blocked.is_some();
         let blocked = blocked.then(|| now.plus_seconds(REFUSED_AGAIN_SECONDS));
