@@ -12,6 +12,7 @@ use parquet::arrow::arrow_reader::{
     ParquetRecordBatchReaderBuilder,
 };
 use parquet::basic::{Compression, Type as PhysicalType};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -89,7 +90,7 @@ impl ParquetFile {
         Ok(ParquetBatches {
             path: self.path.clone(),
             schema: Arc::new(schema.map_err(|error| unreadable(&self.path, &error))?),
-            reader,
+            reader: Some(reader),
             order,
         })
     }
@@ -270,7 +271,8 @@ fn footer(
 pub(super) struct ParquetBatches {
     path: PathBuf,
     schema: SchemaRef,
-    reader: ParquetRecordBatchReader,
+    /// `None` once it failed in a way that leaves nothing to go on with.
+    reader: Option<ParquetRecordBatchReader>,
     order: Vec<usize>,
 }
 
@@ -284,7 +286,14 @@ impl Iterator for ParquetBatches {
     type Item = Result<RecordBatch, TableError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let batch = self.reader.next()?;
+        let reader = self.reader.as_mut()?;
+        // Damaged pages without checksums may contradict each other in ways that the library takes for impossible.
+        let Ok(batch) = catch_unwind(AssertUnwindSafe(|| reader.next())) else {
+            self.reader = None;
+            let why = "its pages contradict each other: the file is damaged";
+            return Some(Err(unreadable(&self.path, &why)));
+        };
+        let batch = batch?;
         let ordered = batch.and_then(|batch| batch.project(&self.order));
         Some(ordered.map_err(|error| unreadable(&self.path, &error)))
     }
