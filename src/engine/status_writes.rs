@@ -8,10 +8,7 @@ use kube::ResourceExt;
 use podium_api::convert::{TrialSettings, trial_status};
 use podium_api::tuning_job::TuningJobStatus;
 use podium_api::{Trial, TuningJob};
-use podium_core::tuning::trial::{TrialRecord, refused};
-
-/// Characters that are kept of the words by which a status was refused.
-const REFUSAL_CHARACTERS: usize = 1000;
+use podium_core::tuning::trial::{TrialRecord, refusal_words, refused};
 
 /// Whether the cluster does not take what was written, whoever writes it.
 fn is_refusal(error: &PortError) -> bool {
@@ -26,11 +23,10 @@ impl<P: Ports> Engine<P> {
         status: TuningJobStatus,
     ) -> Result<(), PortError> {
         let mut updated = job.clone();
-        let smallest = |error: &PortError| smallest_status(&status, &error.message);
         updated.status = Some(status.clone());
         match self.ports.cluster().write_status(&updated).await {
             Err(error) if is_refusal(&error) => {
-                updated.status = Some(smallest(&error));
+                updated.status = Some(smallest_status(&status, &error.message));
                 self.ports.cluster().write_status(&updated).await
             }
             written => written,
@@ -63,7 +59,7 @@ impl<P: Ports> Engine<P> {
 
 /// Where the search is, and why nothing else of it is told.
 fn smallest_status(status: &TuningJobStatus, why: &str) -> TuningJobStatus {
-    let words: String = why.chars().take(REFUSAL_CHARACTERS).collect();
+    let words = refusal_words(why);
     let mut conditions = status.conditions.clone();
     for condition in &mut conditions {
         let message = &condition.message;

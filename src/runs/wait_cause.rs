@@ -55,27 +55,14 @@ impl WaitCauses {
                 reason: Reason::Starting,
                 why,
             } if now.milliseconds_since(since) >= ASKED_AFTER_MILLISECONDS => {
-                let scheduled = |pod: &&Pod| {
-                    let spec = pod.spec.as_ref();
-                    pod.uid().is_some() && spec.is_some()
-                };
-                let uid = pods.iter().filter(scheduled).find_map(ResourceExt::uid);
-                let cause = match uid {
+                let cause = match pods.iter().find_map(ResourceExt::uid) {
                     Some(uid) => self.ask(&uid, now, events).await,
                     None => None,
                 };
-                match cause {
-                    Some(why) => Run::Queued {
-                        since,
-                        reason: Reason::ContainerNotCreated,
-                        why,
-                    },
-                    None => Run::Queued {
-                        since,
-                        reason: Reason::Starting,
-                        why,
-                    },
-                }
+                let starting = (Reason::Starting, why);
+                let (reason, why) =
+                    cause.map_or(starting, |cause| (Reason::ContainerNotCreated, cause));
+                Run::Queued { since, reason, why }
             }
             Run::Ended(ended) => Run::Ended(self.explain_end(ended, pods)),
             other => other,
@@ -123,10 +110,12 @@ impl WaitCauses {
             let latest = remembered.values().map(|known| known.asked).max();
             remembered.retain(|_, known| Some(known.asked) == latest);
         }
-        let asked = now;
-        let cause_known = cause.clone();
-        remembered.insert(uid.to_string(), Known { asked, cause });
-        cause_known
+        let known = Known {
+            asked: now,
+            cause: cause.clone(),
+        };
+        remembered.insert(uid.to_string(), known);
+        cause
     }
 
     fn known(&self) -> MutexGuard<'_, HashMap<String, Known>> {

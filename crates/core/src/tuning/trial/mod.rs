@@ -426,10 +426,16 @@ fn again(input: &TrialInput<'_>, plan: &mut TrialPlan, reason: Reason, why: &str
     start(input, plan);
 }
 
+/// As much of the words by which a status was refused as has room in the status that is written instead.
+#[must_use]
+pub fn refusal_words(why: &str) -> String {
+    why.chars().take(REFUSAL_CHARACTERS).collect()
+}
+
 /// The record of a trial whose status the cluster refuses to store, in its smallest form: nothing of a result that cannot be stored counts.
 #[must_use]
 pub fn refused(record: &TrialRecord, why: &str, now: Timestamp) -> TrialRecord {
-    let words: String = why.chars().take(REFUSAL_CHARACTERS).collect();
+    let words = refusal_words(why);
     TrialRecord {
         phase: Phase::Failed,
         reason: Some(Reason::StatusRefused),
