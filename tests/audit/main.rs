@@ -5,7 +5,8 @@
 mod status_lint;
 
 use serde_json::Value;
-use std::collections::BTreeSet;
+use serde_json::value::RawValue;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
@@ -19,7 +20,7 @@ static REQUESTS: LazyLock<Vec<Value>> = LazyLock::new(|| {
     let path = std::env::var("PODIUM_AUDIT_LOG").unwrap();
     BufReader::new(File::open(path).unwrap())
         .lines()
-        .map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap())
+        .map(|line| parsed(&line.unwrap()))
         .filter(|event| {
             text(event, "/stage") == "ResponseComplete"
                 || text(event, "/stage") == "ResponseStarted"
@@ -30,6 +31,26 @@ static REQUESTS: LazyLock<Vec<Value>> = LazyLock::new(|| {
         })
         .collect()
 });
+
+/// A value of any depth. `serde_json` stops at 128 levels, and the tests create objects that are nested deeper; what is too deep is taken
+/// apart by members until its parts are not.
+fn parsed(json: &str) -> Value {
+    serde_json::from_str(json).unwrap_or_else(|_| {
+        let members: BTreeMap<String, &RawValue> = serde_json::from_str(json).unwrap();
+        members
+            .into_iter()
+            .map(|(name, member)| (name, parsed(member.get())))
+            .collect()
+    })
+}
+
+#[test]
+fn an_event_of_any_depth_is_read() {
+    let depth = 300;
+    let json = "{\"a\":".repeat(depth) + "1" + &"}".repeat(depth);
+    let pointer = "/a".repeat(depth);
+    assert_eq!(parsed(&json).pointer(&pointer), Some(&Value::from(1)));
+}
 
 fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
     value
