@@ -233,8 +233,32 @@ pub trait ModelRegistry: Send + Sync {
         model: &str,
         register: &Register,
     ) -> impl Future<Output = Result<RegisterWrite, PortError>> + Send;
+    /// Whether the registry can be used, and which ledgers its account may keep.
+    fn preflight(&self) -> impl Future<Output = Preflight> + Send;
     /// What tells this registry from others, however it is addressed.
     fn identity(&self) -> String;
+}
+
+/// Whether a registry can be used.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Preflight {
+    /// Version of the server, where there is one that told it.
+    pub server_version: Option<String>,
+    /// Why the registry cannot be used.
+    pub problem: Option<PreflightProblem>,
+    /// Why it can hold no ledger, where it can be used otherwise.
+    pub ledger_problem: Option<PreflightProblem>,
+}
+
+/// Why a registry cannot be used, and what mends it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PreflightProblem {
+    /// One CamelCase word of a closed list.
+    pub reason: &'static str,
+    /// What was found, and what must be done about it.
+    pub message: String,
+    /// Whether it may go away without a change by somebody.
+    pub is_transient: bool,
 }
 
 /// What became of an attempt to write a register.
@@ -425,11 +449,11 @@ pub trait Ports: Send + Sync {
 
     /// The objects.
     fn cluster(&self) -> &Self::Cluster;
-    /// The registry that a `ModelRegistry` object names.
-    ///
-    /// # Errors
-    /// That registry cannot be reached from here.
-    fn registry(&self, spec: &ModelRegistrySpec) -> Result<Self::Registry, PortError>;
+    /// The registry that a `ModelRegistry` object names, with the account that it names.
+    fn registry(
+        &self,
+        object: &podium_api::ModelRegistry,
+    ) -> impl Future<Output = Result<Self::Registry, PortError>> + Send;
     /// Predictions and models.
     fn store(&self) -> &Self::Store;
     /// Trials and scorers.

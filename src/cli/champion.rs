@@ -1,34 +1,23 @@
 //! `podium history` and `podium rollback`.
 
 use super::Failure;
+use super::place::{Place, Where};
 use super::progress::table;
 use super::run::runtime;
 use crate::local::ports::LocalPorts;
-use crate::local::state::StateDirectory;
-use crate::local::state_root;
 use crate::ports::{ModelRegistry as _, Ports};
 use clap::Args;
+use podium_api::ModelRegistry;
 use podium_api::champion_policy::{ChampionPolicySpec, ChampionPolicyStatus, HistoryStatus};
-use podium_api::{ChampionPolicy, ModelRegistry};
 use podium_core::champion::words;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::ExitCode;
-
-/// A policy of a directory.
-#[derive(Debug, Args)]
-pub(super) struct Place {
-    /// Name of the ChampionPolicy.
-    #[arg(value_name = "POLICY")]
-    pub(super) policy: String,
-    /// The directory with the manifests.
-    #[arg(long, short, default_value = ".")]
-    pub(super) directory: PathBuf,
-}
 
 /// Show every change of a champion, newest first: when, why, by whom, and what became of it.
 ///
-/// Example:
+/// Examples:
 ///   podium history fraud -d examples/fraud
+///   podium history fraud -n team-a
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct History {
@@ -36,11 +25,13 @@ pub(super) struct History {
     place: Place,
 }
 
-/// Print the `pin` that brings an earlier champion back, and what it will do.
+/// Bring an earlier champion back, by a `pin`.
 ///
-/// The manifest is its owner's file, so nothing is changed: add what is printed and run again.
+/// In a cluster the pin is applied under a field manager of its own, `podium-rollback`, and stays until somebody removes it. In a
+/// directory the manifest is its owner's file, so nothing is changed: add what is printed and run again.
 ///
-/// Example:
+/// Examples:
+///   podium rollback fraud --reason "too many alerts" -n team-a
 ///   podium rollback fraud --reason "too many alerts" -d examples/fraud
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
@@ -55,24 +46,10 @@ pub(super) struct Rollback {
     reason: String,
 }
 
-/// The policy as the last run left it.
-pub(super) fn policy_in(place: &Place) -> Result<ChampionPolicy, Failure> {
-    let state = StateDirectory::new(state_root(&place.directory).join("state"));
-    let found = state
-        .read("championpolicies", &place.policy)?
-        .ok_or_else(|| {
-            format!(
-                "there is no ChampionPolicy `{}` in {}; `podium run {}` must have seen it once",
-                place.policy,
-                place.directory.display(),
-                place.directory.display()
-            )
-        })?;
-    Ok(serde_json::from_value(found)?)
-}
-
 pub(super) fn history(arguments: &History) -> Result<ExitCode, Failure> {
-    let status = policy_in(&arguments.place)?.status.unwrap_or_default();
+    let place = &arguments.place;
+    let policy = place.find()?.policy(&place.policy)?;
+    let status = policy.status.unwrap_or_default();
     let mut lines = table(&[
         "EPOCH",
         "TIME",
@@ -114,72 +91,105 @@ fn row(entry: &HistoryStatus) -> Vec<String> {
 }
 
 pub(super) fn rollback(arguments: &Rollback) -> Result<ExitCode, Failure> {
-    let policy = policy_in(&arguments.place)?;
+    let name = &arguments.place.policy;
+    let found = arguments.place.find()?;
+    let policy = found.policy(name)?;
     let status = policy.status.unwrap_or_default();
-    let current = status
-        .champion
-        .as_ref()
-        .map(|champion| champion.version.clone());
-    let versions = versions_of(&arguments.place, &policy.spec)?;
-    let target = target(arguments, &status, current.as_deref(), &versions)?;
+    let current = status.champion.as_ref();
+    let current = current.map(|champion| champion.version.clone());
     if arguments.reason.trim().is_empty() {
         return Err("--reason must say why".into());
     }
-    let pin = serde_json::json!({"spec": {"pin": {"version": target, "reason": arguments.reason}}});
-    let (name, directory) = (&arguments.place.policy, arguments.place.directory.display());
-    println!("Add this to the ChampionPolicy `{name}`, and call `podium run {directory}`:\n");
-    println!("{}", serde_saphyr::to_string(&pin)?);
-    let to = words::version(&target);
-    match &current {
-        Some(current) => println!(
-            "It makes {to} champion of {} in place of {from}, also when the policy is suspended or held. {from} is then refused: it is \
-             not proposed again on the holdout that it won on, also when the pin is removed, unless `spec.reconsider` names it.",
-            policy.spec.model,
-            from = words::version(current),
-        ),
-        None => println!(
-            "It makes {to} champion of {}, which has none now.",
-            policy.spec.model
-        ),
+    let wanted = wanted(arguments, &status)?;
+    let target = match &found {
+        Where::Directory(directory) => {
+            let versions = versions_of(directory, &policy.spec)?;
+            let target = existing(&wanted, &versions)?;
+            must_differ(&target, current.as_deref())?;
+            print_pin(name, directory, &target, &arguments.reason)?;
+            target
+        }
+        Where::Cluster(cluster) => {
+            must_differ(&wanted, current.as_deref())?;
+            cluster.pin(name, &wanted, &arguments.reason)?;
+            println!(
+                "pinned {} in the ChampionPolicy `{name}` of the namespace {}",
+                words::version(&wanted),
+                cluster.namespace
+            );
+            wanted
+        }
+    };
+    println!(
+        "{}",
+        consequence(&policy.spec.model, &target, current.as_deref())
+    );
+    if matches!(found, Where::Cluster(_)) {
+        println!(
+            "The pin stays until it is removed: kubectl patch championpolicy {name} --type=json -p '[{{\"op\": \"remove\", \"path\": \"/spec/pin\"}}]'"
+        );
     }
     Ok(ExitCode::SUCCESS)
 }
 
+fn print_pin(name: &str, directory: &Path, target: &str, reason: &str) -> Result<(), Failure> {
+    let pin = serde_json::json!({"spec": {"pin": {"version": target, "reason": reason}}});
+    let directory = directory.display();
+    println!("Add this to the ChampionPolicy `{name}`, and call `podium run {directory}`:\n");
+    println!("{}", serde_saphyr::to_string(&pin)?);
+    Ok(())
+}
+
+/// What a pin does.
+fn consequence(model: &str, target: &str, current: Option<&str>) -> String {
+    let to = words::version(target);
+    match current {
+        Some(current) => format!(
+            "It makes {to} champion of {model} in place of {from}, also when the policy is suspended or held. {from} is then refused: it is \
+             not proposed again on the holdout that it won on, also when the pin is removed, unless `spec.reconsider` names it.",
+            from = words::version(current),
+        ),
+        None => format!("It makes {to} champion of {model}, which has none now."),
+    }
+}
+
 /// The versions of the policy's model in its registry.
-fn versions_of(place: &Place, spec: &ChampionPolicySpec) -> Result<Vec<String>, Failure> {
-    let directory = std::path::absolute(&place.directory)?;
+fn versions_of(directory: &Path, spec: &ChampionPolicySpec) -> Result<Vec<String>, Failure> {
+    let directory = std::path::absolute(directory)?;
     let ports = LocalPorts::new(&directory, std::env::current_exe()?);
     let name = &spec.registry_ref.name;
     let registry = ports.cluster().shared::<ModelRegistry>(name)?;
     let registry = registry.ok_or_else(|| format!("there is no ModelRegistry `{name}`"))?;
-    let registry = ports.registry(&registry.spec)?;
-    let view = runtime()?.block_on(registry.view(&spec.model))?;
+    let view = runtime()?.block_on(async {
+        let registry = ports.registry(&registry).await?;
+        registry.view(&spec.model).await
+    })?;
     let view = view.ok_or_else(|| format!("the registered model {} does not exist", spec.model))?;
     Ok(view.versions.into_keys().collect())
 }
 
-/// The version to go back to, as the registry calls it.
-fn target(
-    arguments: &Rollback,
-    status: &ChampionPolicyStatus,
-    current: Option<&str>,
-    versions: &[String],
-) -> Result<String, Failure> {
+/// The version to go back to, as it was asked for or stands in the status.
+fn wanted(arguments: &Rollback, status: &ChampionPolicyStatus) -> Result<String, Failure> {
     let wanted = arguments.to.clone().or_else(|| status.previous.clone());
     let wanted = wanted
         .ok_or("no earlier champion is on record that was not refused; name one with --to")?;
-    // `v2` is how version 2 is shown.
-    let is_meant = |version: &&String| **version == wanted || words::version(version) == wanted;
-    let exact = versions.iter().find(|version| **version == wanted);
-    let Some(target) = exact.or_else(|| versions.iter().find(is_meant)) else {
-        return Err(format!(
-            "version {wanted} does not exist; the registry has {}",
-            versions.join(", ")
-        )
-        .into());
-    };
-    if Some(target.as_str()) == current {
+    Ok(wanted)
+}
+
+/// The version as the registry calls it; `v2` is how version 2 is shown.
+fn existing(wanted: &str, versions: &[String]) -> Result<String, Failure> {
+    let is_meant = |version: &&String| *version == wanted || words::version(version) == wanted;
+    let exact = versions.iter().find(|version| *version == wanted);
+    let found = exact.or_else(|| versions.iter().find(is_meant));
+    found.cloned().ok_or_else(|| {
+        let known = versions.join(", ");
+        format!("version {wanted} does not exist; the registry has {known}").into()
+    })
+}
+
+fn must_differ(target: &str, current: Option<&str>) -> Result<(), Failure> {
+    if current == Some(target) {
         return Err(format!("{} is champion already", words::version(target)).into());
     }
-    Ok(target.clone())
+    Ok(())
 }

@@ -1,7 +1,7 @@
 //! `podium approve` and `podium reject`: they write the manifest that a person would write.
 
 use super::Failure;
-use super::champion::{Place, policy_in};
+use super::place::{Place, Where};
 use clap::Args;
 use podium_api::approval::{ApprovalSpec, ApprovalVerdict};
 use podium_api::champion_policy::PendingDecisionStatus;
@@ -11,14 +11,15 @@ use podium_core::champion::cause::digest;
 use podium_core::champion::ledger::bounded;
 use podium_core::champion::words;
 use podium_workload::atomic_file;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Consent to the decision that a policy waits with.
 ///
-/// Writes an Approval as a manifest into the directory; the next `podium run` takes it in.
+/// In a cluster it creates an Approval. In a directory it writes one as a manifest, which the next `podium run` takes in.
 ///
-/// Example:
+/// Examples:
+///   podium approve fraud --as alice -n team-a
 ///   podium approve fraud --as alice -d examples/fraud
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
@@ -29,8 +30,8 @@ pub(super) struct Approve {
 
 /// Reject the decision that a policy waits with.
 ///
-/// Writes an Approval with the verdict `Reject` as a manifest into the directory; the next `podium run` takes it in. A rejection does
-/// not expire: the version is not proposed again on the same holdout unless `spec.reconsider` names it.
+/// Creates an Approval with the verdict `Reject`, or writes one as a manifest into the directory, which the next `podium run` takes in. A
+/// rejection does not expire: the version is not proposed again on the same holdout unless `spec.reconsider` names it.
 ///
 /// Example:
 ///   podium reject fraud --as bob --comment "the night shift sees more alerts" -d examples/fraud
@@ -66,27 +67,35 @@ fn consent(arguments: &Consent, verdict: ApprovalVerdict) -> Result<ExitCode, Fa
     if approver.is_empty() || approver.chars().count() > 253 {
         return Err("--as must name who consents, in at most 253 characters".into());
     }
-    let policy = policy_in(&arguments.place)?;
+    let found = arguments.place.find()?;
+    let policy = found.policy(&arguments.place.policy)?;
     let pending = policy
         .status
         .as_ref()
         .and_then(|s| s.pending_decision.as_ref());
     let Some(pending) = pending else {
         return Err(format!(
-            "the ChampionPolicy `{}` has no decision that waits for consent; see `podium get championpolicies -d {}`",
+            "the ChampionPolicy `{}` has no decision that waits for consent; see `{}`",
             arguments.place.policy,
-            arguments.place.directory.display()
+            found.get_policies()
         )
         .into());
     };
     let approval = approval_of(arguments, approver, verdict, pending);
-    let path = write(arguments, &approval)?;
-    println!("wrote {}", path.display());
-    println!("{}", outcome(&policy, approver, verdict, pending));
-    println!(
-        "`podium run {}` takes it in.",
-        arguments.place.directory.display()
-    );
+    let said = outcome(&policy, approver, verdict, pending);
+    match &found {
+        Where::Directory(directory) => {
+            println!("wrote {}", write(directory, &approval)?.display());
+            println!("{said}");
+            println!("`podium run {}` takes it in.", directory.display());
+        }
+        Where::Cluster(cluster) => {
+            cluster.create(&approval)?;
+            let name = approval.metadata.name.as_deref().unwrap_or_default();
+            println!("created the Approval `{name}` in {}", cluster.namespace);
+            println!("{said}");
+        }
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -117,12 +126,9 @@ fn approval_of(
 }
 
 /// Writes the manifest; one that is there already was written by this person for this decision, and stays.
-fn write(arguments: &Consent, approval: &Approval) -> Result<PathBuf, Failure> {
+fn write(directory: &Path, approval: &Approval) -> Result<PathBuf, Failure> {
     let name = approval.metadata.name.clone().unwrap_or_default();
-    let path = arguments
-        .place
-        .directory
-        .join(format!("approval-{name}.yaml"));
+    let path = directory.join(format!("approval-{name}.yaml"));
     if path.exists() {
         return Err(format!(
             "{} is there already; remove it to decide again",

@@ -13,6 +13,7 @@ mod get;
 mod intervals;
 mod live_trials;
 mod operator;
+mod place;
 mod progress;
 mod run;
 mod score;

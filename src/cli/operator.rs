@@ -2,6 +2,7 @@
 
 use super::Failure;
 use crate::adapters::kubernetes::lease::LEASE_NAME;
+use crate::adapters::mlflow::hosts::AllowedHosts;
 use crate::controllers::{Options, run};
 use crate::signals::shutdown_signal;
 use clap::{ArgAction, ValueEnum};
@@ -53,6 +54,19 @@ pub(crate) struct Arguments {
     /// What is logged at least.
     #[arg(long, env = "PODIUM_LOG_LEVEL", value_enum, default_value = "info")]
     log_level: LogLevel,
+    /// A host that the ModelRegistries of a namespace may name, as NAMESPACE=HOST; several are separated by commas. `*` is every namespace,
+    /// HOST is a name, an address, `*.DOMAIN` or `*`. Addresses of this machine and of metadata services must be named.
+    #[arg(
+        long,
+        env = "PODIUM_ALLOWED_HOSTS",
+        value_delimiter = ',',
+        default_value = "*=*",
+        value_name = "NAMESPACE=HOST"
+    )]
+    allowed_hosts: Vec<String>,
+    /// Name of this cluster among those whose policies share a registry. Without it: one that follows from the cluster's certificate.
+    #[arg(long, env = "PODIUM_CLUSTER_NAME")]
+    cluster_name: Option<String>,
     /// Objects of a kind that are reconciled at once.
     #[arg(long, env = "PODIUM_MAX_CONCURRENT_RECONCILES", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1000))]
     max_concurrent_reconciles: u16,
@@ -75,6 +89,9 @@ pub(crate) struct Arguments {
 
 pub(crate) fn operator(arguments: Arguments) -> Result<ExitCode, Failure> {
     start_logging(arguments.log_format, arguments.log_level);
+    let rules = arguments.allowed_hosts.iter().map(String::as_str);
+    let allowed_hosts = AllowedHosts::parse(rules.filter(|rule| !rule.is_empty()))
+        .map_err(|why| format!("--allowed-hosts: {why}"))?;
     let options = Options {
         namespaces: arguments
             .namespaces
@@ -89,6 +106,8 @@ pub(crate) fn operator(arguments: Arguments) -> Result<ExitCode, Failure> {
         clock_skew_seconds: arguments.clock_skew_seconds,
         name: arguments.name.unwrap_or_else(machine_name),
         own_namespace: arguments.own_namespace,
+        allowed_hosts,
+        cluster_name: arguments.cluster_name.filter(|name| !name.is_empty()),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

@@ -16,11 +16,14 @@ use crate::adapters::kubernetes::client::client;
 use crate::adapters::kubernetes::clock::ServerClock;
 use crate::adapters::kubernetes::events::KubernetesEvents;
 use crate::adapters::kubernetes::lease::Candidate;
-use crate::adapters::kubernetes::write_lease::WriteLease;
+use crate::adapters::kubernetes::registries::Registries;
+use crate::adapters::mlflow::hosts::AllowedHosts;
+use crate::adapters::write_lease::WriteLease;
 use crate::metrics::Metrics;
 use kinds::KINDS;
 use kube::Config;
-use ports::Engines;
+use podium_core::champion::cause::digest;
+use ports::{Engines, Shared};
 use reflector::{Scope, ScopeContext};
 use server::Readiness;
 use std::future::Future;
@@ -54,6 +57,10 @@ pub struct Options {
     pub clock_skew_seconds: i64,
     /// Its own namespace, where that is known.
     pub own_namespace: Option<String>,
+    /// Which hosts may be connected to, by namespace.
+    pub allowed_hosts: AllowedHosts,
+    /// Name of the cluster among those whose policies share a registry; without it one that follows from the cluster's certificate.
+    pub cluster_name: Option<String>,
 }
 
 /// Why an operator cannot run or go on.
@@ -100,6 +107,10 @@ pub async fn run(
         WriteLease::always()
     };
     let clock = ServerClock::with_skew(options.clock_skew_seconds);
+    let cluster = match &options.cluster_name {
+        Some(name) => name.clone(),
+        None => cluster_name(&config),
+    };
     let scopes = scopes(&options.namespaces, &own_namespace);
     let working = client(
         config.clone(),
@@ -137,6 +148,19 @@ pub async fn run(
 
     let events = KubernetesEvents::new(working.clone(), &options.name, Arc::clone(&metrics));
     let (drain, draining) = tokio::sync::watch::channel(false);
+    let registries = Registries::new(
+        working.clone(),
+        options.allowed_hosts.clone(),
+        permission.clone(),
+    );
+    let shared = Shared {
+        client: working.clone(),
+        events,
+        clock,
+        registries: Arc::new(registries),
+        cluster: cluster.into(),
+        draining: draining.clone(),
+    };
     let work = async {
         let running = scopes.into_iter().map(|scope| {
             let (mut caches, mut enqueuer) = (Caches::default(), Enqueuer::default());
@@ -146,12 +170,7 @@ pub async fn run(
             let context = ScopeContext {
                 scope,
                 client: working.clone(),
-                engines: Engines::new(
-                    working.clone(),
-                    events.clone(),
-                    clock.clone(),
-                    draining.clone(),
-                ),
+                engines: Engines::new(shared.clone()),
                 caches: Arc::new(caches),
                 enqueuer,
                 health: Arc::clone(&health),
@@ -199,6 +218,20 @@ async fn lost(candidate: Option<&mut Candidate>) {
         Some(candidate) => candidate.keep().await,
         None => std::future::pending().await,
     }
+}
+
+/// A name that tells this cluster from others and is the same for each operator in it: each cluster has an authority of its own.
+fn cluster_name(config: &Config) -> String {
+    let certificates = config.root_cert.iter().flatten();
+    let mut certificates: Vec<String> = certificates
+        .map(|der| der.iter().map(|byte| format!("{byte:02x}")).collect())
+        .collect();
+    if certificates.is_empty() {
+        certificates.push(config.cluster_url.to_string());
+    }
+    certificates.sort();
+    let parts: Vec<&str> = certificates.iter().map(String::as_str).collect();
+    format!("cluster-{}", digest(&parts))
 }
 
 fn scopes(namespaces: &[String], own: &str) -> Vec<Scope> {

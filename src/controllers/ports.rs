@@ -5,48 +5,47 @@ use crate::adapters::kubernetes::caches::Caches;
 use crate::adapters::kubernetes::clock::ServerClock;
 use crate::adapters::kubernetes::cluster::KubernetesCluster;
 use crate::adapters::kubernetes::events::KubernetesEvents;
+use crate::adapters::kubernetes::registries::Registries;
+use crate::adapters::mlflow::registry::MlflowRegistry;
 use crate::engine::{Engine, WritePolicy};
-use crate::ports::{
-    AliasUpdate, EvaluationState, Evaluator, ModelRegistry, NewVersion, ObjectStore, PortError,
-    Ports, RegisterWrite,
-};
+use crate::ports::{EvaluationState, Evaluator, ObjectStore, PortError, Ports};
 use crate::runs::job::JobRunner;
 use kube::Client;
 use podium_api::convert::World;
-use podium_api::{EvaluationSpec, ModelRegistrySpec, TuningJobSpec};
-use podium_core::champion::RegistryView;
-use podium_core::champion::ledger::Register;
+use podium_api::{EvaluationSpec, ModelRegistry, ModelRegistrySpec, TuningJobSpec};
 use podium_core::problem::SpecProblem;
 use serde_json::Value;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch::Receiver;
 
 /// A finished Job must outlive an operator that is away for a while, since its pod holds the result.
 const SHORTEST_JOB_TTL_SECONDS: i64 = 600;
 
+/// What the engines of all namespaces share.
+#[derive(Clone)]
+pub(super) struct Shared {
+    pub(super) client: Client,
+    pub(super) events: KubernetesEvents,
+    pub(super) clock: ServerClock,
+    pub(super) registries: Arc<Registries>,
+    /// Name of the cluster among those whose policies share a registry.
+    pub(super) cluster: Arc<str>,
+    /// Computations are given up once it holds true.
+    pub(super) draining: Receiver<bool>,
+}
+
 /// The engines of a scope.
 pub(super) struct Engines {
-    client: Client,
-    events: KubernetesEvents,
-    clock: ServerClock,
-    draining: Receiver<bool>,
+    shared: Shared,
     by_namespace: Mutex<HashMap<String, Arc<Engine<ClusterPorts>>>>,
 }
 
 impl Engines {
-    /// Computations are given up once `draining` holds true.
-    pub(super) fn new(
-        client: Client,
-        events: KubernetesEvents,
-        clock: ServerClock,
-        draining: Receiver<bool>,
-    ) -> Self {
+    /// No engine yet.
+    pub(super) fn new(shared: Shared) -> Self {
         Self {
-            client,
-            events,
-            clock,
-            draining,
+            shared,
             by_namespace: Mutex::default(),
         }
     }
@@ -58,13 +57,13 @@ impl Engines {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let engine = engines.entry(namespace.to_string()).or_insert_with(|| {
-            let (client, name) = (self.client.clone(), namespace.to_string());
+            let (client, name) = (self.shared.client.clone(), namespace.to_string());
+            let clock = self.shared.clock.clone();
             let ports = ClusterPorts {
                 cluster: KubernetesCluster::new(client.clone(), name.clone(), Arc::clone(caches)),
-                runner: JobRunner::new(client, name, caches, self.clock.clone()),
-                events: self.events.clone(),
-                clock: self.clock.clone(),
-                draining: self.draining.clone(),
+                runner: JobRunner::new(client, name.clone(), caches, clock),
+                namespace: name,
+                shared: self.shared.clone(),
             };
             Arc::new(Engine::new(ports, WritePolicy::CLUSTER))
         });
@@ -74,55 +73,25 @@ impl Engines {
 
 /// One namespace.
 pub(super) struct ClusterPorts {
+    namespace: String,
     cluster: KubernetesCluster,
     runner: JobRunner,
-    events: KubernetesEvents,
-    clock: ServerClock,
-    draining: Receiver<bool>,
+    shared: Shared,
 }
 
-/// Systems that this version does not reach from a cluster. Nothing gets here: what needs them is refused before it starts.
+impl ClusterPorts {
+    /// A `ModelRegistry` of this name is gone.
+    pub(super) fn forget_registry(&self, name: &str) {
+        self.shared.registries.forget(&self.namespace, name);
+    }
+}
+
+/// Systems that this version does not reach from a cluster.
 pub(super) struct OutOfReach;
 
 fn out_of_reach<T>() -> Result<T, PortError> {
-    let message = "this version of Podium reaches no model registry and no store from a cluster";
-    Err(PortError::refused(message.to_string()))
-}
-
-impl ModelRegistry for OutOfReach {
-    async fn view(&self, _: &str) -> Result<Option<RegistryView>, PortError> {
-        out_of_reach()
-    }
-
-    async fn register(&self, _: NewVersion<'_>) -> Result<String, PortError> {
-        out_of_reach()
-    }
-
-    async fn move_alias(
-        &self,
-        _: &str,
-        _: &str,
-        _: Option<&str>,
-        _: Option<&str>,
-    ) -> Result<AliasUpdate, PortError> {
-        out_of_reach()
-    }
-
-    async fn tag(&self, _: &str, _: &str, _: BTreeMap<String, String>) -> Result<(), PortError> {
-        out_of_reach()
-    }
-
-    async fn registers(&self, _: &str) -> Result<BTreeMap<String, String>, PortError> {
-        out_of_reach()
-    }
-
-    async fn write_register(&self, _: &str, _: &Register) -> Result<RegisterWrite, PortError> {
-        out_of_reach()
-    }
-
-    fn identity(&self) -> String {
-        String::new()
-    }
+    let message = "this version of Podium reads no predictions in a cluster, so nothing is compared there; `podium run` does";
+    Err(PortError::refused(message))
 }
 
 impl ObjectStore for OutOfReach {
@@ -139,7 +108,7 @@ impl Evaluator for OutOfReach {
 
 impl Ports for ClusterPorts {
     type Cluster = KubernetesCluster;
-    type Registry = OutOfReach;
+    type Registry = MlflowRegistry;
     type Store = OutOfReach;
     type Runner = JobRunner;
     type Evaluator = OutOfReach;
@@ -150,8 +119,8 @@ impl Ports for ClusterPorts {
         &self.cluster
     }
 
-    fn registry(&self, _: &ModelRegistrySpec) -> Result<OutOfReach, PortError> {
-        out_of_reach()
+    async fn registry(&self, object: &ModelRegistry) -> Result<MlflowRegistry, PortError> {
+        self.shared.registries.open(object).await
     }
 
     fn store(&self) -> &OutOfReach {
@@ -167,7 +136,7 @@ impl Ports for ClusterPorts {
     }
 
     fn events(&self) -> &KubernetesEvents {
-        &self.events
+        &self.shared.events
     }
 
     fn world(&self) -> World {
@@ -175,14 +144,14 @@ impl Ports for ClusterPorts {
     }
 
     fn location(&self, _: &ModelRegistrySpec) -> String {
-        String::new()
+        format!("{}/{}", self.shared.cluster, self.namespace)
     }
 
     fn unsupported(&self, spec: &TuningJobSpec) -> Vec<SpecProblem> {
         let mut problems = Vec::new();
         if spec.register.is_some() {
             let message =
-                "must be left out: this version of Podium reaches no model registry from a cluster";
+                "must be left out: this version of Podium registers no versions from a cluster";
             problems.push(SpecProblem::new("spec.register", message));
         }
         let job = spec.trial.job.as_ref();
@@ -203,11 +172,11 @@ impl Ports for ClusterPorts {
         &self,
         computation: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, PortError> {
-        computed(computation, self.draining.clone()).await
+        computed(computation, self.shared.draining.clone()).await
     }
 
     fn clock(&self) -> &ServerClock {
-        &self.clock
+        &self.shared.clock
     }
 }
 

@@ -2,10 +2,12 @@
 //!
 //! One engine drives a cluster and a laptop; they differ in their [`Ports`].
 
+mod approval;
 mod champion_policy;
 pub mod evaluation;
 mod events;
 mod failure;
+mod model_registry;
 mod not_in_this_version;
 mod registration;
 mod search_settings;

@@ -40,7 +40,7 @@ impl<P: Ports> Engine<P> {
             .get::<ModelRegistry>(reference)
             .await?
             .ok_or_else(|| missing("ModelRegistry", reference))?;
-        let registry = self.ports.registry(&registry.spec)?;
+        let registry = self.ports.registry(&registry).await?;
         let search = identity_of(job, register);
         // It may be among those that are added up.
         let won = self.ports.cluster().get::<Trial>(winner).await?;

@@ -8,7 +8,7 @@ use crate::adapters::directory::store::DirectoryStore;
 use crate::ports::{EventRecord, Events, PortError, Ports};
 use crate::runs::process::ProcessRunner;
 use crate::runs::template::problems_of;
-use podium_api::convert::{self, World};
+use podium_api::convert::{self, RegistryPlace, World};
 use podium_api::tuning_job::RegisterSpec;
 use podium_api::{ModelRegistry, ModelRegistrySpec, TuningJobSpec};
 use podium_core::champion::cause::digest;
@@ -104,15 +104,20 @@ impl Ports for LocalPorts {
         &self.state
     }
 
-    fn registry(&self, spec: &ModelRegistrySpec) -> Result<DirectoryRegistry, PortError> {
-        let settings = convert::registry(spec, World::Local).map_err(|problems| {
+    async fn registry(&self, object: &ModelRegistry) -> Result<DirectoryRegistry, PortError> {
+        let settings = convert::registry(&object.spec, World::Local).map_err(|problems| {
             let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
             PortError::refused(problems.join("; "))
         })?;
-        Ok(DirectoryRegistry::new(
-            self.directory.join(settings.directory),
-            self.directory.clone(),
-        ))
+        match settings.place {
+            RegistryPlace::Directory(path) => Ok(DirectoryRegistry::new(
+                self.directory.join(path),
+                self.directory.clone(),
+            )),
+            RegistryPlace::Mlflow(_) => {
+                Err(PortError::refused("`podium run` reaches no MLflow server"))
+            }
+        }
     }
 
     fn store(&self) -> &DirectoryStore {

@@ -8,6 +8,7 @@
 pub mod cuts;
 pub mod gates;
 pub mod manifests;
+pub mod mlflow;
 pub mod operator;
 pub mod oracle;
 pub mod way;

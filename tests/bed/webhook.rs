@@ -1,5 +1,5 @@
-//! An admission webhook in the test's own process, which the API server asks about the Jobs of one search. It needs an API server of this
-//! machine.
+//! An admission webhook in the test's own process, which the API server asks about the Jobs of one search or of all. It needs an API
+//! server of this machine.
 
 use super::manifests::{REPORT, script_job};
 use super::{Bed, kubectl, run};
@@ -54,6 +54,19 @@ struct Asked {
 impl Webhook {
     /// For Jobs of this search, and in force.
     pub async fn of(bed: &Bed, search: &str) -> Self {
+        let labels = json!({"podium.dev/tuning-job": search});
+        Self::in_force(bed, json!({"matchLabels": labels}), search).await
+    }
+
+    /// For Jobs of every search of the namespace, and in force.
+    #[allow(dead_code)] // Not every kind of test needs it.
+    pub async fn of_all(bed: &Bed) -> Self {
+        let labelled = json!({"key": "podium.dev/tuning-job", "operator": "Exists"});
+        Self::in_force(bed, json!({"matchExpressions": [labelled]}), "any").await
+    }
+
+    /// For the Jobs that `selector` selects by their labels; it selects those of the search named `search`.
+    async fn in_force(bed: &Bed, selector: Value, search: &str) -> Self {
         let directory = bed.directory();
         let authority = Authority::new(&directory).unwrap();
         authority.server("webhook", &["127.0.0.1"]).unwrap();
@@ -74,7 +87,6 @@ impl Webhook {
             name: bed.namespace.clone(),
             state,
         };
-        let labels = json!({"podium.dev/tuning-job": search});
         let ca = directory.join("ca.crt").display().to_string();
         let configuration = json!({
             "apiVersion": "admissionregistration.k8s.io/v1",
@@ -90,7 +102,7 @@ impl Webhook {
                     "apiGroups": ["batch"], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["jobs"],
                 }],
                 "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": bed.namespace}},
-                "objectSelector": {"matchLabels": labels},
+                "objectSelector": selector,
                 "sideEffects": "None",
                 "admissionReviewVersions": ["v1"],
                 "timeoutSeconds": TIMEOUT_SECONDS,
@@ -101,6 +113,7 @@ impl Webhook {
         // The API server heeds it a moment later.
         let mut spec = script_job(REPORT);
         spec["template"]["spec"]["restartPolicy"] = json!("Never");
+        let labels = json!({"podium.dev/tuning-job": search});
         let job = json!({
             "apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "probe", "labels": labels}, "spec": spec,
         });

@@ -19,6 +19,7 @@ mod kinds;
 mod looks;
 mod operations;
 mod outcomes;
+mod policies;
 mod runs;
 mod searches;
 mod states;

@@ -37,5 +37,6 @@ mod cluster_laws;
 mod evaluator;
 mod object_store;
 mod registry;
+mod registry_laws;
 mod runner_laws;
 mod trial_runner;

@@ -27,6 +27,8 @@ pub async fn search_with_finished_trials(
 ) {
     let mut object = search(name, max_trials, parallelism, script);
     object["spec"]["trial"]["job"] = script_job(script);
+    // With it the operator leaves the Jobs of good results to Kubernetes, which never finishes a suspended Job.
+    object["spec"]["trial"]["job"]["ttlSecondsAfterFinished"] = json!(86_400);
     let job: TuningJob = serde_json::from_value(object).unwrap();
     let job = bed
         .api::<TuningJob>()

@@ -5,6 +5,7 @@
 #[path = "../bed/mod.rs"]
 mod bed;
 mod filled;
+mod scale;
 mod stub_kubelet;
 
 use bed::manifests::{REPORT, search};
@@ -210,10 +211,7 @@ fn ten_thousand_finished_trials() {
 fn a_thousand_ends_at_once() {
     on_bed("figures-ends", async |bed| {
         let operator = bed.operator("a").await;
-        let mut many = search("ends", 1000, 1000, "true");
-        many["spec"]["trial"]["job"]["template"]["spec"]["schedulerName"] =
-            stub_kubelet::NO_SCHEDULER.into();
-        bed.apply(&many);
+        bed.apply(&stub_kubelet::search("ends", 1000, 1000));
         let mut pods = Vec::new();
         bed.wait(600, "a thousand pods wait", async || {
             tokio::time::sleep(Duration::from_secs(2)).await;

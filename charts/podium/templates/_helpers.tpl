@@ -58,6 +58,17 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version | replace "+" "_" }}
 {{- define "podium.rules" -}}
 {{ .Files.Get "files/rules.yaml" }}{{- end }}
 
+{{- /* NAMESPACE=HOST,… in the order of the namespaces. */ -}}
+{{- define "podium.allowedHosts" -}}
+{{- $rules := list -}}
+{{- range $namespace, $hosts := .Values.allowedHosts -}}
+{{- range $hosts -}}
+{{- $rules = append $rules (printf "%s=%s" $namespace .) -}}
+{{- end -}}
+{{- end -}}
+{{- join "," $rules -}}
+{{- end }}
+
 {{- define "podium.subject" -}}
 - kind: ServiceAccount
   name: {{ include "podium.serviceAccount" . }}

@@ -42,7 +42,7 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[x_kube(validation = Rule::new("has(self.mlflow) != has(self.directory)").message("exactly one of `mlflow` and `directory` must be set"))]
 pub struct ModelRegistrySpec {
-    /// An MLflow tracking server with its registry. Not in this version of Podium, which refuses it.
+    /// An MLflow tracking server with its registry, in a cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mlflow: Option<MlflowRegistry>,
     /// A directory of this machine, for `podium run`.
@@ -65,13 +65,13 @@ pub struct MlflowRegistry {
     /// Its address; a path is kept as a prefix.
     #[schemars(length(min = 1, max = 2000), regex(pattern = "^https?://"))]
     pub url: String,
-    /// Secret of the same namespace with `username` and `password`, or `token`.
+    /// Secret of the same namespace with `username` and `password`, or `token`: the account of the policies, which needs EDIT on their models.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials_secret_ref: Option<LocalReference>,
     /// ConfigMap of the same namespace with `ca.crt`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_bundle_config_map_ref: Option<LocalReference>,
-    /// Its address for people, for links in reports.
+    /// Its address for people, for links in reports. Not in this version of Podium, which refuses it.
     #[serde(rename = "publicURL", default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 2000), regex(pattern = "^https?://"))]
     pub public_url: Option<String>,

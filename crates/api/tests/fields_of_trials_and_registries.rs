@@ -44,10 +44,57 @@ fn every_field_of_a_registry() {
         ("spec.mlflow", Fate::Refused(mlflow, "spec.mlflow")),
     ];
     every_leaf_has_its_fate("ModelRegistry", &base, &fates, |spec| {
-        let spec: ModelRegistrySpec = serde_json::from_value(spec.clone()).unwrap();
-        match registry(&spec, World::Local) {
-            Ok(settings) => Ok(format!("{settings:?}")),
-            Err(problems) => Err(problems.iter().map(ToString::to_string).collect()),
-        }
+        settings_in(World::Local, spec)
+    });
+}
+
+fn settings_in(world: World, spec: &Value) -> Result<String, Vec<String>> {
+    let spec: ModelRegistrySpec = serde_json::from_value(spec.clone()).unwrap();
+    match registry(&spec, world) {
+        Ok(settings) => Ok(format!("{settings:?}")),
+        Err(problems) => Err(problems.iter().map(ToString::to_string).collect()),
+    }
+}
+
+#[test]
+fn every_field_of_a_registry_in_a_cluster() {
+    let base = json!({"mlflow": {"url": "https://mlflow.example.com"}});
+    let mlflow = |more: Value| {
+        let mut merged = base["mlflow"].clone();
+        merged
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        json!({ "mlflow": merged })
+    };
+    let directory = json!({"mlflow": null, "directory": {"path": "registry"}});
+    let fates = [
+        ("spec.directory", Fate::Refused(directory, "spec.directory")),
+        (
+            "spec.protectedAliases[]",
+            added(json!({"protectedAliases": ["champion", "shadow"]})),
+        ),
+        (
+            "spec.mlflow.url",
+            added(mlflow(json!({"url": "https://other.example.com"}))),
+        ),
+        (
+            "spec.mlflow.credentialsSecretRef.name",
+            added(mlflow(json!({"credentialsSecretRef": {"name": "a"}}))),
+        ),
+        (
+            "spec.mlflow.caBundleConfigMapRef.name",
+            added(mlflow(json!({"caBundleConfigMapRef": {"name": "a"}}))),
+        ),
+        (
+            "spec.mlflow.publicURL",
+            Fate::Refused(
+                mlflow(json!({"publicURL": "https://people.example.com"})),
+                "spec.mlflow.publicURL",
+            ),
+        ),
+    ];
+    every_leaf_has_its_fate("ModelRegistry", &base, &fates, |spec| {
+        settings_in(World::Cluster, spec)
     });
 }

@@ -4,6 +4,7 @@ use crate::component::Component;
 use crate::control_plane::ControlPlane;
 use crate::directory::{Claim, RECORD, clear, must_be_empty};
 use crate::extent::Extent;
+use crate::mlflow::{self, MLFLOW};
 use crate::node::{Node, check_machine};
 use crate::parts::{self, Parts, output_of};
 use crate::ports::Ports;
@@ -260,12 +261,40 @@ impl Cluster {
             Component::ControllerManager => self.control_plane.controller_manager(),
             Component::Scheduler => self.control_plane.scheduler(),
             Component::Kubelet => self.node()?.kubelet(),
+            Component::Mlflow => self.mlflow(),
         };
         self.processes.start(component.name(), command)?;
+        let seconds = if component == Component::Mlflow {
+            180
+        } else {
+            90
+        };
         let log = self.processes.log(component.name());
-        wait_until(&format!("{component} answers"), 90, &log, || {
+        wait_until(&format!("{component} answers"), seconds, &log, || {
             self.answers(component, old.as_deref())
         })
+    }
+
+    /// Starts a model registry beside the cluster, unless it runs already, and waits until it answers; its address.
+    ///
+    /// # Errors
+    /// It cannot be installed, or does not answer.
+    pub fn start_mlflow(&self) -> Result<String, TestbedError> {
+        let name = Component::Mlflow.name();
+        if !self.parts.has(name) {
+            let program = mlflow::environment(MLFLOW)?.join("bin").join(name);
+            Parts::link(self.parts.directory(), &[(name.to_string(), program)])?;
+        }
+        if !self.processes.runs(name) {
+            self.start_component(Component::Mlflow)?;
+        }
+        Ok(format!("http://127.0.0.1:{}", self.ports.mlflow))
+    }
+
+    fn mlflow(&self) -> Command {
+        let program = self.parts.program(Component::Mlflow.name());
+        let data = self.directory.join("mlflow");
+        mlflow::command(&program, &data, self.ports.mlflow, None)
     }
 
     /// Whether every part of it runs and answers.
@@ -291,6 +320,7 @@ impl Cluster {
             Component::Kubelet => self.node_report().is_some_and(|report| {
                 report.starts_with("True") && old_report != Some(report.as_str())
             }),
+            Component::Mlflow => mlflow::answers(self.ports.mlflow),
         }
     }
 

@@ -16,16 +16,19 @@ pub enum Component {
     Scheduler,
     /// What runs the pods of the node.
     Kubelet,
+    /// The model registry beside the cluster, where it was started.
+    Mlflow,
 }
 
 impl Component {
     /// All of them, in the order in which they start.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Etcd,
         Self::ApiServer,
         Self::ControllerManager,
         Self::Scheduler,
         Self::Kubelet,
+        Self::Mlflow,
     ];
 
     /// The name of its program.
@@ -37,6 +40,7 @@ impl Component {
             Self::ControllerManager => "kube-controller-manager",
             Self::Scheduler => "kube-scheduler",
             Self::Kubelet => "kubelet",
+            Self::Mlflow => "mlflow",
         }
     }
 }

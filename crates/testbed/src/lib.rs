@@ -8,6 +8,7 @@ mod directory;
 pub mod extent;
 pub mod image;
 pub mod kubeconfig;
+pub mod mlflow;
 pub mod node;
 mod outside;
 pub mod parts;

@@ -7,6 +7,7 @@ use podium_testbed::TestbedError;
 use podium_testbed::cluster::Cluster;
 use podium_testbed::extent::Extent;
 use podium_testbed::image::write_archive;
+use podium_testbed::mlflow::{self, MLFLOW};
 use podium_testbed::python::python_image;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -58,8 +59,23 @@ fn up(extent: Extent, images: &[PathBuf]) -> Result<(), TestbedError> {
         progress.step("loading images");
         load(&cluster, images)?;
     }
+    let mut lines = exports(&cluster)?;
+    if extent == Extent::Full {
+        progress.step("starting MLflow (its first time it is installed)");
+        lines.extend(registry_exports(&cluster)?);
+    }
     progress.end();
-    print(&exports(&cluster)?)
+    print(&lines.join("\n"))
+}
+
+/// What a shell evaluates to reach the model registry, and a Python that has its client.
+fn registry_exports(cluster: &Cluster) -> Result<Vec<String>, TestbedError> {
+    let url = cluster.start_mlflow()?;
+    let python = mlflow::environment(MLFLOW)?.join("bin/python");
+    Ok(vec![
+        format!("export MLFLOW_TRACKING_URI={url}"),
+        format!("export MLFLOW_PYTHON={}", quoted(&python)),
+    ])
 }
 
 fn load(cluster: &Cluster, archives: &[PathBuf]) -> Result<(), TestbedError> {
@@ -69,7 +85,7 @@ fn load(cluster: &Cluster, archives: &[PathBuf]) -> Result<(), TestbedError> {
 }
 
 /// What a shell evaluates to reach the cluster.
-fn exports(cluster: &Cluster) -> Result<String, TestbedError> {
+fn exports(cluster: &Cluster) -> Result<Vec<String>, TestbedError> {
     let this = std::env::current_exe().map_err(|error| TestbedError::File {
         path: PathBuf::from("/proc/self/exe"),
         error,
@@ -92,7 +108,7 @@ fn exports(cluster: &Cluster) -> Result<String, TestbedError> {
     let pods_run = cluster.extent() == Extent::Full;
     lines.push(format!("export PODIUM_TESTBED_PODS={pods_run}"));
     lines.push(format!("export PATH={}:\"$PATH\"", quoted(&tools)));
-    Ok(lines.join("\n"))
+    Ok(lines)
 }
 
 /// A cluster has a tool only where it could be had.

@@ -294,7 +294,7 @@ impl Parts {
 }
 
 /// `PODIUM_TESTBED_CACHE`, or `podium/testbed` in the user's cache.
-fn cache_directory() -> Result<PathBuf, TestbedError> {
+pub(crate) fn cache_directory() -> Result<PathBuf, TestbedError> {
     let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
     variable("PODIUM_TESTBED_CACHE")
         .or_else(|| variable("XDG_CACHE_HOME").map(|cache| cache.join("podium/testbed")))

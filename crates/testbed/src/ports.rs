@@ -34,6 +34,9 @@ pub struct Ports {
     pub kubelet: u16,
     /// The kubelet's health.
     pub kubelet_health: u16,
+    /// The model registry.
+    #[serde(default)]
+    pub mlflow: u16,
     /// Pods have addresses of 10.88.SUBNET.0/24.
     #[serde(default)]
     pub subnet: u8,
@@ -46,7 +49,7 @@ impl Ports {
     /// There are none.
     pub fn free() -> Result<Self, TestbedError> {
         // All are held at once, so that they differ.
-        let held: Vec<TcpListener> = (0..7).map(|_| free()).collect::<Result<_, _>>()?;
+        let held: Vec<TcpListener> = (0..8).map(|_| free()).collect::<Result<_, _>>()?;
         let mut ports = held
             .iter()
             .filter_map(|listener| listener.local_addr().ok())
@@ -61,6 +64,7 @@ impl Ports {
             scheduler: next()?,
             kubelet,
             kubelet_health: next()?,
+            mlflow: next()?,
             subnet: free_subnet(kubelet)?,
         })
     }

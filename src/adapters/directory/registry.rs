@@ -12,7 +12,7 @@
 use super::ledger;
 use super::store::path_of;
 use super::version_files;
-use crate::ports::{AliasUpdate, ModelRegistry, NewVersion, PortError, RegisterWrite};
+use crate::ports::{AliasUpdate, ModelRegistry, NewVersion, PortError, Preflight, RegisterWrite};
 use crate::regular_file;
 use podium_api::convert::read_object;
 use podium_core::champion::ledger::Register;
@@ -188,6 +188,11 @@ impl ModelRegistry for DirectoryRegistry {
         register: &Register,
     ) -> Result<RegisterWrite, PortError> {
         ledger::write(&self.model(model)?.join("ledger"), register)
+    }
+
+    /// A directory that is not there yet is made with the first model.
+    async fn preflight(&self) -> Preflight {
+        Preflight::default()
     }
 
     fn identity(&self) -> String {

@@ -1,7 +1,7 @@
 //! The way to the API server: bounded retries, and no write by an operator that may no longer lead.
 
 use super::clock::ServerClock;
-use super::write_lease::WriteLease;
+use crate::adapters::write_lease::WriteLease;
 use crate::metrics::Metrics;
 use http::header::DATE;
 use http::{Method, Request, Response};

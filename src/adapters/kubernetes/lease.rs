@@ -1,6 +1,6 @@
 //! The lease that decides which of several operators acts.
 
-use super::write_lease::WriteLease;
+use crate::adapters::write_lease::WriteLease;
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, OwnerReference};

@@ -8,8 +8,9 @@ pub mod cluster;
 pub mod events;
 pub mod lease;
 pub mod raw_object;
-pub mod write_lease;
+pub mod registries;
 
+use crate::adapters::whole_chain;
 use crate::ports::{PortError, PortErrorKind};
 use kube::api::{DeleteParams, GetParams, ListParams, Preconditions};
 use kube::core::{ObjectList, Request};
@@ -135,19 +136,4 @@ pub fn in_words(status: &kube::core::Status) -> String {
     } else {
         status.message.clone()
     }
-}
-
-/// An error with its causes, since libraries say little in the outermost one.
-fn whole_chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let inner_text = inner.to_string();
-        if !text.contains(&inner_text) {
-            text.push_str(": ");
-            text.push_str(&inner_text);
-        }
-        cause = inner.source();
-    }
-    text
 }

@@ -1,8 +1,11 @@
 //! The kinds that the operator knows, one row each. Which objects are watched, who is reconciled, what readiness waits for, what is counted
 //! and which rights the chart gives follow from this table. A kind is added by a file of this directory and a row.
 
+mod approvals;
+mod champion_policies;
 mod events_of_jobs;
 mod jobs;
+mod model_registries;
 mod not_in_this_version;
 mod pods;
 mod trials;
@@ -176,7 +179,14 @@ mod tests {
             resource: "events".to_string(),
             verbs: vec!["create", "patch"],
         };
-        let rights = KINDS.iter().flat_map(|row| (row.rights)()).chain([events]);
+        // What objects name is read by its name where it is needed, and never listed or watched.
+        let named = ["secrets", "configmaps"].map(|resource| Right {
+            group: String::new(),
+            resource: resource.to_string(),
+            verbs: vec!["get"],
+        });
+        let rights = KINDS.iter().flat_map(|row| (row.rights)());
+        let rights = rights.chain([events]).chain(named);
         let rule = |right: Right| {
             let Right {
                 group,

@@ -12,39 +12,33 @@ use crate::engine::Engine;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Client;
 use kube::runtime::watcher::Event;
+use podium_api::Evaluation;
 use podium_api::convert::stalled_conditions;
-use podium_api::{Approval, ChampionPolicy, Evaluation, ModelRegistry};
 use std::sync::Arc;
 
-macro_rules! not_in_this_version {
-    ($($kind:ty),*) => {$(
-        impl Kind for $kind {
-            const WRITES: &'static [&'static str] = &[];
-            const STATUS_WRITES: &'static [&'static str] = &["patch"];
+impl Kind for Evaluation {
+    const WRITES: &'static [&'static str] = &[];
+    const STATUS_WRITES: &'static [&'static str] = &["patch"];
 
-            fn read(raw: RawObject) -> Result<Self, Unreadable> {
-                raw.into_podium()
-            }
+    fn read(raw: RawObject) -> Result<Self, Unreadable> {
+        raw.into_podium()
+    }
 
-            fn enqueue_affected(event: &Event<Self>, _: &Caches, enqueuer: &Enqueuer) {
-                if let Some(object) = event_object(event) {
-                    enqueuer.enqueue_object(object);
-                }
-            }
-
-            fn report_unreadable(client: &Client, metadata: &ObjectMeta, unreadable: &Unreadable) {
-                unreadable::report::<Self>(client, metadata, unreadable, |message| {
-                    (None, stalled_conditions("InvalidSpec", message))
-                });
-            }
+    fn enqueue_affected(event: &Event<Self>, _: &Caches, enqueuer: &Enqueuer) {
+        if let Some(object) = event_object(event) {
+            enqueuer.enqueue_object(object);
         }
+    }
 
-        impl ReconciledKind for $kind {
-            fn reconcile(engine: Arc<Engine<ClusterPorts>>, name: String) -> Reconciled {
-                Box::pin(async move { engine.report_not_in_this_version::<Self>(&name).await })
-            }
-        }
-    )*};
+    fn report_unreadable(client: &Client, metadata: &ObjectMeta, unreadable: &Unreadable) {
+        unreadable::report::<Self>(client, metadata, unreadable, |message| {
+            (None, stalled_conditions("InvalidSpec", message))
+        });
+    }
 }
 
-not_in_this_version!(ChampionPolicy, Evaluation, Approval, ModelRegistry);
+impl ReconciledKind for Evaluation {
+    fn reconcile(engine: Arc<Engine<ClusterPorts>>, name: String) -> Reconciled {
+        Box::pin(async move { engine.report_not_in_this_version::<Self>(&name).await })
+    }
+}

@@ -6,11 +6,12 @@ mod observe;
 mod scoring;
 mod status;
 
+use super::trial::is_deleted;
 use super::{Engine, Requeue, in_words};
-use crate::ports::{Cluster, PortError, Ports};
+use crate::ports::{Cluster, PortError, PortErrorKind, Ports};
 use comparisons::views;
 use podium_api::ChampionPolicy;
-use podium_api::convert::{PolicySettings, memory_of, policy as settings_of, window_at};
+use podium_api::convert::{PolicySettings, World, memory_of, policy as settings_of, window_at};
 use podium_core::champion::{ChampionInput, plan};
 use podium_core::time::Timestamp;
 use status::StatusInput;
@@ -21,32 +22,46 @@ impl<P: Ports> Engine<P> {
     /// # Errors
     /// The status cannot be read or written.
     pub async fn reconcile_champion_policy(&self, name: &str) -> Result<Requeue, PortError> {
-        let Some(object) = self.ports.cluster().get::<ChampionPolicy>(name).await? else {
+        let found = self.ports.cluster().get::<ChampionPolicy>(name).await?;
+        let Some(object) = found.filter(|object| !is_deleted(object)) else {
             return Ok(Requeue::default());
         };
         let now = self.now();
         let settings = match settings_of(&object.spec, self.ports.world()) {
             Ok(settings) => settings,
             Err(problems) => {
-                let invalid = StatusInput::failed("InvalidSpec", in_words(&problems));
+                let invalid = StatusInput::failed("InvalidSpec", &in_words(&problems));
                 self.report_policy(&object, &invalid, now).await?;
                 return Ok(Requeue::default());
             }
         };
+        let next_poll = self.next_poll(&object, now);
         match self
             .plan_and_carry_out_policy(&object, &settings, now)
             .await
         {
-            Ok(left) => Ok(left),
+            Ok(left) => Ok(left.and(next_poll)),
+            // Somebody wrote meanwhile, and what was planned may not hold any more.
+            Err(error) if error.kind == PortErrorKind::Conflict => Err(error),
             Err(error) => {
                 // The status may have been written before the failure, so it is read again.
                 let object = self.ports.cluster().get::<ChampionPolicy>(name).await?;
                 if let Some(object) = object {
-                    let failed = StatusInput::failed(reason_of(&error), error.to_string());
+                    let failed = StatusInput::of_failure(&error);
                     self.report_policy(&object, &failed, now).await?;
                 }
-                Ok(Requeue::default())
+                Ok(next_poll)
             }
+        }
+    }
+
+    /// In a cluster the registry is looked at on a schedule; a run on this machine ends when nothing is left to do.
+    fn next_poll(&self, object: &ChampionPolicy, now: Timestamp) -> Requeue {
+        let seconds = u64::try_from(object.spec.poll_seconds).unwrap_or(60);
+        let at = (self.ports.world() == World::Cluster).then(|| now.plus_seconds(seconds));
+        Requeue {
+            at,
+            ..Requeue::default()
         }
     }
 
@@ -97,13 +112,5 @@ impl<P: Ports> Engine<P> {
         let mut updated = object.clone();
         updated.status = Some(input.status_of(object, now));
         self.ports.cluster().write_status(&updated).await
-    }
-}
-
-fn reason_of(error: &PortError) -> &'static str {
-    if error.is_transient() {
-        "Unavailable"
-    } else {
-        "CannotCarryOut"
     }
 }

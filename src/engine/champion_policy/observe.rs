@@ -40,7 +40,7 @@ impl<P: Ports> Engine<P> {
         let reference = &object.spec.registry_ref.name;
         let found = self.ports.cluster().get::<ModelRegistry>(reference).await?;
         let registry = found.ok_or_else(|| missing("ModelRegistry", reference))?;
-        self.ports.registry(&registry.spec)
+        self.ports.registry(&registry).await
     }
 
     pub(super) async fn observe_policy(

@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::PodTemplateSpec;
 use kube::{Resource, ResourceExt};
 use podium_api::ChampionPolicy;
 use podium_api::champion_policy::{EvidenceSpec, ScorerSpec};
-use podium_api::convert::{PolicySettings, job_spec};
+use podium_api::convert::{PolicySettings, World, job_spec};
 use podium_api::tuning_job::JobMetadata;
 use podium_core::champion::cause::digest;
 use podium_core::champion::ledger::bounded;
@@ -74,8 +74,13 @@ impl<P: Ports> Engine<P> {
             Err(error) if !error.is_transient() => Err(error.message),
             Err(transient) => return Err(transient),
         };
-        let Some(scorer) = &evidence.scorer else {
-            return Ok(self.without_scorer(settings, version, &uri, &found));
+        let scorer = match (&evidence.scorer, &found) {
+            // No scorer makes predictions that nobody here can read.
+            (Some(_), Err(why)) if self.ports.world() == World::Cluster => {
+                return Ok(Scored::plain(Predictions::Unavailable(why.clone())));
+            }
+            (Some(scorer), _) => scorer,
+            (None, _) => return Ok(self.without_scorer(settings, version, &uri, &found)),
         };
         let source = registry.and_then(|view| view.versions.get(version));
         let source = source

@@ -1,8 +1,9 @@
 //! What stands in the status of a policy.
 
+use crate::ports::PortError;
 use podium_api::ChampionPolicy;
 use podium_api::champion_policy::{ChampionPolicyStatus, HoldoutStatus, LastEvaluation};
-use podium_api::convert::{name_of, policy_status, with_conditions};
+use podium_api::convert::{name_of, policy_status, stalled_conditions, with_conditions};
 use podium_core::champion::conditions::conditions;
 use podium_core::champion::{ChampionInput, Conclusion, EvaluationState, Plan, challengers};
 use podium_core::time::Timestamp;
@@ -13,8 +14,8 @@ const HOLDOUTS_SHOWN: usize = 20;
 
 /// What is to be shown of a policy.
 pub(super) enum StatusInput {
-    /// It could not be planned, or its plan could not be carried out.
-    Failed(Vec<Condition>),
+    /// It could not be planned, or its plan could not be carried out: the phase and the conditions.
+    Failed(&'static str, Vec<Condition>),
     /// It was planned.
     Planned(Box<PolicyView>),
 }
@@ -28,17 +29,28 @@ pub(super) struct PolicyView {
 }
 
 impl StatusInput {
-    pub(super) fn failed(reason: &str, message: String) -> Self {
+    /// Nothing is done until somebody changes something.
+    pub(super) fn failed(reason: &str, message: &str) -> Self {
+        Self::Failed("Blocked", stalled_conditions(reason, message))
+    }
+
+    /// What a failure of a port says. One that heals by itself is no reason to call somebody, and is tried again at the next poll.
+    pub(super) fn of_failure(error: &PortError) -> Self {
+        if !error.is_transient() {
+            return Self::failed("CannotCarryOut", &error.message);
+        }
         let condition = |kind, status| Condition {
             kind,
             status,
-            reason: reason.to_string(),
-            message: message.clone(),
+            reason: "Unavailable".to_string(),
+            message: error.message.clone(),
         };
-        Self::Failed(vec![
+        let conditions = vec![
             condition("Ready", Status::False),
-            condition("Stalled", Status::True),
-        ])
+            condition("Reconciling", Status::True),
+            condition("RegistryReachable", Status::False),
+        ];
+        Self::Failed("Degraded", conditions)
     }
 
     pub(super) fn planned(input: &ChampionInput<'_>, plan: &Plan, object: &ChampionPolicy) -> Self {
@@ -73,9 +85,9 @@ impl StatusInput {
         let before = object.status.clone().unwrap_or_default();
         let generation = object.metadata.generation;
         match self {
-            Self::Failed(conditions) => ChampionPolicyStatus {
+            Self::Failed(phase, conditions) => ChampionPolicyStatus {
                 observed_generation: generation,
-                phase: Some("Blocked".to_string()),
+                phase: Some((*phase).to_string()),
                 conditions: with_conditions(&before.conditions, conditions, generation, now),
                 ..before
             },

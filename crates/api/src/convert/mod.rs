@@ -18,7 +18,7 @@ mod tuning_refusals;
 pub use admissible::{admissible, read_object};
 pub use champion_policy::{PolicySettings, World, confirm_fraction, policy};
 pub use evaluation::{comparison_settings, measurements};
-pub use model_registry::{RegistrySettings, registry};
+pub use model_registry::{MlflowSettings, RegistryPlace, RegistrySettings, registry};
 pub use policy_status::{memory_of, policy_status};
 pub use schedule::{BadSchedule, Schedule, Window, window_at};
 pub use status::{

@@ -8,10 +8,30 @@ use podium_core::problem::SpecProblem;
 /// A registry that can be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RegistrySettings {
-    /// The path of its directory; one that is relative is taken from the manifests' directory.
-    pub directory: String,
+    /// Where it is.
+    pub place: RegistryPlace,
     /// Aliases that only policies move.
     pub protected_aliases: Vec<String>,
+}
+
+/// Where a registry is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RegistryPlace {
+    /// A directory of this machine, by its path; one that is relative is taken from the manifests' directory.
+    Directory(String),
+    /// An MLflow server.
+    Mlflow(MlflowSettings),
+}
+
+/// How to reach an MLflow server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MlflowSettings {
+    /// Its address; a path is kept as a prefix.
+    pub url: String,
+    /// Name of the Secret with the account of the policies.
+    pub credentials_secret: Option<String>,
+    /// Name of the ConfigMap with certificates that are trusted.
+    pub ca_bundle_config_map: Option<String>,
 }
 
 /// The registry that an object names.
@@ -29,56 +49,75 @@ pub fn registry(
         protected_aliases,
     } = spec;
     let mut problems = Problems::default();
-    if let Some(mlflow) = mlflow {
-        refuse_mlflow(mlflow, &mut problems);
-    }
-    let path = match (directory, world) {
-        (Some(DirectoryRegistrySpec { path }), World::Local) => {
-            if path.contains("://") {
-                problems.add("directory.path", "must be a path and no URI");
-            }
-            path.clone()
+    let mlflow = mlflow
+        .as_ref()
+        .map(|mlflow| convert_mlflow(mlflow, world, &mut problems));
+    let directory = directory
+        .as_ref()
+        .map(|directory| convert_directory(directory, world, &mut problems));
+    let place = match (mlflow, directory) {
+        (Some(mlflow), None) => Some(RegistryPlace::Mlflow(mlflow)),
+        (None, Some(path)) => Some(RegistryPlace::Directory(path)),
+        (Some(_), Some(_)) => {
+            problems.add("directory", "must be left out where `mlflow` is set");
+            None
         }
-        (Some(_), World::Cluster) => {
-            let message = "must be left out in a cluster: no directory outlives a pod there";
-            problems.add("directory", message);
-            String::new()
-        }
-        (None, _) => {
-            if mlflow.is_none() {
-                problems.add("directory", "must be set");
-            }
-            String::new()
+        (None, None) => {
+            let wanted = match world {
+                World::Local => "directory",
+                World::Cluster => "mlflow",
+            };
+            problems.add(wanted, "must be set");
+            None
         }
     };
-    if problems.0.is_empty() {
-        Ok(RegistrySettings {
-            directory: path,
+    match place {
+        Some(place) if problems.0.is_empty() => Ok(RegistrySettings {
+            place,
             protected_aliases: protected_aliases.clone(),
-        })
-    } else {
-        Err(below_spec(problems.0))
+        }),
+        _ => Err(below_spec(problems.0)),
     }
 }
 
-fn refuse_mlflow(given: &MlflowRegistry, problems: &mut Problems) {
+fn convert_directory(
+    given: &DirectoryRegistrySpec,
+    world: World,
+    problems: &mut Problems,
+) -> String {
+    let DirectoryRegistrySpec { path } = given;
+    match world {
+        World::Local if path.contains("://") => {
+            problems.add("directory.path", "must be a path and no URI");
+        }
+        World::Local => {}
+        World::Cluster => problems.add(
+            "directory",
+            "must be left out in a cluster: no directory outlives a pod there",
+        ),
+    }
+    path.clone()
+}
+
+fn convert_mlflow(given: &MlflowRegistry, world: World, problems: &mut Problems) -> MlflowSettings {
     let MlflowRegistry {
-        url: _,
+        url,
         credentials_secret_ref,
         ca_bundle_config_map_ref,
         public_url,
     } = given;
-    let message =
-        "must be left out: this version of Podium reaches no MLflow server yet; use `directory`";
-    problems.add("mlflow", message);
     let field = |name: &str| format!("mlflow.{name}");
-    problems.unsupported(
-        &field("credentialsSecretRef"),
-        credentials_secret_ref.as_ref(),
-    );
-    problems.unsupported(
-        &field("caBundleConfigMapRef"),
-        ca_bundle_config_map_ref.as_ref(),
-    );
+    if world == World::Local {
+        let message = "must be left out here: `podium run` reaches no MLflow server, and reads no Secret; use `directory`";
+        problems.add("mlflow", message);
+    }
     problems.unsupported(&field("publicURL"), public_url.as_ref());
+    let name = |reference: &Option<crate::schema::LocalReference>| {
+        reference.as_ref().map(|reference| reference.name.clone())
+    };
+    MlflowSettings {
+        url: url.clone(),
+        credentials_secret: name(credentials_secret_ref),
+        ca_bundle_config_map: name(ca_bundle_config_map_ref),
+    }
 }

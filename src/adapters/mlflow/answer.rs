@@ -1,0 +1,297 @@
+//! What an answer of an MLflow server, or the lack of one, means.
+//!
+//! | status | body | meaning |
+//! |---|---|---|
+//! | 2xx | JSON | done |
+//! | 2xx | anything else | not MLflow: a login page, a proxy |
+//! | 3xx | | redirected, which is not followed |
+//! | 401 | | credentials are missing or wrong |
+//! | 403 | `Invalid Host header` | MLflow does not know the host name it is reached by |
+//! | 403 | | a right is missing |
+//! | 404 | JSON | the object does not exist |
+//! | 404, 405 | anything else | no such route: a wrong prefix, or no MLflow |
+//! | 400 | `RESOURCE_ALREADY_EXISTS` | it exists |
+//! | 400 | `BAD_REQUEST` | unknown: it may have happened |
+//! | 400 | other JSON | refused |
+//! | 408, 429, 5xx | | unavailable; whether a write happened is unknown |
+//! | none | | the same |
+
+use crate::adapters::whole_chain;
+use crate::ports::{PortError, PortErrorKind};
+use serde::Deserialize;
+use serde_json::Value;
+
+/// Characters of a server's own words that are kept: they may hold SQL with all parameters, or a whole page.
+const WORDS: usize = 300;
+
+/// Why a request brought nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestError {
+    /// What it means.
+    pub kind: RequestErrorKind,
+    /// One sentence, in the server's words where it gave any.
+    pub message: String,
+}
+
+/// The meanings of an answer that is no success.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequestErrorKind {
+    /// The object does not exist.
+    Missing,
+    /// The object exists already.
+    Exists,
+    /// The server does not take the request as it is.
+    Refused,
+    /// Nobody knows whether the request was carried out.
+    Unknown,
+    /// The server is out of reach or busy.
+    Unavailable,
+    /// The credentials are missing or wrong.
+    Unauthorized,
+    /// The account has no right to do this.
+    Forbidden,
+    /// The server does not know the host name by which it is reached.
+    HostRejected,
+    /// What answers is not the interface of MLflow.
+    NotMlflow,
+    /// The server names another address.
+    Redirected,
+    /// The certificate of the server is not trusted.
+    Untrusted,
+    /// The host may not be connected to from here.
+    NotAllowed,
+}
+
+impl RequestError {
+    pub(super) fn new(kind: RequestErrorKind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+        }
+    }
+
+    /// Whether the request may have been carried out all the same.
+    pub(super) fn leaves_open(&self) -> bool {
+        matches!(
+            self.kind,
+            RequestErrorKind::Unknown | RequestErrorKind::Unavailable
+        )
+    }
+}
+
+impl From<RequestError> for PortError {
+    fn from(error: RequestError) -> Self {
+        let kind = match error.kind {
+            RequestErrorKind::Missing => PortErrorKind::Missing,
+            RequestErrorKind::Unknown | RequestErrorKind::Unavailable => PortErrorKind::Unavailable,
+            RequestErrorKind::Unauthorized
+            | RequestErrorKind::Forbidden
+            | RequestErrorKind::HostRejected
+            | RequestErrorKind::NotAllowed => PortErrorKind::Forbidden,
+            RequestErrorKind::Exists
+            | RequestErrorKind::Refused
+            | RequestErrorKind::NotMlflow
+            | RequestErrorKind::Redirected
+            | RequestErrorKind::Untrusted => PortErrorKind::Refused,
+        };
+        Self::new(kind, error.message)
+    }
+}
+
+/// The answer of a server, as far as it decides.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Answer<'a> {
+    pub(super) status: u16,
+    /// Of the header `Content-Type`; empty without one.
+    pub(super) content_type: &'a str,
+    /// Of the header `Location`; empty without one.
+    pub(super) location: &'a str,
+    pub(super) body: &'a [u8],
+}
+
+#[derive(Deserialize)]
+struct ErrorBody {
+    #[serde(default)]
+    error_code: String,
+    #[serde(default)]
+    message: String,
+}
+
+impl Answer<'_> {
+    /// The body of a success.
+    pub(super) fn judged(self) -> Result<Value, RequestError> {
+        let is_json = self.content_type.starts_with("application/json");
+        let error: Option<ErrorBody> = if is_json {
+            serde_json::from_slice(self.body).ok()
+        } else {
+            None
+        };
+        let code = error.as_ref().map_or("", |error| error.error_code.as_str());
+        let words = self.words(error.as_ref());
+        let fails = |kind, message: String| Err(RequestError::new(kind, message));
+        match self.status {
+            200..300 => match serde_json::from_slice(self.body) {
+                Ok(value) if is_json => Ok(value),
+                _ => fails(
+                    RequestErrorKind::NotMlflow,
+                    format!("it answers {}", self.form()),
+                ),
+            },
+            300..400 => fails(
+                RequestErrorKind::Redirected,
+                format!("it redirects to {}", shortened(self.location)),
+            ),
+            401 => fails(RequestErrorKind::Unauthorized, words),
+            403 if self.body.starts_with(b"Invalid Host header") => {
+                fails(RequestErrorKind::HostRejected, words)
+            }
+            403 => fails(RequestErrorKind::Forbidden, words),
+            404 if !code.is_empty() => fails(RequestErrorKind::Missing, words),
+            404 | 405 => fails(
+                RequestErrorKind::NotMlflow,
+                format!("it knows no such route and answers {}", self.form()),
+            ),
+            400 if code == "RESOURCE_ALREADY_EXISTS" => fails(RequestErrorKind::Exists, words),
+            400 if code == "BAD_REQUEST" => fails(RequestErrorKind::Unknown, words),
+            408 | 429 | 500.. => fails(RequestErrorKind::Unavailable, words),
+            _ => fails(RequestErrorKind::Refused, words),
+        }
+    }
+
+    /// What the server says in the form of MLflow's errors. Nothing else is quoted: whoever names the address of a server that is none of
+    /// MLflow's could read its answers otherwise.
+    fn words(self, error: Option<&ErrorBody>) -> String {
+        match error {
+            Some(error) if !error.error_code.is_empty() && !error.message.is_empty() => {
+                shortened(&error.message)
+            }
+            _ => format!("it answers {}", self.form()),
+        }
+    }
+
+    /// The status and what kind of body came with it.
+    fn form(self) -> String {
+        let kind = if self.content_type.starts_with("text/html") {
+            "HTML"
+        } else if self.content_type.is_empty() {
+            "a body without a type"
+        } else {
+            self.content_type
+        };
+        format!("{kind} with status {}", self.status)
+    }
+}
+
+/// The first characters of a text, in one line.
+fn shortened(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.chars().count() <= WORDS {
+        return line;
+    }
+    let kept: String = line.chars().take(WORDS).collect();
+    format!("{kept}…")
+}
+
+/// What it means that there is no answer.
+pub(super) fn without_answer(error: reqwest::Error) -> RequestError {
+    // The address is known to whoever reads it, and may be long.
+    let error = error.without_url();
+    let words = shortened(&whole_chain(&error));
+    let kind = if words.contains("certificate") {
+        RequestErrorKind::Untrusted
+    } else if words.contains(super::hosts::NOT_ALLOWED) {
+        RequestErrorKind::NotAllowed
+    } else if error.is_connect() {
+        // Nothing was sent.
+        RequestErrorKind::Unavailable
+    } else {
+        RequestErrorKind::Unknown
+    };
+    RequestError::new(kind, words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(status: u16, content_type: &str, body: &str) -> Result<Value, RequestError> {
+        Answer {
+            status,
+            content_type,
+            location: "https://login.example.com/",
+            body: body.as_bytes(),
+        }
+        .judged()
+    }
+
+    #[test]
+    fn each_answer_has_one_meaning() {
+        use RequestErrorKind::*;
+        let json = "application/json";
+        let html = "text/html; charset=utf-8";
+        let error = |code: &str| format!(r#"{{"error_code":"{code}","message":"why"}}"#);
+        let cases = [
+            (200, html, "<html>".to_string(), NotMlflow),
+            (200, json, "{".to_string(), NotMlflow),
+            (302, html, String::new(), Redirected),
+            (
+                401,
+                "text/plain",
+                "You are not authenticated".to_string(),
+                Unauthorized,
+            ),
+            (
+                403,
+                "text/plain",
+                "Invalid Host header - possible DNS rebinding attack detected".to_string(),
+                HostRejected,
+            ),
+            (403, html, "Permission denied".to_string(), Forbidden),
+            (404, json, error("RESOURCE_DOES_NOT_EXIST"), Missing),
+            (404, html, "<!doctype html>".to_string(), NotMlflow),
+            (405, html, "<!doctype html>".to_string(), NotMlflow),
+            (400, json, error("RESOURCE_ALREADY_EXISTS"), Exists),
+            (400, json, error("BAD_REQUEST"), Unknown),
+            (400, json, error("INVALID_PARAMETER_VALUE"), Refused),
+            (429, "text/plain", "slow down".to_string(), Unavailable),
+            (500, json, error("INTERNAL_ERROR"), Unavailable),
+            (503, html, "<html>".to_string(), Unavailable),
+        ];
+        for (status, content_type, body, kind) in cases {
+            let found = judged(status, content_type, &body).unwrap_err();
+            assert_eq!(found.kind, kind, "{status} {body}: {found:?}");
+            assert!(!found.message.is_empty() && !found.message.contains('<'));
+        }
+        let body = judged(200, json, r#"{"registered_model": {}}"#).unwrap();
+        assert!(body["registered_model"].is_object());
+    }
+
+    #[test]
+    fn words_of_a_server_are_one_short_line() {
+        let long = format!("first\\n\\n{}", "word ".repeat(1000));
+        let body = format!(r#"{{"error_code":"INTERNAL_ERROR","message":"{long}"}}"#);
+        let found = judged(500, "application/json", &body).unwrap_err();
+        assert!(found.message.starts_with("first word"));
+        assert_eq!(found.message.chars().count(), WORDS + 1);
+        let empty = judged(503, "", "").unwrap_err();
+        assert_eq!(
+            empty.message,
+            "it answers a body without a type with status 503"
+        );
+    }
+
+    #[test]
+    fn nothing_is_quoted_of_a_server_that_is_none_of_mlflow() {
+        let cases = [
+            (200, "text/plain", "canary"),
+            (403, "text/plain", "canary"),
+            (404, "application/json", r#"{"message": "canary"}"#),
+            (500, "text/html", "<p>canary"),
+            (418, "application/json", r#"{"canary": true}"#),
+        ];
+        for (status, content_type, body) in cases {
+            let found = judged(status, content_type, body).unwrap_err();
+            assert!(!found.message.contains("canary"), "{found:?}");
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! An MLflow server: its model registry, and the ledger that stands in one of its runs.
+
+mod answer;
+pub mod hosts;
+mod ledger;
+mod preflight;
+pub mod registry;
+pub mod server;

@@ -1,0 +1,358 @@
+//! Registered models of an MLflow server, by the registry of which there is no compare-and-set: an alias goes to whoever wrote last.
+//!
+//! What is asked for is therefore read right before a write and read back right after it; between these two somebody else may move the
+//! alias unseen, which only an account that alone may edit the model rules out.
+
+use super::answer::{RequestError, RequestErrorKind};
+use super::ledger::LedgerRuns;
+use super::server::{Repeat, Server};
+use crate::ports::{AliasUpdate, ModelRegistry, NewVersion, PortError, Preflight, RegisterWrite};
+use podium_core::champion::ledger::Register;
+use podium_core::champion::{RegistryView, VersionView};
+use reqwest::Method;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Versions of a page; the server gives up to 200,000.
+const VERSIONS_PER_PAGE: &str = "1000";
+/// The tag by which a version that was registered is found again.
+const KEY_TAG: &str = "podium.dev/key";
+/// A version that can be loaded.
+const READY: &str = "READY";
+
+/// The registry of an MLflow server.
+#[derive(Clone, Debug)]
+pub struct MlflowRegistry {
+    server: Arc<Server>,
+    ledgers: Arc<LedgerRuns>,
+}
+
+#[derive(Deserialize)]
+struct ModelAnswer {
+    registered_model: Model,
+}
+
+/// Lists that are empty are left out of answers.
+#[derive(Deserialize)]
+struct Model {
+    #[serde(default)]
+    aliases: Vec<Alias>,
+}
+
+#[derive(Deserialize)]
+struct Alias {
+    alias: String,
+    version: String,
+}
+
+#[derive(Deserialize)]
+struct VersionsAnswer {
+    #[serde(default)]
+    model_versions: Vec<Version>,
+    #[serde(default)]
+    next_page_token: String,
+}
+
+#[derive(Deserialize)]
+struct VersionAnswer {
+    model_version: Version,
+}
+
+#[derive(Deserialize)]
+struct Version {
+    version: String,
+    #[serde(default)]
+    source: String,
+    #[serde(default)]
+    status: String,
+    #[serde(default)]
+    status_message: String,
+    #[serde(default)]
+    tags: Vec<Tag>,
+}
+
+/// A tag or a parameter.
+#[derive(Deserialize)]
+pub(super) struct Tag {
+    pub(super) key: String,
+    #[serde(default)]
+    pub(super) value: String,
+}
+
+impl MlflowRegistry {
+    /// The registry of this server.
+    #[must_use]
+    pub fn new(server: Arc<Server>) -> Self {
+        Self {
+            ledgers: Arc::new(LedgerRuns::new(Arc::clone(&server))),
+            server,
+        }
+    }
+
+    /// Its server.
+    #[must_use]
+    pub fn server(&self) -> &Arc<Server> {
+        &self.server
+    }
+
+    /// Aliases of a model; `None` when there is no such model.
+    ///
+    /// Of all ways to ask for an alias this is the only one that tells a missing alias, one whose version was deleted, and a missing model
+    /// apart on every version of MLflow.
+    async fn aliases(&self, model: &str) -> Result<Option<BTreeMap<String, String>>, RequestError> {
+        let found: Result<ModelAnswer, _> = self
+            .server
+            .get("registered-models/get", &[("name", model)])
+            .await;
+        let Some(found) = existing(found)? else {
+            return Ok(None);
+        };
+        let aliases = found.registered_model.aliases.into_iter();
+        Ok(Some(aliases.map(|a| (a.alias, a.version)).collect()))
+    }
+
+    /// The versions that a filter selects, in all pages.
+    async fn search(&self, filter: &str) -> Result<Vec<Version>, RequestError> {
+        let mut versions = Vec::new();
+        let mut token = String::new();
+        loop {
+            let mut query = vec![("filter", filter), ("max_results", VERSIONS_PER_PAGE)];
+            if !token.is_empty() {
+                query.push(("page_token", &token));
+            }
+            let page: VersionsAnswer = self.server.get("model-versions/search", &query).await?;
+            versions.extend(page.model_versions);
+            if page.next_page_token.is_empty() || page.next_page_token == token {
+                return Ok(versions);
+            }
+            token = page.next_page_token;
+        }
+    }
+
+    async fn create_model(&self, model: &str) -> Result<(), RequestError> {
+        let created: Result<Value, _> = self
+            .server
+            .write(
+                Method::POST,
+                "registered-models/create",
+                &json!({"name": model}),
+                Repeat::Idempotent,
+            )
+            .await;
+        match created {
+            Err(error) if error.kind != RequestErrorKind::Exists => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    async fn point(&self, model: &str, alias: &str, to: Option<&str>) -> Result<(), RequestError> {
+        let path = "registered-models/alias";
+        // Once: a second attempt that arrives late could undo what somebody did in between.
+        let moved: Result<Value, _> = match to {
+            Some(to) => {
+                let body = json!({"name": model, "alias": alias, "version": to});
+                self.server
+                    .write(Method::POST, path, &body, Repeat::Never)
+                    .await
+            }
+            None => {
+                let body = json!({"name": model, "alias": alias});
+                self.server
+                    .write(Method::DELETE, path, &body, Repeat::Never)
+                    .await
+            }
+        };
+        moved.map(drop)
+    }
+}
+
+/// What was found, or nothing where it does not exist.
+pub(super) fn existing<T>(found: Result<T, RequestError>) -> Result<Option<T>, RequestError> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.kind == RequestErrorKind::Missing => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// A text in a filter, which has no way to write a quote in it.
+fn quoted(what: &str, text: &str) -> Result<String, RequestError> {
+    if text.contains(['\'', '"', '\\']) {
+        let message = format!("{what} must hold neither quotes nor backslashes: {text}");
+        return Err(RequestError::new(RequestErrorKind::Refused, message));
+    }
+    Ok(format!("'{text}'"))
+}
+
+impl Version {
+    fn view(self) -> (String, VersionView) {
+        // Servers before 2.0 leave it out.
+        let is_ready = self.status.is_empty() || self.status == READY;
+        let unready = (!is_ready).then(|| {
+            let why = self.status_message.trim();
+            if why.is_empty() {
+                format!("its status is {}", self.status)
+            } else {
+                format!("its status is {}: {why}", self.status)
+            }
+        });
+        // The key is no fact about the version.
+        let tags = self.tags.into_iter().filter(|tag| tag.key != KEY_TAG);
+        let view = VersionView {
+            source: self.source,
+            tags: tags.map(|tag| (tag.key, tag.value)).collect(),
+            unready,
+        };
+        (self.version, view)
+    }
+}
+
+impl ModelRegistry for MlflowRegistry {
+    async fn view(&self, model: &str) -> Result<Option<RegistryView>, PortError> {
+        let filter = format!("name={}", quoted("the name of a model", model)?);
+        let Some(aliases) = self.aliases(model).await? else {
+            return Ok(None);
+        };
+        let versions = self.search(&filter).await?;
+        Ok(Some(RegistryView {
+            aliases,
+            versions: versions.into_iter().map(Version::view).collect(),
+        }))
+    }
+
+    /// Creating a version is not idempotent, so it is looked for by the tag that it is created with.
+    async fn register(&self, new: NewVersion<'_>) -> Result<String, PortError> {
+        self.create_model(new.model).await?;
+        let name = quoted("the name of a model", new.model)?;
+        let key = quoted("the key of a version", new.key)?;
+        let registered = self
+            .search(&format!("name={name} AND tag.`{KEY_TAG}`={key}"))
+            .await?;
+        let oldest = registered.into_iter().map(|found| found.version);
+        if let Some(oldest) = oldest.min_by_key(|version| version.parse::<u64>().ok()) {
+            return Ok(oldest);
+        }
+        let mut tags = new.tags;
+        tags.insert(KEY_TAG.to_string(), new.key.to_string());
+        let tags = tags
+            .into_iter()
+            .map(|(key, value)| json!({"key": key, "value": value}));
+        let body = json!({
+            "name": new.model, "source": new.source, "tags": tags.collect::<Vec<_>>(),
+        });
+        let created: VersionAnswer = self
+            .server
+            .write(Method::POST, "model-versions/create", &body, Repeat::Never)
+            .await?;
+        Ok(created.model_version.version)
+    }
+
+    async fn move_alias(
+        &self,
+        model: &str,
+        alias: &str,
+        from: Option<&str>,
+        to: Option<&str>,
+    ) -> Result<AliasUpdate, PortError> {
+        let look = async || {
+            let aliases = self.aliases(model).await?;
+            let aliases = aliases.ok_or_else(|| {
+                PortError::missing(format!("the registered model `{model}` does not exist"))
+            })?;
+            Ok::<_, PortError>(aliases.get(alias).cloned())
+        };
+        let found = look().await?;
+        if found.as_deref() == to {
+            return Ok(AliasUpdate::Done);
+        }
+        if found.as_deref() != from {
+            return Ok(AliasUpdate::Contended { found });
+        }
+        let moved = self.point(model, alias, to).await;
+        match moved {
+            Err(error) if !error.leaves_open() => return Err(error.into()),
+            _ => {}
+        }
+        let found = look().await?;
+        match moved {
+            _ if found.as_deref() == to => Ok(AliasUpdate::Done),
+            // It may still arrive.
+            Err(error) if found.as_deref() == from => Err(error.into()),
+            _ => Ok(AliasUpdate::Contended { found }),
+        }
+    }
+
+    async fn tag(
+        &self,
+        model: &str,
+        version: &str,
+        tags: BTreeMap<String, String>,
+    ) -> Result<(), PortError> {
+        if tags.is_empty() {
+            let query = [("name", model), ("version", version)];
+            let _: VersionAnswer = self.server.get("model-versions/get", &query).await?;
+        }
+        for (key, value) in tags {
+            let body = json!({"name": model, "version": version, "key": key, "value": value});
+            let path = "model-versions/set-tag";
+            let _: Value = self
+                .server
+                .write(Method::POST, path, &body, Repeat::Idempotent)
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn registers(&self, model: &str) -> Result<BTreeMap<String, String>, PortError> {
+        Ok(self.ledgers.read(model).await?)
+    }
+
+    async fn write_register(
+        &self,
+        model: &str,
+        register: &Register,
+    ) -> Result<RegisterWrite, PortError> {
+        self.ledgers.write(model, register).await
+    }
+
+    async fn preflight(&self) -> Preflight {
+        self.examined().await
+    }
+
+    fn identity(&self) -> String {
+        self.server.address().to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_that_is_not_ready_says_why() {
+        let view = |status: &str, message: &str| {
+            let version = json!({"version": "1", "status": status, "status_message": message});
+            let version: Version = serde_json::from_value(version).unwrap();
+            version.view().1.unready
+        };
+        assert_eq!(view("READY", ""), None);
+        let failed = view("FAILED_REGISTRATION", "no space left");
+        assert_eq!(
+            failed.as_deref(),
+            Some("its status is FAILED_REGISTRATION: no space left")
+        );
+        let pending = view("PENDING_REGISTRATION", "");
+        assert_eq!(
+            pending.as_deref(),
+            Some("its status is PENDING_REGISTRATION")
+        );
+    }
+
+    #[test]
+    fn a_filter_cannot_be_left() {
+        assert_eq!(quoted("it", "fraud/eu").unwrap(), "'fraud/eu'");
+        assert!(quoted("it", "x' OR name LIKE '%").is_err());
+    }
+}

@@ -1,0 +1,167 @@
+//! A connection to a registry: what its preflight found.
+
+use super::trial::is_deleted;
+use super::{Engine, Requeue};
+use crate::ports::{
+    Cluster, ModelRegistry as _, PortError, PortErrorKind, Ports, Preflight, PreflightProblem,
+};
+use podium_api::ModelRegistry;
+use podium_api::convert::with_conditions;
+use podium_api::model_registry::ModelRegistryStatus;
+use podium_core::tuning::conditions::{Condition, Status};
+
+/// Seconds between two looks at a registry that can be used.
+const INTERVAL_SECONDS: u64 = 300;
+/// Seconds between two looks at one that cannot.
+const INTERVAL_WHILE_BROKEN_SECONDS: u64 = 30;
+
+impl<P: Ports> Engine<P> {
+    /// Looks whether a registry can be used, and says so on its object.
+    ///
+    /// # Errors
+    /// A port could not do what it was asked.
+    pub async fn reconcile_model_registry(&self, name: &str) -> Result<Requeue, PortError> {
+        let found = self.ports.cluster().get::<ModelRegistry>(name).await?;
+        let Some(object) = found.filter(|object| !is_deleted(object)) else {
+            return Ok(Requeue::default());
+        };
+        let preflight = match self.ports.registry(&object).await {
+            Ok(registry) => registry.preflight().await,
+            Err(error) => Preflight {
+                problem: Some(without_a_connection(&error)),
+                ..Preflight::default()
+            },
+        };
+        let now = self.now();
+        let generation = object.metadata.generation;
+        let before = object.status.clone().unwrap_or_default();
+        let mut updated = object;
+        updated.status = Some(ModelRegistryStatus {
+            observed_generation: generation,
+            conditions: with_conditions(
+                &before.conditions,
+                &conditions(&preflight),
+                generation,
+                now,
+            ),
+            // A server that is away has the version that it had.
+            server_version: preflight.server_version.or(before.server_version),
+        });
+        self.ports.cluster().write_status(&updated).await?;
+        let interval = if preflight.problem.is_some() {
+            INTERVAL_WHILE_BROKEN_SECONDS
+        } else {
+            INTERVAL_SECONDS
+        };
+        Ok(Requeue {
+            at: Some(now.plus_seconds(interval)),
+            ..Requeue::default()
+        })
+    }
+}
+
+/// Nothing could be asked of the registry.
+fn without_a_connection(error: &PortError) -> PreflightProblem {
+    PreflightProblem {
+        reason: match error.kind {
+            PortErrorKind::Invalid => "InvalidSpec",
+            PortErrorKind::Missing => "ReferenceNotFound",
+            PortErrorKind::Forbidden => "HostNotAllowed",
+            PortErrorKind::Refused => "CannotCarryOut",
+            PortErrorKind::Unavailable | PortErrorKind::Conflict => "Unavailable",
+        },
+        message: error.message.clone(),
+        is_transient: error.is_transient(),
+    }
+}
+
+/// The conditions of a registry. `Reconciling` and `Stalled` are abnormal, and absent instead of false.
+fn conditions(preflight: &Preflight) -> Vec<Condition> {
+    let condition = |kind, status, reason: &str, message: &str| Condition {
+        kind,
+        status,
+        reason: reason.to_string(),
+        message: message.to_string(),
+    };
+    let mut conditions = Vec::new();
+    match &preflight.problem {
+        None => {
+            let version = preflight.server_version.as_deref();
+            let message = match version {
+                Some(version) => format!("MLflow {version} can be used"),
+                None => "the registry can be used".to_string(),
+            };
+            conditions.push(condition("Ready", Status::True, "Usable", &message));
+        }
+        Some(problem) => {
+            let abnormal = if problem.is_transient {
+                "Reconciling"
+            } else {
+                "Stalled"
+            };
+            let (reason, message) = (problem.reason, problem.message.as_str());
+            conditions.push(condition("Ready", Status::False, reason, message));
+            conditions.push(condition(abnormal, Status::True, reason, message));
+        }
+    }
+    // Nothing is known of ledgers while the registry cannot be used.
+    if preflight.problem.is_none() {
+        conditions.push(match &preflight.ledger_problem {
+            None => condition(
+                "LedgerAvailable",
+                Status::True,
+                "Usable",
+                "the account may keep ledgers, which policies of several clusters share",
+            ),
+            Some(problem) => condition(
+                "LedgerAvailable",
+                Status::False,
+                problem.reason,
+                &problem.message,
+            ),
+        });
+    }
+    conditions
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(is_transient: bool) -> PreflightProblem {
+        PreflightProblem {
+            reason: "Reason",
+            message: "why".to_string(),
+            is_transient,
+        }
+    }
+
+    fn said(problem: Option<PreflightProblem>, ledger: Option<PreflightProblem>) -> Vec<String> {
+        let preflight = Preflight {
+            server_version: Some("3.17.2".to_string()),
+            problem,
+            ledger_problem: ledger,
+        };
+        let said = conditions(&preflight);
+        said.iter()
+            .map(|said| format!("{}={}", said.kind, said.status.as_str()))
+            .collect()
+    }
+
+    #[test]
+    fn each_outcome_of_a_preflight_has_its_conditions() {
+        assert_eq!(said(None, None), ["Ready=True", "LedgerAvailable=True"]);
+        assert_eq!(
+            said(None, Some(problem(false))),
+            ["Ready=True", "LedgerAvailable=False"]
+        );
+        assert_eq!(
+            said(Some(problem(true)), None),
+            ["Ready=False", "Reconciling=True"]
+        );
+        assert_eq!(
+            said(Some(problem(false)), None),
+            ["Ready=False", "Stalled=True"]
+        );
+    }
+}

@@ -1,0 +1,43 @@
+//! The test bed's MLflow, seen by its own Python client.
+
+use super::run;
+
+pub struct Mlflow {
+    pub url: String,
+    python: String,
+}
+
+impl Mlflow {
+    /// The one that `scripts/on-testbed` started.
+    pub fn of_testbed() -> Self {
+        let variable = |name: &str| {
+            std::env::var(name)
+                .unwrap_or_else(|_| panic!("{name} names the MLflow of the test bed"))
+        };
+        Self {
+            url: variable("MLFLOW_TRACKING_URI"),
+            python: variable("MLFLOW_PYTHON"),
+        }
+    }
+
+    /// What a script prints that has a `client`.
+    pub fn python(&self, script: &str) -> String {
+        let script = format!("from mlflow import MlflowClient\nclient = MlflowClient()\n{script}");
+        run(&self.python, &["-c", &script], None).unwrap()
+    }
+
+    /// A model of this name with so many versions; its name.
+    pub fn model_with_versions(&self, name: &str, versions: usize) -> String {
+        self.python(&format!(
+            "client.create_registered_model('{name}')\nfor n in range({versions}): client.create_model_version('{name}', f's3://models/{{n}}')"
+        ));
+        name.to_string()
+    }
+
+    /// The version that carries an alias; empty for none.
+    pub fn alias(&self, model: &str, alias: &str) -> String {
+        self.python(&format!(
+            "print(client.get_registered_model('{model}').aliases.get('{alias}', ''))"
+        ))
+    }
+}

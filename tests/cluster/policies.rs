@@ -1,0 +1,252 @@
+//! Policies in a cluster, on a real MLflow whose own client is the witness.
+
+use crate::bed::mlflow::Mlflow;
+use crate::bed::operator::Operator;
+use crate::bed::{Bed, on_bed};
+use podium_api::{Approval, ChampionPolicy, ModelRegistry};
+use serde_json::{Value, json};
+
+fn registry(url: &str) -> Value {
+    json!({
+        "apiVersion": "podium.dev/v1alpha1", "kind": "ModelRegistry", "metadata": {"name": "mlflow"},
+        "spec": {"mlflow": {"url": url}},
+    })
+}
+
+/// A policy for `model` that polls each second.
+fn policy(model: &str) -> Value {
+    json!({
+        "apiVersion": "podium.dev/v1alpha1", "kind": "ChampionPolicy", "metadata": {"name": "fraud"},
+        "spec": {
+            "registryRef": {"name": "mlflow"},
+            "model": model,
+            "pollSeconds": 10,
+            "challengers": {"alias": {}},
+            "evidence": {"predictions": {
+                "uri": "s3://evaluation/fraud/$(version)/predictions.parquet",
+                "columns": {"id": "id", "label": "label", "score": "score"},
+            }},
+            "test": {"primary": {"metric": "rocAuc"}},
+        },
+    })
+}
+
+/// An operator that may connect to this machine's MLflow.
+async fn operator(bed: &Bed) -> Operator {
+    let operator = bed.dead_operator("a").await;
+    let operator = operator.with("PODIUM_ALLOWED_HOSTS", "*=127.0.0.1");
+    operator.start_again();
+    operator
+}
+
+/// Waits until the policy says so; what it says otherwise is in the message.
+async fn until(bed: &Bed, what: &str, holds: impl Fn(&ChampionPolicy) -> bool) -> ChampionPolicy {
+    let mut last = None;
+    for _ in 0..600 {
+        if let Some(policy) = bed.find::<ChampionPolicy>("fraud").await {
+            if holds(&policy) {
+                return policy;
+            }
+            last = Some(policy);
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    panic!(
+        "waited in vain until the policy {what}: {:#?}",
+        last.map(|policy| policy.status)
+    );
+}
+
+fn champion(policy: &ChampionPolicy) -> Option<&str> {
+    let status = policy.status.as_ref()?;
+    Some(status.champion.as_ref()?.version.as_str())
+}
+
+fn ready(policy: &ChampionPolicy) -> Option<(&str, &str)> {
+    let conditions = &policy.status.as_ref()?.conditions;
+    let ready = conditions.iter().find(|c| c.type_ == "Ready")?;
+    Some((ready.status.as_str(), ready.reason.as_str()))
+}
+
+fn with(mut policy: Value, pointer: &str, value: Value) -> Value {
+    policy["spec"][pointer] = value;
+    policy
+}
+
+#[test]
+fn a_pin_moves_the_alias_once_and_a_move_by_hand_stays() {
+    on_bed("policy-pin", async |bed| {
+        let mlflow = Mlflow::of_testbed();
+        let model = mlflow.model_with_versions(&bed.namespace, 3);
+        let operator = operator(&bed).await;
+        bed.apply(&registry(&mlflow.url));
+        bed.wait(60, "the registry is ready", async || {
+            let found = bed.find::<ModelRegistry>("mlflow").await;
+            let status = found.and_then(|found| found.status).unwrap_or_default();
+            status.server_version.as_deref() == Some("3.17.2")
+        })
+        .await;
+
+        let pinned = |version: &str| {
+            let pin = json!({"version": version, "reason": "by a test"});
+            with(policy(&model), "pin", pin)
+        };
+        bed.apply(&pinned("1"));
+        until(&bed, "has version 1 as champion", |policy| {
+            champion(policy) == Some("1") && ready(policy) == Some(("True", "Pinned"))
+        })
+        .await;
+        assert_eq!(mlflow.alias(&model, "champion"), "1");
+        let tags = mlflow.python(&format!(
+            "print(client.get_model_version('{model}', '1').tags.get('podium.dev/evidence'))"
+        ));
+        assert_eq!(tags, "Pin");
+
+        bed.apply(&pinned("2"));
+        until(&bed, "has version 2 as champion", |policy| {
+            champion(policy) == Some("2") && ready(policy) == Some(("True", "Pinned"))
+        })
+        .await;
+        assert_eq!(mlflow.alias(&model, "champion"), "2");
+        // It is a convenience, and follows.
+        bed.wait(30, "the alias `previous-champion` follows", async || {
+            mlflow.alias(&model, "previous-champion") == "1"
+        })
+        .await;
+
+        // Without the pin, what a person does stays.
+        bed.kubectl(&[
+            "patch",
+            "chp",
+            "fraud",
+            "--type=json",
+            "-p",
+            r#"[{"op": "remove", "path": "/spec/pin"}]"#,
+        ])
+        .unwrap();
+        mlflow.python(&format!(
+            "client.set_registered_model_alias('{model}', 'champion', '3')"
+        ));
+        let adopted = until(&bed, "has adopted version 3", |policy| {
+            champion(policy) == Some("3")
+        })
+        .await;
+        let history = adopted.status.unwrap().history;
+        let causes: Vec<&str> = history.iter().map(|entry| entry.cause.as_str()).collect();
+        assert_eq!(causes, ["External", "Pin", "Pin"]);
+        assert_eq!(mlflow.alias(&model, "champion"), "3");
+        drop(operator);
+    });
+}
+
+#[test]
+fn a_first_champion_waits_for_consent_and_a_challenger_without_evidence_is_held() {
+    on_bed("policy-first", async |bed| {
+        let mlflow = Mlflow::of_testbed();
+        let model = mlflow.model_with_versions(&bed.namespace, 2);
+        let _operator = operator(&bed).await;
+        bed.apply(&registry(&mlflow.url));
+        mlflow.python(&format!(
+            "client.set_registered_model_alias('{model}', 'challenger', '1')"
+        ));
+        bed.apply(&policy(&model));
+        let waiting = until(&bed, "waits for consent", |policy| {
+            let status = policy.status.clone().unwrap_or_default();
+            status.pending_decision.is_some()
+        })
+        .await;
+        let pending = waiting.status.unwrap().pending_decision.unwrap();
+        bed.apply(&json!({
+            "apiVersion": "podium.dev/v1alpha1", "kind": "Approval", "metadata": {"name": "yes"},
+            "spec": {
+                "policyRef": {"name": "fraud"}, "decisionID": pending.id,
+                "evidenceDigest": pending.evidence_digest, "verdict": "Approve", "approver": "ada",
+            },
+        }));
+        until(&bed, "has a champion", |policy| {
+            champion(policy) == Some("1")
+        })
+        .await;
+        assert_eq!(mlflow.alias(&model, "champion"), "1");
+        bed.wait(30, "the approval says that it is heard", async || {
+            let approval = bed.find::<Approval>("yes").await.unwrap();
+            let status = approval.status.unwrap_or_default();
+            status.conditions.iter().any(|c| c.reason == "Recorded")
+        })
+        .await;
+
+        mlflow.python(&format!(
+            "client.set_registered_model_alias('{model}', 'challenger', '2')"
+        ));
+        let held = until(&bed, "is held for its evidence", |policy| {
+            ready(policy).is_some_and(|(_, reason)| reason == "EvidenceMissing")
+        })
+        .await;
+        assert_eq!(champion(&held), Some("1"));
+    });
+}
+
+#[test]
+fn a_registry_that_cannot_be_used_names_what_mends_it() {
+    on_bed("registry-wrong", async |bed| {
+        let mlflow = Mlflow::of_testbed();
+        let _operator = operator(&bed).await;
+        let secret = json!({"credentialsSecretRef": {"name": "nobody"}});
+        let bundle = json!({"caBundleConfigMapRef": {"name": "nobody"}});
+        let cases = [
+            (
+                "prefix",
+                json!({"url": format!("{}/elsewhere", mlflow.url)}),
+                "NotMLflow",
+            ),
+            (
+                "closed",
+                json!({"url": "http://127.0.0.1:9"}),
+                "Unreachable",
+            ),
+            (
+                "host",
+                json!({"url": "http://169.254.169.254"}),
+                "HostNotAllowed",
+            ),
+            (
+                "secret",
+                merged(json!({"url": mlflow.url}), secret),
+                "ReferenceNotFound",
+            ),
+            (
+                "bundle",
+                merged(json!({"url": mlflow.url}), bundle),
+                "ReferenceNotFound",
+            ),
+        ];
+        for (name, spec, _) in &cases {
+            bed.apply(&json!({
+                "apiVersion": "podium.dev/v1alpha1", "kind": "ModelRegistry", "metadata": {"name": name},
+                "spec": {"mlflow": spec},
+            }));
+        }
+        for (name, _, reason) in &cases {
+            let what = format!("{name} says {reason}");
+            bed.wait(60, &what, async || {
+                let found = bed.find::<ModelRegistry>(name).await.unwrap();
+                let status = found.status.unwrap_or_default();
+                let is_it = |kind: &str| {
+                    status
+                        .conditions
+                        .iter()
+                        .any(|c| c.type_ == kind && c.status == "False" && c.reason == *reason)
+                };
+                is_it("Ready")
+            })
+            .await;
+        }
+    });
+}
+
+fn merged(mut left: Value, right: Value) -> Value {
+    for (key, value) in right.as_object().unwrap() {
+        left[key] = value.clone();
+    }
+    left
+}

@@ -1,0 +1,154 @@
+//! The laws of registries on real MLflow servers, which these tests install, start and end. They need Python 3 and PyPI, and one of them
+//! root and Debian's PostgreSQL.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A test speaks by failing.
+
+#[path = "../contracts/registry_laws.rs"]
+mod registry_laws;
+
+use podium_operator::adapters::mlflow::hosts::AllowedHosts;
+use podium_operator::adapters::mlflow::registry::MlflowRegistry;
+use podium_operator::adapters::mlflow::server::{Connection, Credentials, Server};
+use podium_operator::adapters::write_lease::WriteLease;
+use podium_operator::ports::ModelRegistry;
+use podium_testbed::mlflow::{MLFLOW, MLFLOW_2, MlflowServer, Postgres};
+use registry_laws::*;
+use std::process::Command;
+use std::sync::Arc;
+
+fn connection(url: &str) -> Connection {
+    Connection {
+        url: url.to_string(),
+        credentials: Credentials::Anonymous,
+        ca_bundle: None,
+        hosts: AllowedHosts::parse(["*=127.0.0.1"]).unwrap().of("team"),
+        permission: WriteLease::always(),
+    }
+}
+
+fn case(server: &MlflowServer, model: &str) -> Case<MlflowRegistry> {
+    let server = Server::new(&connection(&server.url())).unwrap();
+    Case {
+        registry: MlflowRegistry::new(Arc::new(server)),
+        model: model.to_string(),
+        source: "s3://models/fraud".to_string(),
+    }
+}
+
+macro_rules! each_law {
+    ($server:expr; $($law:ident),+ $(,)?) => {
+        $({
+            eprintln!("law: {}", stringify!($law));
+            let case = case($server, stringify!($law));
+            run($law(&case));
+        })+
+    };
+}
+
+fn run<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(future)
+}
+
+fn keeps_the_laws(server: &MlflowServer) {
+    each_law!(server;
+        versions_count_up_and_a_key_registers_once,
+        an_alias_moves_from_where_it_was_expected,
+        an_alias_that_others_moved_is_left_alone,
+        an_alias_does_not_move_to_a_version_that_is_not_there,
+        an_alias_is_removed_from_where_it_was_expected,
+        a_register_is_written_once,
+        a_register_holds_a_short_line,
+        of_many_writers_of_a_register_one_wins,
+        tags_are_added_and_replaced,
+        registering_again_keeps_the_first_tags,
+    );
+}
+
+/// What MLflow's own client prints.
+fn witness(server: &MlflowServer, script: &str) -> String {
+    let output = Command::new(server.python())
+        .env("MLFLOW_TRACKING_URI", server.url())
+        .args(["-c", script])
+        .output()
+        .unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_string();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+/// What is moved here is seen by MLflow's own client, and the other way round.
+fn agrees_with_the_client(server: &MlflowServer) {
+    let case = case(server, "seen by the client");
+    run(async {
+        case.register("a").await;
+        case.register("b").await;
+        case.move_champion(None, "1").await;
+    });
+    let script = "
+from mlflow import MlflowClient
+client = MlflowClient()
+model = 'seen by the client'
+print(client.get_model_version_by_alias(model, 'champion').version)
+client.set_registered_model_alias(model, 'champion', '2')
+client.set_model_version_tag(model, '2', 'team', 'growth')
+";
+    assert_eq!(witness(server, script), "1");
+    assert_eq!(run(case.alias("champion")).as_deref(), Some("2"));
+    let view = run(case.registry.view(&case.model)).unwrap().unwrap();
+    assert_eq!(view.versions["2"].tags["team"], "growth");
+    assert_eq!(view.versions["2"].source, "s3://models/fraud");
+}
+
+/// Two who start a ledger at the same time agree on one.
+fn agrees_on_a_ledger(server: &MlflowServer) {
+    run(async {
+        let cases: Vec<_> = (0..8).map(|_| case(server, "one ledger")).collect();
+        let writes = cases.iter().enumerate().map(|(index, case)| {
+            let register = podium_core::champion::ledger::Register {
+                key: format!("look/{:08}", index + 1),
+                text: format!("by {index}"),
+            };
+            async move { case.registry.write_register("one ledger", &register).await }
+        });
+        for written in futures::future::join_all(writes).await {
+            written.unwrap();
+        }
+        let registers = case(server, "").registry.registers("one ledger").await;
+        assert_eq!(registers.unwrap().len(), cases.len());
+    });
+}
+
+fn passes_the_preflight(server: &MlflowServer, version: &str) {
+    let preflight = run(case(server, "").registry.preflight());
+    assert_eq!(preflight.server_version.as_deref(), Some(version));
+    assert_eq!((preflight.problem, preflight.ledger_problem), (None, None));
+}
+
+fn is_a_registry(version: &str, store: Option<&str>) {
+    let directory = tempfile::tempdir().unwrap();
+    let server = MlflowServer::start(directory.path(), version, store).unwrap();
+    passes_the_preflight(&server, version);
+    keeps_the_laws(&server);
+    agrees_with_the_client(&server);
+    agrees_on_a_ledger(&server);
+}
+
+#[test]
+fn mlflow_3_with_sqlite_is_a_registry() {
+    is_a_registry(MLFLOW, None);
+}
+
+#[test]
+fn mlflow_3_with_postgresql_is_a_registry() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = Postgres::start(directory.path()).unwrap();
+    is_a_registry(MLFLOW, Some(&database.url()));
+}
+
+#[test]
+fn mlflow_2_is_a_registry() {
+    is_a_registry(MLFLOW_2, None);
+}
