@@ -9,6 +9,8 @@ RUN target="$(uname -m)-unknown-linux-gnu" \
 
 FROM scratch
 COPY --from=build /out/podium /usr/bin/podium
+# The authorities that a model registry's certificate may come from.
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 ENV PATH=/usr/bin
 USER 65532:65532
 ENTRYPOINT ["/usr/bin/podium"]

@@ -85,6 +85,13 @@ pub(super) fn waiting_container(status: &PodStatus) -> Option<(Reason, String)> 
         })
 }
 
+/// Whether a node was chosen for it.
+pub(super) fn is_scheduled(pod: &Pod) -> bool {
+    let conditions = status(pod).conditions.as_deref().unwrap_or_default();
+    let scheduled = conditions.iter().find(|c| c.type_ == SCHEDULED);
+    scheduled.is_some_and(|condition| condition.status == "True")
+}
+
 fn unschedulable(pod: &Pod) -> Option<(Reason, String)> {
     let conditions = status(pod).conditions.as_ref()?;
     let scheduled = conditions.iter().find(|c| c.type_ == SCHEDULED)?;

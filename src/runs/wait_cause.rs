@@ -1,6 +1,7 @@
 //! Why the container of a pod that was scheduled does not start, as its node says in events only: volumes that cannot be mounted, networks
 //! that cannot be set up.
 
+use super::pod_state::is_scheduled;
 use crate::ports::{EndedRun, Run};
 use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::ResourceExt;
@@ -15,8 +16,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 const ASKED_AFTER_MILLISECONDS: i64 = 8_000;
 /// Time between two questions about a pod.
 const ASKED_AGAIN_MILLISECONDS: i64 = 15_000;
-/// Pods that are remembered; beyond that, those are forgotten that were asked about longest ago.
-const MOST_REMEMBERED: usize = 1_000;
+/// Time between two questions about any pods of a namespace: each makes the API server go through all events there.
+const QUESTIONS_APART_MILLISECONDS: i64 = 250;
+/// What was asked so long ago is of a pod that has started since, or is gone.
+const REMEMBERED_MILLISECONDS: i64 = 600_000;
 
 /// Reasons of events that tell it.
 const REASONS: [&str; 4] = [
@@ -28,10 +31,18 @@ const REASONS: [&str; 4] = [
 /// What a node says after the cause itself, over and over.
 const CONSEQUENCES: [&str; 2] = ["timed out waiting for the condition", "unmounted volumes="];
 
-/// The causes that are known, by uid of the pod.
+/// The causes that are known.
 #[derive(Clone, Default)]
 pub(super) struct WaitCauses {
-    known: Arc<Mutex<HashMap<String, Known>>>,
+    answers: Arc<Mutex<Answers>>,
+}
+
+#[derive(Default)]
+struct Answers {
+    /// By uid of the pod.
+    known: HashMap<String, Known>,
+    /// When the last question was asked.
+    last: Option<Timestamp>,
 }
 
 #[derive(Clone)]
@@ -55,7 +66,9 @@ impl WaitCauses {
                 reason: Reason::Starting,
                 why,
             } if now.milliseconds_since(since) >= ASKED_AFTER_MILLISECONDS => {
-                let cause = match pods.iter().find_map(ResourceExt::uid) {
+                // Before a node was chosen, none has anything to tell.
+                let mut scheduled = pods.iter().filter(|pod| is_scheduled(pod));
+                let cause = match scheduled.find_map(ResourceExt::uid) {
                     Some(uid) => self.ask(&uid, now, events).await,
                     None => None,
                 };
@@ -74,11 +87,11 @@ impl WaitCauses {
         let Exit::NeverStarted(why) = &ended.exit else {
             return ended;
         };
-        let known = self.known();
+        let answers = self.answers();
         let cause = pods
             .iter()
             .filter_map(ResourceExt::uid)
-            .find_map(|uid| known.get(&uid)?.cause.clone());
+            .find_map(|uid| answers.known.get(&uid)?.cause.clone());
         match cause {
             Some(cause) => EndedRun {
                 exit: Exit::NeverStarted(format!("{why} ({cause})")),
@@ -94,32 +107,43 @@ impl WaitCauses {
         now: Timestamp,
         events: impl AsyncFnOnce(ListParams) -> Option<Vec<Event>>,
     ) -> Option<String> {
-        let known = self.known().get(uid).cloned();
-        if let Some(known) = &known
-            && now.milliseconds_since(known.asked) < ASKED_AGAIN_MILLISECONDS
-        {
-            return known.cause.clone();
+        let known = self.answers().known.get(uid).cloned();
+        if !self.may_ask(known.as_ref(), now) {
+            return known.and_then(|known| known.cause);
         }
         let about = ListParams::default().fields(&format!("involvedObject.uid={uid}"));
         // What cannot be asked now is asked again; a cause that is known stays until another one is.
         let found = events(about).await;
         let found = found.and_then(|events| cause_of(&events));
         let cause = found.or(known.and_then(|known| known.cause));
-        let mut remembered = self.known();
-        if remembered.len() >= MOST_REMEMBERED {
-            let latest = remembered.values().map(|known| known.asked).max();
-            remembered.retain(|_, known| Some(known.asked) == latest);
-        }
         let known = Known {
             asked: now,
             cause: cause.clone(),
         };
-        remembered.insert(uid.to_string(), known);
+        self.answers().known.insert(uid.to_string(), known);
         cause
     }
 
-    fn known(&self) -> MutexGuard<'_, HashMap<String, Known>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Whether a question may be asked now; it is taken for asked then.
+    fn may_ask(&self, known: Option<&Known>, now: Timestamp) -> bool {
+        let since = |then: Timestamp| now.milliseconds_since(then);
+        let mut answers = self.answers();
+        let is_known = known.is_some_and(|known| since(known.asked) < ASKED_AGAIN_MILLISECONDS);
+        let is_too_soon = answers
+            .last
+            .is_some_and(|last| since(last) < QUESTIONS_APART_MILLISECONDS);
+        if is_known || is_too_soon {
+            return false;
+        }
+        answers.last = Some(now);
+        answers
+            .known
+            .retain(|_, known| since(known.asked) < REMEMBERED_MILLISECONDS);
+        true
+    }
+
+    fn answers(&self) -> MutexGuard<'_, Answers> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -147,6 +171,7 @@ fn last_seen(event: &Event) -> Option<Timestamp> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures::FutureExt;
     use serde_json::json;
 
     fn mk(reason: &str, message: &str, second: u32) -> Event {
@@ -172,5 +197,50 @@ mod tests {
         assert_eq!(cause, format!("FailedMount: {missing}"));
         assert!(cause_of(&events[3..]).unwrap().contains("unmounted"));
         assert_eq!(cause_of(&events[..1]), None);
+    }
+
+    fn mk_pod(uid: &str, scheduled: bool) -> Pod {
+        let conditions = if scheduled {
+            json!([{"type": "PodScheduled", "status": "True"}])
+        } else {
+            json!([])
+        };
+        serde_json::from_value(json!({
+            "metadata": {"uid": uid}, "status": {"phase": "Pending", "conditions": conditions},
+        }))
+        .unwrap()
+    }
+
+    /// How often the API server is asked while so many pods start for a minute, each looked at every second.
+    fn questions(pods: usize, scheduled: bool) -> usize {
+        let causes = WaitCauses::default();
+        let asked = std::cell::Cell::new(0);
+        let pods: Vec<Pod> = (0..pods)
+            .map(|index| mk_pod(&index.to_string(), scheduled))
+            .collect();
+        for second in 0..60_i64 {
+            for pod in &pods {
+                let starting = Run::Queued {
+                    since: Timestamp(0),
+                    reason: Reason::Starting,
+                    why: String::new(),
+                };
+                let now = Timestamp(60_000 + second * 1_000);
+                let ask = async |_| {
+                    asked.set(asked.get() + 1);
+                    Some(Vec::new())
+                };
+                let explained = causes.explain(starting, std::slice::from_ref(pod), now, ask);
+                drop(explained.now_or_never());
+            }
+        }
+        asked.get()
+    }
+
+    #[test]
+    fn a_thousand_pods_that_start_are_asked_about_as_seldom_as_one_after_the_other() {
+        assert_eq!(questions(1, true), 4, "every quarter of a minute");
+        assert_eq!(questions(1_000, true), 60, "once for each moment");
+        assert_eq!(questions(1_000, false), 0, "no node has anything to tell");
     }
 }

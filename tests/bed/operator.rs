@@ -99,6 +99,11 @@ impl Operator {
         *child = Some(started);
     }
 
+    /// Its process, for whoever may kill it.
+    pub fn child(&self) -> Arc<Mutex<Option<Child>>> {
+        Arc::clone(&self.child)
+    }
+
     /// Its process id, while it runs.
     pub fn id(&self) -> Option<u32> {
         self.child.lock().unwrap().as_ref().map(Child::id)

@@ -7,4 +7,5 @@ mod bed;
 mod outcome;
 mod plans;
 mod points;
+mod promotions;
 mod workloads;

@@ -157,7 +157,7 @@ fn memory_and_status_size() {
 fn ten_thousand_finished_trials() {
     on_bed("figures-many", async |bed| {
         let operator = bed.dead_operator("a").await;
-        filled::search_with_finished_trials(&bed, "many", 10_000, 10_000, 1, "true").await;
+        filled::search_with_finished_trials(&bed, "many", 10_000, 10_000, 1, REPORT).await;
         operator.start_again();
         let job = bed.until_finished("many", 300).await;
         tokio::time::sleep(Duration::from_secs(10)).await;
@@ -180,7 +180,7 @@ fn ten_thousand_finished_trials() {
             write.method == "POST" && write.resource == "trials" && write.name == "many-10001"
         });
         let next = next.await;
-        bed.wait(120, "three further trials have ended", async || {
+        bed.wait(300, "three further trials have ended", async || {
             bed.search("many").await.is_some_and(|job| {
                 let status = job.status.unwrap_or_default();
                 status

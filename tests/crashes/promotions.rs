@@ -1,0 +1,173 @@
+//! The operator dies at every write of a promotion to MLflow, before, while and after MLflow carries it out. The alias ends where it was
+//! to go, by one move, and the ledger tells of one.
+
+use crate::bed::cuts::Moment;
+use crate::bed::mlflow::Mlflow;
+use crate::bed::mlflow_way::{MlflowWay, Write};
+use crate::bed::operator::Operator;
+use crate::bed::{Bed, on_bed};
+use podium_api::ChampionPolicy;
+use podium_operator::adapters::mlflow::hosts::AllowedHosts;
+use podium_operator::adapters::mlflow::registry::MlflowRegistry;
+use podium_operator::adapters::mlflow::server::{Connection, Credentials, Server};
+use podium_operator::adapters::write_lease::WriteLease;
+use podium_operator::ports::{ModelRegistry, NewVersion};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// More writes than a promotion has.
+const MOST_WRITES: usize = 40;
+
+fn registry(url: &str) -> MlflowRegistry {
+    let connection = Connection {
+        url: url.to_string(),
+        credentials: Credentials::Anonymous,
+        ca_bundle: None,
+        hosts: AllowedHosts::parse(["*=127.0.0.1"]).unwrap().of("any"),
+        permission: WriteLease::always(),
+    };
+    MlflowRegistry::new(Arc::new(Server::new(&connection).unwrap()))
+}
+
+/// A model with two versions, of which the first is champion.
+async fn make_model(registry: &MlflowRegistry, model: &str) {
+    for key in ["a", "b"] {
+        let new = NewVersion {
+            model,
+            key,
+            source: "s3://models/fraud",
+            tags: BTreeMap::new(),
+        };
+        registry.register(new).await.unwrap();
+    }
+    let moved = registry.move_alias(model, "champion", None, Some("1"));
+    moved.await.unwrap();
+}
+
+fn policy(name: &str) -> serde_json::Value {
+    json!({
+        "apiVersion": "podium.dev/v1alpha1", "kind": "ChampionPolicy", "metadata": {"name": name},
+        "spec": {
+            "registryRef": {"name": "mlflow"}, "model": name, "pollSeconds": 5,
+            "evidence": {"predictions": {
+                "uri": "s3://evaluation/$(version)/predictions.parquet",
+                "columns": {"id": "id", "label": "label", "score": "score"},
+            }},
+            "test": {"primary": {"metric": "rocAuc"}},
+            "pin": {"version": "2", "reason": "by a test"},
+        },
+    })
+}
+
+async fn is_settled(bed: &Bed, model: &str) -> bool {
+    let policy = bed.find::<ChampionPolicy>(model).await;
+    let status = policy.and_then(|policy| policy.status).unwrap_or_default();
+    let is_pinned = status
+        .conditions
+        .iter()
+        .any(|c| c.type_ == "Ready" && c.status == "True" && c.reason == "Pinned");
+    is_pinned && status.in_flight.is_none()
+}
+
+/// A promotion during which the operator dies at its n-th write; whether it came to that.
+async fn promote(
+    bed: &Bed,
+    operator: &Operator,
+    way: &MlflowWay,
+    model: &str,
+    [nth, moment]: [usize; 2],
+) -> bool {
+    let registry = registry(&way.url);
+    make_model(&registry, model).await;
+    way.die_at(nth, Moment::ALL[moment]);
+    bed.apply(&policy(model));
+    let what = format!("{model} is settled");
+    bed.wait(90, &what, async || {
+        if way.deaths() > 0 && operator.id().is_none() {
+            operator.start_again();
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        is_settled(bed, model).await
+    })
+    .await;
+    let died = way.deaths() > 0;
+    moved_once(model, &way.writes());
+    tells_of_one_move(model, &registry).await;
+    died
+}
+
+/// MLflow was asked to move the champion once: a second request would wake whoever deploys it again.
+fn moved_once(model: &str, writes: &[Write]) {
+    let moves: Vec<&Write> = writes
+        .iter()
+        .filter(|write| write.path == "registered-models/alias")
+        .filter(|write| write.body["alias"] == "champion")
+        .collect();
+    assert_eq!(moves.len(), 1, "{model}: {moves:?}");
+    assert_eq!(moves[0].body["version"], "2", "{model}");
+}
+
+/// Each epoch of the ledger has one claim and one outcome, and one of them moved the alias.
+async fn tells_of_one_move(model: &str, registry: &MlflowRegistry) {
+    let registers = registry.registers(model).await.unwrap();
+    let of = |kind: &str| {
+        let prefix = format!("{kind}/champion/");
+        let found = registers.iter().filter(|(key, _)| key.starts_with(&prefix));
+        found.map(|(_, text)| text.clone()).collect::<Vec<_>>()
+    };
+    let (claims, outcomes) = (of("claim"), of("outcome"));
+    assert_eq!(claims.len(), outcomes.len(), "{model}: {registers:?}");
+    let promoted = outcomes.iter().filter(|text| text.contains("Promoted"));
+    assert_eq!(promoted.count(), 1, "{model}: {outcomes:?}");
+    assert_eq!(of("owner").len(), 1, "{model}: {registers:?}");
+}
+
+fn dies_at_each_write(name: &str, moment: usize) {
+    on_bed(name, async |bed| {
+        let mlflow = Mlflow::of_testbed();
+        let operator = bed.dead_operator("a").await;
+        let operator = operator.with("PODIUM_ALLOWED_HOSTS", "*=127.0.0.1");
+        let way = MlflowWay::open(&mlflow.url, &operator).await;
+        bed.apply(&json!({
+            "apiVersion": "podium.dev/v1alpha1", "kind": "ModelRegistry", "metadata": {"name": "mlflow"},
+            "spec": {"mlflow": {"url": way.url}},
+        }));
+        operator.start_again();
+        let mut models = Vec::new();
+        let mut came_to_an_end = false;
+        for nth in 1..=MOST_WRITES {
+            let model = format!("{}-{nth}", bed.namespace);
+            models.push(model.clone());
+            if !promote(&bed, &operator, &way, &model, [nth, moment]).await {
+                came_to_an_end = true;
+                break;
+            }
+            bed.kubectl(&["delete", "championpolicy", &model]).unwrap();
+        }
+        assert!(came_to_an_end, "a promotion has no end of writes");
+        assert!(models.len() > 8, "only {} writes", models.len() - 1);
+        eprintln!("{name}: {} writes", models.len() - 1);
+        let names = models.join("','");
+        let seen = mlflow.python(&format!(
+            "print({{client.get_registered_model(m).aliases['champion'] for m in ['{names}']}})"
+        ));
+        assert_eq!(seen, "{'2'}", "what MLflow's own client sees");
+    });
+}
+
+#[test]
+fn before_a_write_to_mlflow() {
+    dies_at_each_write("promotion-before", 0);
+}
+
+#[test]
+fn while_mlflow_carries_out_a_write() {
+    dies_at_each_write("promotion-while", 1);
+}
+
+#[test]
+fn after_a_write_to_mlflow() {
+    dies_at_each_write("promotion-after", 2);
+}
