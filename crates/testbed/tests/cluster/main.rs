@@ -368,6 +368,7 @@ fn parts_end_and_start(cluster: &Cluster) {
         error.to_string(),
         "the test bed needs kube-apiserver to be stopped before it is started"
     );
+    cluster.start_mlflow().unwrap();
     for component in Component::ALL {
         let began = Instant::now();
         cluster.kill_component(component).unwrap();
