@@ -38,6 +38,6 @@ testbed-down: ## End it and remove everything it made
 	@cargo run --quiet --locked -p podium-testbed -- down
 
 testbed-test: ## The tests that need a real cluster, as root
-	PODIUM_TESTBED_TEST=true cargo test --locked -p podium-testbed --test cluster
+	PODIUM_TESTBED_TEST=true cargo test --locked -p podium-testbed --test testbed
 	scripts/image
 	scripts/on-testbed scripts/test-on-cluster
