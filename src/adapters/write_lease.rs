@@ -4,6 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
+/// Why a write does not happen, or is given up.
+pub const FORBIDDEN: &str = "this operator does not hold the lease and must not write";
+
 /// Until when writes are allowed, and how many are on their way.
 #[derive(Clone, Debug)]
 pub struct WriteLease {

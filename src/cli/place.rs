@@ -2,7 +2,7 @@
 
 use super::Failure;
 use super::run::runtime;
-use crate::adapters::whole_chain;
+use crate::adapters::kubernetes::port_error;
 use crate::local::state::StateDirectory;
 use crate::local::state_root;
 use clap::Args;
@@ -120,7 +120,7 @@ impl InCluster {
     fn policy(&self, name: &str) -> Result<ChampionPolicy, Failure> {
         let policies = Api::<ChampionPolicy>::namespaced(self.client.clone(), &self.namespace);
         let found = self.runtime.block_on(policies.get_opt(name));
-        let found = found.map_err(in_plain_words)?;
+        let found = found.map_err(|error| port_error(&error))?;
         found.ok_or_else(|| {
             format!(
                 "there is no ChampionPolicy `{name}` in the namespace {}",
@@ -143,7 +143,7 @@ impl InCluster {
                     format!("the Approval `{name}` is there already; delete it to decide again");
                 Err(message.into())
             }
-            Err(error) => Err(in_plain_words(error)),
+            Err(error) => Err(port_error(&error).into()),
         }
     }
 
@@ -157,15 +157,9 @@ impl InCluster {
         let parameters = PatchParams::apply(ROLLBACK_MANAGER).force();
         let patch = Patch::Apply(pin);
         let pinned = policies.patch(name, &parameters, &patch);
-        self.runtime.block_on(pinned).map_err(in_plain_words)?;
+        self.runtime
+            .block_on(pinned)
+            .map_err(|error| port_error(&error))?;
         Ok(())
-    }
-}
-
-/// What the API server says, without what the library puts around it.
-fn in_plain_words(error: kube::Error) -> Failure {
-    match error {
-        kube::Error::Api(status) => status.message.clone().into(),
-        other => whole_chain(&other).into(),
     }
 }

@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Client;
 use kube::api::{Patch, PatchParams};
 use kube::core::Request;
-use podium_api::convert::with_conditions;
+use podium_api::convert::{stalled_conditions, with_conditions};
 use podium_core::tuning::conditions::Condition;
 use serde_json::{Value, json};
 
@@ -21,6 +21,11 @@ pub(super) fn log<K: Object>(metadata: &ObjectMeta, unreadable: &Unreadable) {
 
 /// The phase of an object that cannot be read, where its kind has phases, and its conditions with this message.
 pub(super) type Blocked = fn(&str) -> (Option<String>, Vec<Condition>);
+
+/// Of a kind without phases.
+pub(super) fn stalled(message: &str) -> (Option<String>, Vec<Condition>) {
+    (None, stalled_conditions("InvalidSpec", message))
+}
 
 /// Writes on an object that it cannot be read, unless it says so by now.
 pub(super) fn report<K: Object>(
@@ -96,7 +101,6 @@ fn patch_of(metadata: &ObjectMeta, unreadable: &Unreadable, blocked: Blocked) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use podium_api::convert::stalled_conditions;
 
     #[test]
     fn it_is_told_once() {

@@ -21,7 +21,6 @@ use crate::ports::{Clock, PortError, Ports};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::ResourceExt;
 use podium_api::TuningJob;
-use podium_core::problem::SpecProblem;
 use podium_core::time::Timestamp;
 use search_settings::CachedSettings;
 use search_view::SearchView;
@@ -190,15 +189,6 @@ fn without_block(owner: OwnerReference) -> OwnerReference {
         block_owner_deletion: None,
         ..owner
     }
-}
-
-/// All problems in one line, each with its path.
-fn in_words(problems: &[SpecProblem]) -> String {
-    problems
-        .iter()
-        .map(SpecProblem::to_string)
-        .collect::<Vec<_>>()
-        .join("; ")
 }
 
 /// An object that must be there for a plan to be carried out.

@@ -4,7 +4,7 @@ use super::search_settings::SearchSettings;
 use super::search_view::SearchView;
 use super::trial::{TrialView, is_deleted};
 use super::tuning_status::{Change, RECENT_TRIALS, SearchClock, change, end_of_second, status_of};
-use super::{Engine, Requeue, events, in_words, trial, without_block};
+use super::{Engine, Requeue, events, trial, without_block};
 use crate::ports::{Cluster, Events, PortError, Ports, TrialRunner};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Resource, ResourceExt};
@@ -13,7 +13,7 @@ use podium_api::convert::{
 };
 use podium_api::tuning_job::{RegisteredVersion, TuningJobStatus};
 use podium_api::{TUNING_JOB_LABEL, Trial, TrialSpec, TuningJob};
-use podium_core::problem::SpecProblem;
+use podium_core::problem::{SpecProblem, in_one_line};
 use podium_core::time::Timestamp;
 use podium_core::tuning::conditions::conditions_of;
 use podium_core::tuning::expiry::{Expiry, expiry};
@@ -71,7 +71,8 @@ impl<P: Ports> Engine<P> {
                 let problems = converted.err().unwrap_or_default();
                 let problems: Vec<SpecProblem> =
                     problems.iter().cloned().chain(unsupported).collect();
-                self.report_invalid(job, &in_words(&problems), now).await?;
+                self.report_invalid(job, &in_one_line(&problems), now)
+                    .await?;
                 return Ok(Requeue::default());
             }
         };

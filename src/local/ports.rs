@@ -12,7 +12,7 @@ use podium_api::convert::{self, RegistryPlace, World};
 use podium_api::tuning_job::RegisterSpec;
 use podium_api::{ModelRegistry, ModelRegistrySpec, TuningJobSpec};
 use podium_core::champion::cause::digest;
-use podium_core::problem::SpecProblem;
+use podium_core::problem::{SpecProblem, in_one_line};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -105,10 +105,8 @@ impl Ports for LocalPorts {
     }
 
     async fn registry(&self, object: &ModelRegistry) -> Result<DirectoryRegistry, PortError> {
-        let settings = convert::registry(&object.spec, World::Local).map_err(|problems| {
-            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-            PortError::refused(problems.join("; "))
-        })?;
+        let settings = convert::registry(&object.spec, World::Local)
+            .map_err(|problems| PortError::refused(in_one_line(&problems)))?;
         match settings.place {
             RegistryPlace::Directory(path) => Ok(DirectoryRegistry::new(
                 self.directory.join(path),

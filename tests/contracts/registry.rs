@@ -45,18 +45,4 @@ fn a_version_of_the_directory_holds_the_files_and_its_tags() {
     );
 }
 
-suite! {
-    directory_registry => super::directory();
-    [
-    versions_count_up_and_a_key_registers_once,
-    an_alias_moves_from_where_it_was_expected,
-    an_alias_that_others_moved_is_left_alone,
-    an_alias_does_not_move_to_a_version_that_is_not_there,
-    an_alias_is_removed_from_where_it_was_expected,
-    a_register_is_written_once,
-    a_register_holds_a_short_line,
-    of_many_writers_of_a_register_one_wins,
-    tags_are_added_and_replaced,
-    registering_again_keeps_the_first_tags,
-    ]
-}
+with_every_law!(suite! directory_registry => super::directory(););

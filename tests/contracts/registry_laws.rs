@@ -4,6 +4,26 @@ use podium_core::champion::ledger::Register;
 use podium_operator::ports::{AliasUpdate, ModelRegistry, NewVersion, RegisterWrite};
 use std::collections::BTreeMap;
 
+/// Calls a macro with what stands behind its name, and with the names of all laws after that.
+macro_rules! with_every_law {
+    ($macro:ident! $($arguments:tt)*) => {
+        $macro! { $($arguments)* [
+            versions_count_up_and_a_key_registers_once,
+            an_alias_moves_from_where_it_was_expected,
+            an_alias_that_others_moved_is_left_alone,
+            an_alias_does_not_move_to_a_version_that_is_not_there,
+            an_alias_is_removed_from_where_it_was_expected,
+            a_register_is_written_once,
+            a_register_holds_a_short_line,
+            of_many_writers_of_a_register_one_wins,
+            tags_are_added_and_replaced,
+            registering_again_keeps_the_first_tags,
+        ] }
+    };
+}
+
+pub(crate) use with_every_law;
+
 /// A registry, the name of a model that it does not have yet, and the URI of a directory with a model in it.
 pub struct Case<R> {
     pub registry: R,

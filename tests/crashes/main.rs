@@ -4,6 +4,8 @@
 
 #[path = "../bed/mod.rs"]
 mod bed;
+#[path = "../fixtures/mlflow_registry.rs"]
+mod mlflow_registry;
 mod outcome;
 mod plans;
 mod points;

@@ -6,30 +6,16 @@ use crate::bed::mlflow::Mlflow;
 use crate::bed::mlflow_way::{MlflowWay, Write};
 use crate::bed::operator::Operator;
 use crate::bed::{Bed, on_bed};
+use crate::mlflow_registry::mlflow_registry;
 use podium_api::ChampionPolicy;
-use podium_operator::adapters::mlflow::hosts::AllowedHosts;
 use podium_operator::adapters::mlflow::registry::MlflowRegistry;
-use podium_operator::adapters::mlflow::server::{Connection, Credentials, Server};
-use podium_operator::adapters::write_lease::WriteLease;
 use podium_operator::ports::{ModelRegistry, NewVersion};
 use serde_json::json;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// More writes than a promotion has.
 const MOST_WRITES: usize = 40;
-
-fn registry(url: &str) -> MlflowRegistry {
-    let connection = Connection {
-        url: url.to_string(),
-        credentials: Credentials::Anonymous,
-        ca_bundle: None,
-        hosts: AllowedHosts::parse(["*=127.0.0.1"]).unwrap().of("any"),
-        permission: WriteLease::always(),
-    };
-    MlflowRegistry::new(Arc::new(Server::new(&connection).unwrap()))
-}
 
 /// A model with two versions, of which the first is champion.
 async fn make_model(registry: &MlflowRegistry, model: &str) {
@@ -79,7 +65,7 @@ async fn promote(
     model: &str,
     [nth, moment]: [usize; 2],
 ) -> bool {
-    let registry = registry(&way.url);
+    let registry = mlflow_registry(&way.url);
     make_model(&registry, model).await;
     way.die_at(nth, Moment::ALL[moment]);
     bed.apply(&policy(model));

@@ -5,37 +5,26 @@
 #[path = "../contracts/registry_laws.rs"]
 mod registry_laws;
 
-use podium_operator::adapters::mlflow::hosts::AllowedHosts;
+#[path = "../fixtures/mlflow_registry.rs"]
+mod mlflow_registry;
+
+use mlflow_registry::mlflow_registry;
 use podium_operator::adapters::mlflow::registry::MlflowRegistry;
-use podium_operator::adapters::mlflow::server::{Connection, Credentials, Server};
-use podium_operator::adapters::write_lease::WriteLease;
 use podium_operator::ports::ModelRegistry;
 use podium_testbed::mlflow::{MLFLOW, MLFLOW_2, MlflowServer, Postgres};
 use registry_laws::*;
 use std::process::Command;
-use std::sync::Arc;
-
-fn connection(url: &str) -> Connection {
-    Connection {
-        url: url.to_string(),
-        credentials: Credentials::Anonymous,
-        ca_bundle: None,
-        hosts: AllowedHosts::parse(["*=127.0.0.1"]).unwrap().of("team"),
-        permission: WriteLease::always(),
-    }
-}
 
 fn case(server: &MlflowServer, model: &str) -> Case<MlflowRegistry> {
-    let server = Server::new(&connection(&server.url())).unwrap();
     Case {
-        registry: MlflowRegistry::new(Arc::new(server)),
+        registry: mlflow_registry(&server.url()),
         model: model.to_string(),
         source: "s3://models/fraud".to_string(),
     }
 }
 
 macro_rules! each_law {
-    ($server:expr; $($law:ident),+ $(,)?) => {
+    ($server:expr; [$($law:ident),+ $(,)?]) => {
         $({
             eprintln!("law: {}", stringify!($law));
             let case = case($server, stringify!($law));
@@ -53,18 +42,7 @@ fn run<T>(future: impl Future<Output = T>) -> T {
 }
 
 fn keeps_the_laws(server: &MlflowServer) {
-    each_law!(server;
-        versions_count_up_and_a_key_registers_once,
-        an_alias_moves_from_where_it_was_expected,
-        an_alias_that_others_moved_is_left_alone,
-        an_alias_does_not_move_to_a_version_that_is_not_there,
-        an_alias_is_removed_from_where_it_was_expected,
-        a_register_is_written_once,
-        a_register_holds_a_short_line,
-        of_many_writers_of_a_register_one_wins,
-        tags_are_added_and_replaced,
-        registering_again_keeps_the_first_tags,
-    );
+    with_every_law!(each_law! server;);
 }
 
 /// What MLflow's own client prints.

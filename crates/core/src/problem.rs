@@ -23,3 +23,10 @@ impl SpecProblem {
         }
     }
 }
+
+/// All problems in one line, each with its path.
+#[must_use]
+pub fn in_one_line(problems: &[SpecProblem]) -> String {
+    let problems: Vec<String> = problems.iter().map(SpecProblem::to_string).collect();
+    problems.join("; ")
+}

@@ -7,12 +7,11 @@ use crate::extent::Extent;
 use crate::mlflow::{self, MLFLOW};
 use crate::node::{Node, check_machine};
 use crate::parts::{self, Parts, output_of};
-use crate::ports::Ports;
+use crate::ports::{Ports, health};
 use crate::processes::{Processes, wait_until};
 use crate::{TestbedError, at};
 use serde::{Deserialize, Serialize};
 use std::fs;
-use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -264,11 +263,7 @@ impl Cluster {
             Component::Mlflow => self.mlflow(),
         };
         self.processes.start(component.name(), command)?;
-        let seconds = if component == Component::Mlflow {
-            180
-        } else {
-            90
-        };
+        let seconds = component.seconds_to_answer();
         let log = self.processes.log(component.name());
         wait_until(&format!("{component} answers"), seconds, &log, || {
             self.answers(component, old.as_deref())
@@ -310,7 +305,9 @@ impl Cluster {
     fn answers(&self, component: Component, old_report: Option<&str>) -> bool {
         let listens = |port: u16| TcpStream::connect(("127.0.0.1", port)).is_ok();
         match component {
-            Component::Etcd => etcd_is_healthy(self.ports.etcd).unwrap_or(false),
+            Component::Etcd => {
+                health(self.ports.etcd).is_ok_and(|answer| answer.contains(r#""health":"true""#))
+            }
             Component::ApiServer => {
                 // A connection costs less than a kubectl.
                 listens(self.ports.api_server) && self.kubectl(&["get", "--raw", "/readyz"]).is_ok()
@@ -417,12 +414,4 @@ impl Cluster {
         }
         Ok(())
     }
-}
-
-fn etcd_is_healthy(port: u16) -> std::io::Result<bool> {
-    let mut connection = TcpStream::connect(("127.0.0.1", port))?;
-    connection.write_all(b"GET /health HTTP/1.0\r\nHost: localhost\r\n\r\n")?;
-    let mut answer = String::new();
-    connection.read_to_string(&mut answer)?;
-    Ok(answer.contains(r#""health":"true""#))
 }

@@ -1,5 +1,6 @@
 //! The processes of a cluster that can be ended and started again while it runs.
 
+use crate::mlflow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -41,6 +42,15 @@ impl Component {
             Self::Scheduler => "kube-scheduler",
             Self::Kubelet => "kubelet",
             Self::Mlflow => "mlflow",
+        }
+    }
+
+    /// How long it may take after its start until it answers, on a busy machine.
+    #[must_use]
+    pub(crate) fn seconds_to_answer(self) -> u64 {
+        match self {
+            Self::Mlflow => mlflow::SECONDS_TO_ANSWER,
+            _ => 90,
         }
     }
 }

@@ -1,15 +1,12 @@
 //! MLflow servers of this machine: each version from PyPI in an environment of its own, kept beside the other programs.
 
 use crate::parts::{cache_directory, output_of, succeed};
-use crate::ports::free_port;
+use crate::ports::{free_port, health};
 use crate::processes::{Processes, wait_until};
 use crate::{TestbedError, at};
 use std::fs::{self, File};
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 /// The version that a test bed for people has.
 pub const MLFLOW: &str = "3.17.2";
@@ -23,6 +20,8 @@ const PINNED: [(&str, &str); 1] = [(MLFLOW_2, "sqlalchemy<2.1")];
 /// Changes when the environments are made in another way.
 const RECIPE: &str = "2";
 const NAME: &str = "mlflow";
+/// It loads for long.
+pub(crate) const SECONDS_TO_ANSWER: u64 = 180;
 
 /// A server that ends with this.
 #[derive(Debug)]
@@ -53,9 +52,12 @@ impl MlflowServer {
         let command = command(&program, directory, server.port, store);
         server.processes.start(NAME, command)?;
         let log = server.processes.log(NAME);
-        wait_until(&format!("MLflow {version} answers"), 180, &log, || {
-            answers(server.port)
-        })?;
+        wait_until(
+            &format!("MLflow {version} answers"),
+            SECONDS_TO_ANSWER,
+            &log,
+            || answers(server.port),
+        )?;
         Ok(server)
     }
 
@@ -141,19 +143,7 @@ pub(crate) fn command(program: &Path, directory: &Path, port: u16, store: Option
 
 /// Whether it serves.
 pub(crate) fn answers(port: u16) -> bool {
-    let ask = || -> std::io::Result<String> {
-        let mut stream = TcpStream::connect(("127.0.0.1", port))?;
-        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-        let host = format!("127.0.0.1:{port}");
-        write!(
-            stream,
-            "GET /health HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
-        )?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        Ok(answer)
-    };
-    ask().is_ok_and(|answer| answer.contains(" 200 "))
+    health(port).is_ok_and(|answer| answer.contains(" 200 "))
 }
 
 /// A PostgreSQL with an empty database, that ends with this.

@@ -3,8 +3,10 @@
 use crate::{TestbedError, at};
 use serde::{Deserialize, Serialize};
 use std::hash::{BuildHasher, RandomState};
-use std::net::{Ipv4Addr, TcpListener};
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::Path;
+use std::time::Duration;
 
 /// The addresses of services; the first is the API server's.
 pub const SERVICES: &str = "10.123.0.0/24";
@@ -77,6 +79,16 @@ impl Ports {
 pub fn free_port() -> Result<u16, TestbedError> {
     let address = at(Path::new("127.0.0.1"), free()?.local_addr())?;
     Ok(address.port())
+}
+
+/// What a server of this machine answers when it is asked for its health.
+pub(crate) fn health(port: u16) -> std::io::Result<String> {
+    let mut connection = TcpStream::connect(("127.0.0.1", port))?;
+    connection.set_read_timeout(Some(Duration::from_secs(5)))?;
+    connection.write_all(b"GET /health HTTP/1.0\r\nHost: localhost\r\n\r\n")?;
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer)?;
+    Ok(answer)
 }
 
 /// Of the ports that the kernel gives to nobody: one of those that it gives to outgoing connections may be taken before its server listens.

@@ -3,7 +3,7 @@
 use super::registry::{cannot, entries, path_segment};
 use crate::ports::{PortError, RegisterWrite};
 use crate::regular_file;
-use podium_core::champion::ledger::{REGISTER_BYTES, Register};
+use podium_core::champion::ledger::Register;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -45,12 +45,7 @@ fn read_below(
 /// Writes a register unless it exists. It appears whole or not at all: the text is written beside it and then linked to its name, which
 /// fails where that name is taken.
 pub(super) fn write(root: &Path, register: &Register) -> Result<RegisterWrite, PortError> {
-    if register.text.len() >= REGISTER_BYTES || register.text.contains('\n') {
-        return Err(PortError::refused(format!(
-            "the ledger entry `{}` must be one line of less than {REGISTER_BYTES} bytes, so names of versions must be shorter",
-            register.key
-        )));
-    }
+    register.check().map_err(PortError::refused)?;
     let path = path_of(root, &register.key)?;
     let parent = path.parent().unwrap_or(root).to_path_buf();
     fs::create_dir_all(&parent).map_err(|e| cannot("write", &parent, &e))?;

@@ -1,7 +1,7 @@
 //! The way to the API server: bounded retries, and no write by an operator that may no longer lead.
 
 use super::clock::ServerClock;
-use crate::adapters::write_lease::WriteLease;
+use crate::adapters::write_lease::{FORBIDDEN, WriteLease};
 use crate::metrics::Metrics;
 use http::header::DATE;
 use http::{Method, Request, Response};
@@ -26,8 +26,6 @@ const RETRIES: u32 = 3;
 const FIRST_RETRY: Duration = Duration::from_millis(200);
 const LAST_RETRY: Duration = Duration::from_secs(1);
 const REQUESTS_AT_ONCE: usize = 256;
-/// Why a write does not happen, or is given up.
-const FORBIDDEN: &str = "this operator does not hold the lease and must not write";
 
 /// A client whose writes need `permission`.
 ///

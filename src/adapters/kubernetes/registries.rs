@@ -10,9 +10,11 @@ use crate::adapters::mlflow::server::{Connection, Credentials, Server};
 use crate::adapters::write_lease::WriteLease;
 use crate::ports::PortError;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use kube::{Client, ResourceExt};
+use kube::{Client, Resource, ResourceExt};
 use podium_api::ModelRegistry;
 use podium_api::convert::{self, MlflowSettings, RegistryPlace, World};
+use podium_core::problem::in_one_line;
+use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -61,8 +63,11 @@ impl Registries {
     pub async fn open(&self, object: &ModelRegistry) -> Result<MlflowRegistry, PortError> {
         let settings = settings_of(object)?;
         let namespace = object.namespace().unwrap_or_default();
-        let secret = self.secret(&namespace, &settings).await?;
-        let config_map = self.config_map(&namespace, &settings).await?;
+        let name = settings.credentials_secret.as_ref();
+        let secret: Option<Secret> = self.named(&namespace, name, "credentialsSecretRef").await?;
+        let name = settings.ca_bundle_config_map.as_ref();
+        let config_map: Option<ConfigMap> =
+            self.named(&namespace, name, "caBundleConfigMapRef").await?;
         let made_of = MadeOf {
             uid: object.uid(),
             generation: object.metadata.generation,
@@ -99,37 +104,25 @@ impl Registries {
             .remove(&(namespace.to_string(), name.to_string()));
     }
 
-    async fn secret(
+    /// The object of this name that a field of the registry names, if it names one.
+    async fn named<K>(
         &self,
         namespace: &str,
-        settings: &MlflowSettings,
-    ) -> Result<Option<Secret>, PortError> {
-        let Some(name) = &settings.credentials_secret else {
+        name: Option<&String>,
+        field: &str,
+    ) -> Result<Option<K>, PortError>
+    where
+        K: Resource<DynamicType = ()> + DeserializeOwned,
+    {
+        let Some(name) = name else {
             return Ok(None);
         };
-        let found = get::<Secret>(&self.client, namespace, name).await?;
+        let found = get::<K>(&self.client, namespace, name).await?;
         found.map(Some).ok_or_else(|| {
-            let field = "spec.mlflow.credentialsSecretRef";
-            PortError::missing(format!(
-                "the Secret `{name}` that {field} names does not exist"
-            ))
-        })
-    }
-
-    async fn config_map(
-        &self,
-        namespace: &str,
-        settings: &MlflowSettings,
-    ) -> Result<Option<ConfigMap>, PortError> {
-        let Some(name) = &settings.ca_bundle_config_map else {
-            return Ok(None);
-        };
-        let found = get::<ConfigMap>(&self.client, namespace, name).await?;
-        found.map(Some).ok_or_else(|| {
-            let field = "spec.mlflow.caBundleConfigMapRef";
-            PortError::missing(format!(
-                "the ConfigMap `{name}` that {field} names does not exist"
-            ))
+            let kind = K::kind(&());
+            let message =
+                format!("the {kind} `{name}` that spec.mlflow.{field} names does not exist");
+            PortError::missing(message)
         })
     }
 
@@ -139,10 +132,8 @@ impl Registries {
 }
 
 fn settings_of(object: &ModelRegistry) -> Result<MlflowSettings, PortError> {
-    let settings = convert::registry(&object.spec, World::Cluster).map_err(|problems| {
-        let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        PortError::invalid(problems.join("; "))
-    })?;
+    let settings = convert::registry(&object.spec, World::Cluster)
+        .map_err(|problems| PortError::invalid(in_one_line(&problems)))?;
     match settings.place {
         RegistryPlace::Mlflow(settings) => Ok(settings),
         RegistryPlace::Directory(_) => {

@@ -20,6 +20,7 @@ use crate::adapters::whole_chain;
 use crate::ports::{PortError, PortErrorKind};
 use serde::Deserialize;
 use serde_json::Value;
+use std::time::Duration;
 
 /// Characters of a server's own words that are kept: they may hold SQL with all parameters, or a whole page.
 const WORDS: usize = 300;
@@ -98,15 +99,17 @@ impl From<RequestError> for PortError {
     }
 }
 
-/// The answer of a server, as far as it decides.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Answer<'a> {
+/// The answer of a server, read to its end.
+#[derive(Debug, Default)]
+pub(super) struct Answer {
     pub(super) status: u16,
     /// Of the header `Content-Type`; empty without one.
-    pub(super) content_type: &'a str,
+    pub(super) content_type: String,
     /// Of the header `Location`; empty without one.
-    pub(super) location: &'a str,
-    pub(super) body: &'a [u8],
+    pub(super) location: String,
+    /// Of the header `Retry-After`, where it is a number of seconds.
+    pub(super) retry_after: Option<Duration>,
+    pub(super) body: Vec<u8>,
 }
 
 #[derive(Deserialize)]
@@ -117,12 +120,12 @@ struct ErrorBody {
     message: String,
 }
 
-impl Answer<'_> {
+impl Answer {
     /// The body of a success.
-    pub(super) fn judged(self) -> Result<Value, RequestError> {
+    pub(super) fn judged(&self) -> Result<Value, RequestError> {
         let is_json = self.content_type.starts_with("application/json");
         let error: Option<ErrorBody> = if is_json {
-            serde_json::from_slice(self.body).ok()
+            serde_json::from_slice(&self.body).ok()
         } else {
             None
         };
@@ -130,7 +133,7 @@ impl Answer<'_> {
         let words = self.words(error.as_ref());
         let fails = |kind, message: String| Err(RequestError::new(kind, message));
         match self.status {
-            200..300 => match serde_json::from_slice(self.body) {
+            200..300 => match serde_json::from_slice(&self.body) {
                 Ok(value) if is_json => Ok(value),
                 _ => fails(
                     RequestErrorKind::NotMlflow,
@@ -139,7 +142,7 @@ impl Answer<'_> {
             },
             300..400 => fails(
                 RequestErrorKind::Redirected,
-                format!("it redirects to {}", shortened(self.location)),
+                format!("it redirects to {}", shortened(&self.location)),
             ),
             401 => fails(RequestErrorKind::Unauthorized, words),
             403 if self.body.starts_with(b"Invalid Host header") => {
@@ -160,7 +163,7 @@ impl Answer<'_> {
 
     /// What the server says in the form of MLflow's errors. Nothing else is quoted: whoever names the address of a server that is none of
     /// MLflow's could read its answers otherwise.
-    fn words(self, error: Option<&ErrorBody>) -> String {
+    fn words(&self, error: Option<&ErrorBody>) -> String {
         match error {
             Some(error) if !error.error_code.is_empty() && !error.message.is_empty() => {
                 shortened(&error.message)
@@ -170,13 +173,13 @@ impl Answer<'_> {
     }
 
     /// The status and what kind of body came with it.
-    fn form(self) -> String {
+    fn form(&self) -> String {
         let kind = if self.content_type.starts_with("text/html") {
             "HTML"
         } else if self.content_type.is_empty() {
             "a body without a type"
         } else {
-            self.content_type
+            self.content_type.as_str()
         };
         format!("{kind} with status {}", self.status)
     }
@@ -217,9 +220,10 @@ mod tests {
     fn judged(status: u16, content_type: &str, body: &str) -> Result<Value, RequestError> {
         Answer {
             status,
-            content_type,
-            location: "https://login.example.com/",
-            body: body.as_bytes(),
+            content_type: content_type.to_string(),
+            location: "https://login.example.com/".to_string(),
+            body: body.into(),
+            ..Answer::default()
         }
         .judged()
     }

@@ -8,7 +8,7 @@ use super::answer::{RequestError, RequestErrorKind};
 use super::registry::{Tag, existing};
 use super::server::{Repeat, Server};
 use crate::ports::{PortError, RegisterWrite};
-use podium_core::champion::ledger::{REGISTER_BYTES, Register};
+use podium_core::champion::ledger::Register;
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -95,12 +95,7 @@ impl LedgerRuns {
         model: &str,
         register: &Register,
     ) -> Result<RegisterWrite, PortError> {
-        if register.text.len() >= REGISTER_BYTES || register.text.contains('\n') {
-            return Err(PortError::refused(format!(
-                "the ledger entry `{}` must be one line of less than {REGISTER_BYTES} bytes, so names of versions must be shorter",
-                register.key
-            )));
-        }
+        register.check().map_err(PortError::refused)?;
         let run = match self.run_of(model).await? {
             Some(run) => run,
             None => self.start(model).await?,

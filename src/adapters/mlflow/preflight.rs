@@ -1,7 +1,6 @@
 //! Whether a server can be used as a registry, and if not, what to do about it.
 
 use super::answer::{RequestError, RequestErrorKind};
-use super::ledger::LedgerRuns;
 use super::registry::MlflowRegistry;
 use crate::ports::{Preflight, PreflightProblem};
 use serde_json::Value;
@@ -29,8 +28,7 @@ impl MlflowRegistry {
     }
 
     async fn ledger_problem(&self) -> Option<PreflightProblem> {
-        let runs = LedgerRuns::new(self.server().clone());
-        let error = runs.shared_experiment().await.err()?;
+        let error = self.ledgers.shared_experiment().await.err()?;
         Some(match error.kind {
             RequestErrorKind::Forbidden => PreflightProblem {
                 reason: "MissingRights",

@@ -26,7 +26,7 @@ const READY: &str = "READY";
 #[derive(Clone, Debug)]
 pub struct MlflowRegistry {
     server: Arc<Server>,
-    ledgers: Arc<LedgerRuns>,
+    pub(super) ledgers: Arc<LedgerRuns>,
 }
 
 #[derive(Deserialize)]
@@ -148,22 +148,18 @@ impl MlflowRegistry {
     }
 
     async fn point(&self, model: &str, alias: &str, to: Option<&str>) -> Result<(), RequestError> {
-        let path = "registered-models/alias";
-        // Once: a second attempt that arrives late could undo what somebody did in between.
-        let moved: Result<Value, _> = match to {
-            Some(to) => {
-                let body = json!({"name": model, "alias": alias, "version": to});
-                self.server
-                    .write(Method::POST, path, &body, Repeat::Never)
-                    .await
-            }
-            None => {
-                let body = json!({"name": model, "alias": alias});
-                self.server
-                    .write(Method::DELETE, path, &body, Repeat::Never)
-                    .await
-            }
+        let (method, body) = match to {
+            Some(to) => (
+                Method::POST,
+                json!({"name": model, "alias": alias, "version": to}),
+            ),
+            None => (Method::DELETE, json!({"name": model, "alias": alias})),
         };
+        // Once: a second attempt that arrives late could undo what somebody did in between.
+        let moved: Result<Value, _> = self
+            .server
+            .write(method, "registered-models/alias", &body, Repeat::Never)
+            .await;
         moved.map(drop)
     }
 }

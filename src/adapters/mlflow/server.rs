@@ -2,7 +2,7 @@
 
 use super::answer::{Answer, RequestError, RequestErrorKind, without_answer};
 use super::hosts::{GuardedResolver, HostRules, NOT_ALLOWED};
-use crate::adapters::write_lease::WriteLease;
+use crate::adapters::write_lease::{FORBIDDEN, WriteLease};
 use reqwest::header::{CONTENT_TYPE, HeaderValue, LOCATION, RETRY_AFTER};
 use reqwest::{Certificate, Client, Method, RequestBuilder, Response, Url, redirect};
 use rustls::crypto::{CryptoProvider, ring};
@@ -167,10 +167,7 @@ impl Server {
         repeat: Repeat,
     ) -> Result<T, RequestError> {
         let url = self.url(&format!("api/2.0/mlflow/{path}"))?;
-        let forbidden = || {
-            let message = "this operator does not hold the lease and must not write";
-            RequestError::new(RequestErrorKind::Unavailable, message)
-        };
+        let forbidden = || RequestError::new(RequestErrorKind::Unavailable, FORBIDDEN);
         let writing = self.permission.begin_write().ok_or_else(forbidden)?;
         let answered = self.repeated(repeat, || {
             let request = self.request(method.clone(), url.clone());
@@ -221,7 +218,7 @@ impl Server {
         &self,
         repeat: Repeat,
         request: impl Fn() -> RequestBuilder,
-    ) -> Result<Received, RequestError> {
+    ) -> Result<Answer, RequestError> {
         // Nothing closes the semaphore.
         let _slot = self.slots.acquire().await;
         let mut pauses = PAUSES.iter().filter(|_| repeat == Repeat::Idempotent);
@@ -260,39 +257,18 @@ impl Server {
     }
 }
 
-async fn sent(request: RequestBuilder) -> Result<Received, RequestError> {
+async fn sent(request: RequestBuilder) -> Result<Answer, RequestError> {
     let response = request.send().await.map_err(without_answer)?;
     received(response).await
 }
 
-/// An answer that was read to its end.
-struct Received {
-    status: u16,
-    content_type: String,
-    location: String,
-    retry_after: Option<Duration>,
-    body: Vec<u8>,
-}
-
-impl Received {
-    fn judged(&self) -> Result<Value, RequestError> {
-        let answer = Answer {
-            status: self.status,
-            content_type: &self.content_type,
-            location: &self.location,
-            body: &self.body,
-        };
-        answer.judged()
-    }
-}
-
-async fn received(mut response: Response) -> Result<Received, RequestError> {
+async fn received(mut response: Response) -> Result<Answer, RequestError> {
     let header = |name| {
         let value = response.headers().get(name);
         let value = value.and_then(|value: &HeaderValue| value.to_str().ok());
         value.unwrap_or_default().to_string()
     };
-    let mut received = Received {
+    let mut received = Answer {
         status: response.status().as_u16(),
         content_type: header(CONTENT_TYPE),
         location: header(LOCATION),

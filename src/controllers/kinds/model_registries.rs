@@ -11,7 +11,6 @@ use crate::engine::Engine;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::runtime::watcher::Event;
 use kube::{Client, ResourceExt};
-use podium_api::convert::stalled_conditions;
 use podium_api::{ChampionPolicy, ModelRegistry};
 use std::sync::Arc;
 
@@ -36,9 +35,7 @@ impl Kind for ModelRegistry {
     }
 
     fn report_unreadable(client: &Client, metadata: &ObjectMeta, unreadable: &Unreadable) {
-        unreadable::report::<Self>(client, metadata, unreadable, |message| {
-            (None, stalled_conditions("InvalidSpec", message))
-        });
+        unreadable::report::<Self>(client, metadata, unreadable, unreadable::stalled);
     }
 }
 

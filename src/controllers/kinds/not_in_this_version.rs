@@ -13,7 +13,6 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Client;
 use kube::runtime::watcher::Event;
 use podium_api::Evaluation;
-use podium_api::convert::stalled_conditions;
 use std::sync::Arc;
 
 impl Kind for Evaluation {
@@ -31,9 +30,7 @@ impl Kind for Evaluation {
     }
 
     fn report_unreadable(client: &Client, metadata: &ObjectMeta, unreadable: &Unreadable) {
-        unreadable::report::<Self>(client, metadata, unreadable, |message| {
-            (None, stalled_conditions("InvalidSpec", message))
-        });
+        unreadable::report::<Self>(client, metadata, unreadable, unreadable::stalled);
     }
 }
 

@@ -7,12 +7,13 @@ mod scoring;
 mod status;
 
 use super::trial::is_deleted;
-use super::{Engine, Requeue, in_words};
+use super::{Engine, Requeue};
 use crate::ports::{Cluster, PortError, PortErrorKind, Ports};
 use comparisons::views;
 use podium_api::ChampionPolicy;
 use podium_api::convert::{PolicySettings, World, memory_of, policy as settings_of, window_at};
 use podium_core::champion::{ChampionInput, plan};
+use podium_core::problem::in_one_line;
 use podium_core::time::Timestamp;
 use status::StatusInput;
 
@@ -30,7 +31,7 @@ impl<P: Ports> Engine<P> {
         let settings = match settings_of(&object.spec, self.ports.world()) {
             Ok(settings) => settings,
             Err(problems) => {
-                let invalid = StatusInput::failed("InvalidSpec", &in_words(&problems));
+                let invalid = StatusInput::failed("InvalidSpec", &in_one_line(&problems));
                 self.report_policy(&object, &invalid, now).await?;
                 return Ok(Requeue::default());
             }

@@ -191,6 +191,22 @@ pub struct Register {
     pub text: String,
 }
 
+impl Register {
+    /// Whether each ledger can hold it, and what must hold if not.
+    ///
+    /// # Errors
+    /// It is no short line.
+    pub fn check(&self) -> Result<(), String> {
+        if self.text.len() < REGISTER_BYTES && !self.text.contains('\n') {
+            return Ok(());
+        }
+        Err(format!(
+            "the ledger entry `{}` must be one line of less than {REGISTER_BYTES} bytes, so names of versions must be shorter",
+            self.key
+        ))
+    }
+}
+
 impl Ledger {
     /// Reads the registers of a model, as far as the champion alias of a policy and the ownership of the aliases that it writes are
     /// concerned; other keys are left alone.
