@@ -1,4 +1,4 @@
-.PHONY: help test check-champion lint crds chart image bench testbed testbed-down testbed-test
+.PHONY: help test check-champion check-registry lint crds chart image bench testbed testbed-down testbed-test
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -16,6 +16,9 @@ lint: ## Format, clippy with warnings denied, docs, licences and sources of depe
 
 check-champion: ## Explore the champion's state machine further than the tests do; takes some minutes
 	cargo run --release --locked -p podium-core --example champion -- check 3 1
+
+check-registry: ## Promotions of rivals on a real MLflow, many more than the tests have; needs root and takes about ten minutes
+	PODIUM_CHECK_REGISTRY=true cargo test --locked --test registries -- --nocapture rivals::
 
 crds: ## Write crds/ and the chart's copy anew from the types
 	UPDATE_CRDS=1 cargo test -q -p podium-api --test crds generated_files
@@ -37,7 +40,8 @@ testbed: ## Start a one-node Kubernetes (as root; builds for minutes at its firs
 testbed-down: ## End it and remove everything it made
 	@cargo run --quiet --locked -p podium-testbed -- down
 
-testbed-test: ## The tests that need a real cluster, as root
-	PODIUM_TESTBED_TEST=true cargo test --locked -p podium-testbed --test testbed
+testbed-test: ## The tests that need real servers, as root
+	scripts/test-servers
 	scripts/image
 	scripts/on-testbed scripts/test-on-cluster
+	scripts/on-testbed scripts/test-outages

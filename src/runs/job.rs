@@ -4,6 +4,7 @@ use super::job_manifest::{ATTEMPT_LABEL, OWNER_LABEL, RUN_LABEL, job_manifest, j
 use super::job_start::{PATIENCE, Starts};
 use super::job_status::{Refusal, RunObservation, goes_on, has_ended, lacks_the_end, run_of};
 use super::last_pod::LastPodRecord;
+use super::observed::{ObservedJob, ObservedPod};
 use super::wait_cause::WaitCauses;
 use crate::adapters::kubernetes::cache::{Cache, IndexKey};
 use crate::adapters::kubernetes::caches::Caches;
@@ -13,8 +14,7 @@ use crate::adapters::kubernetes::{
     Precondition, cluster::FIELD_MANAGER, delete, get, in_words, list, port_error,
 };
 use crate::ports::{Clock, PortError, Run, RunId, RunRequest, StartOutcome, TrialRunner};
-use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{Event, Pod};
+use k8s_openapi::api::core::v1::Event;
 use kube::api::{ListParams, PostParams};
 use kube::{Client, ResourceExt};
 use podium_api::convert::from_time;
@@ -34,8 +34,8 @@ pub struct JobRunner {
     client: Client,
     namespace: String,
     clock: ServerClock,
-    jobs: Arc<Cache<Job>>,
-    pods: Arc<Cache<Pod>>,
+    jobs: Arc<Cache<ObservedJob>>,
+    pods: Arc<Cache<ObservedPod>>,
     failed_create_events: Arc<Cache<Event>>,
     /// By the uid of their Job. Lost with the process, which costs one more run of a trial that failed meanwhile.
     last_pods: Arc<Mutex<HashMap<String, LastPodRecord>>>,
@@ -64,7 +64,12 @@ impl JobRunner {
     }
 
     /// What was seen of a Job's newest pod, with this look at its pods.
-    fn last_pod_of(&self, job: &Job, pods: &[Pod], now: Timestamp) -> Option<LastPodRecord> {
+    fn last_pod_of(
+        &self,
+        job: &ObservedJob,
+        pods: &[ObservedPod],
+        now: Timestamp,
+    ) -> Option<LastPodRecord> {
         let uid = job.uid()?;
         let mut last_pods = self
             .last_pods
@@ -93,13 +98,13 @@ impl JobRunner {
     }
 
     /// The Job of a run, unless another object's Job has its name.
-    fn job_of(&self, run: RunId<'_>) -> Option<Arc<Job>> {
+    fn job_of(&self, run: RunId<'_>) -> Option<Arc<ObservedJob>> {
         let name = job_name(run.name, run.attempt);
         let found = self.jobs.get(&self.namespace, &name);
         found.filter(|job| is_owned(job, run.owner))
     }
 
-    fn pods_of(&self, run: RunId<'_>, job: Option<&Job>) -> Vec<Pod> {
+    fn pods_of(&self, run: RunId<'_>, job: Option<&ObservedJob>) -> Vec<ObservedPod> {
         let uid = self.job_uid(run, job);
         let attempt = run.attempt.to_string();
         let owner = run.owner.unwrap_or_default();
@@ -112,7 +117,7 @@ impl JobRunner {
     }
 
     /// The uid of a run's Job, also of one that was seen and is gone; `None` where none was seen.
-    fn job_uid(&self, run: RunId<'_>, job: Option<&Job>) -> Option<String> {
+    fn job_uid(&self, run: RunId<'_>, job: Option<&ObservedJob>) -> Option<String> {
         let key = (
             job_name(run.name, run.attempt),
             run.owner.unwrap_or_default().to_string(),
@@ -128,19 +133,23 @@ impl JobRunner {
     }
 
     /// The pods of a Job as the API server has them now.
-    async fn read_pods(&self, run: RunId<'_>, job: &Job) -> Result<Vec<Pod>, PortError> {
+    async fn read_pods(
+        &self,
+        run: RunId<'_>,
+        job: &ObservedJob,
+    ) -> Result<Vec<ObservedPod>, PortError> {
         let RunId { name, attempt, .. } = run;
         let owner = run.owner.unwrap_or_default();
         let selector =
             format!("{RUN_LABEL}={name},{ATTEMPT_LABEL}={attempt},{OWNER_LABEL}={owner}");
         let selection = ListParams::default().labels(&selector);
-        let mut pods: Vec<Pod> = list(&self.client, &self.namespace, &selection).await?;
+        let mut pods: Vec<ObservedPod> = list(&self.client, &self.namespace, &selection).await?;
         pods.retain(|pod| is_pod_of(pod, run, job.metadata.uid.as_deref()));
         Ok(pods)
     }
 
     /// What the Job controller last said of why the Job has no pod.
-    fn refusal_of(&self, job: &Job) -> Option<Refusal> {
+    fn refusal_of(&self, job: &ObservedJob) -> Option<Refusal> {
         let about = IndexKey::about(job.metadata.uid.as_deref()?);
         let events = self.failed_create_events.find(&about);
         let refusals = events.iter().filter_map(|event| {
@@ -158,13 +167,13 @@ impl JobRunner {
         &self,
         request: &RunRequest<'_>,
         dry_run: bool,
-    ) -> impl Future<Output = Result<Job, kube::Error>> + Send + use<> {
+    ) -> impl Future<Output = Result<ObservedJob, kube::Error>> + Send + use<> {
         let manifest = job_manifest(request, &self.namespace);
         let parameters = PostParams {
             dry_run,
             field_manager: Some(FIELD_MANAGER.to_string()),
         };
-        let path = <Job as kube::Resource>::url_path(&(), Some(&self.namespace));
+        let path = <ObservedJob as kube::Resource>::url_path(&(), Some(&self.namespace));
         let asked = kube::core::Request::new(path)
             .create(&parameters, manifest.to_string().into_bytes())
             .map_err(kube::Error::BuildRequest);
@@ -184,7 +193,7 @@ impl JobRunner {
     /// A Job of that name is there: it counts as started if it is this trial's.
     async fn adopt(&self, request: &RunRequest<'_>) -> Result<StartOutcome, PortError> {
         let name = job_name(&request.name, request.attempt);
-        match get::<Job>(&self.client, &self.namespace, &name).await? {
+        match get::<ObservedJob>(&self.client, &self.namespace, &name).await? {
             Some(job) if is_owned(&job, request.id().owner) => {
                 self.jobs.observe_write(job);
                 Ok(StartOutcome::AlreadyStarted)
@@ -201,7 +210,7 @@ impl JobRunner {
 
 /// What pods are found by: their Job, which may be gone, and whose run they are.
 #[must_use]
-pub fn pod_index_keys(pod: &Pod) -> Vec<IndexKey> {
+pub fn pod_index_keys(pod: &ObservedPod) -> Vec<IndexKey> {
     let mut keys = IndexKey::owners(pod);
     let namespace = pod.namespace().unwrap_or_default();
     if let Some(owner) = pod.labels().get(OWNER_LABEL) {
@@ -218,7 +227,7 @@ pub fn event_index_keys(event: &Event) -> Vec<IndexKey> {
 }
 
 /// Whether a pod is one of the run's Job and not of somebody who gave it the same labels; `uid` is that of the Job, if it was ever seen.
-fn is_pod_of(pod: &Pod, run: RunId<'_>, uid: Option<&str>) -> bool {
+fn is_pod_of(pod: &ObservedPod, run: RunId<'_>, uid: Option<&str>) -> bool {
     let owners = pod.owner_references().iter();
     let mut controllers = owners.filter(|owner| owner.controller == Some(true));
     controllers.any(|owner| {
@@ -228,7 +237,7 @@ fn is_pod_of(pod: &Pod, run: RunId<'_>, uid: Option<&str>) -> bool {
     })
 }
 
-fn is_owned(job: &Job, owner: Option<&str>) -> bool {
+fn is_owned(job: &ObservedJob, owner: Option<&str>) -> bool {
     job.owner_references()
         .iter()
         .any(|reference| Some(reference.uid.as_str()) == owner)

@@ -1,6 +1,6 @@
 //! Jobs that the API server was asked to create. An admission webhook may take half a minute for each, and who waits for it holds up others.
 
-use k8s_openapi::api::batch::v1::Job;
+use super::observed::ObservedJob;
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::{Mutex, PoisonError};
@@ -16,7 +16,7 @@ const KEPT: Duration = Duration::from_secs(180);
 /// What is said of a request without an answer, unless there is better.
 const UNANSWERED: &str = "the API server was asked to create its Job and has not answered yet; an admission webhook that is slow may be the reason";
 
-type Answer = Result<Job, kube::Error>;
+type Answer = Result<ObservedJob, kube::Error>;
 
 /// What the API server said to a request.
 pub(super) struct Answered {
@@ -142,7 +142,7 @@ mod tests {
     }
 
     async fn at_once() -> Answer {
-        Ok(Job::default())
+        Ok(ObservedJob::default())
     }
 
     #[test]
@@ -154,13 +154,13 @@ mod tests {
             let slow = async move {
                 count.fetch_add(1, Ordering::Relaxed);
                 answered.await.unwrap();
-                Ok(Job::default())
+                Ok(ObservedJob::default())
             };
             let again = || {
                 let count = Arc::clone(&sent);
                 async move {
                     count.fetch_add(1, Ordering::Relaxed);
-                    Ok(Job::default())
+                    Ok(ObservedJob::default())
                 }
             };
             let (a, b, c) = (key("a-1"), key("b-1"), key("c-1"));

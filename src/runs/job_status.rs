@@ -2,14 +2,14 @@
 
 use super::job_manifest::CONTAINER_ANNOTATION;
 use super::last_pod::{Gates, LastPodRecord};
+use super::observed::{ObservedJob, ObservedPod};
 use super::pod_state::{
     active, created, finished, has_message, has_succeeded, is_deleted, is_terminal, newest,
     overdue, started,
 };
 use super::pod_termination::{decided, decisive, ended, exit_of, exit_of_success};
 use crate::ports::{EndedRun, Run};
-use k8s_openapi::api::batch::v1::{Job, JobStatus};
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::batch::v1::JobStatus;
 use kube::ResourceExt;
 use podium_api::convert::from_time;
 use podium_core::time::Timestamp;
@@ -33,9 +33,9 @@ pub struct Refusal {
 #[derive(Clone, Copy, Debug)]
 pub struct RunObservation<'a> {
     /// Its Job, unless there is none.
-    pub job: Option<&'a Job>,
+    pub job: Option<&'a ObservedJob>,
     /// The Job's pods.
-    pub pods: &'a [Pod],
+    pub pods: &'a [ObservedPod],
     /// The newest refusal of a pod for it.
     pub refusal: Option<&'a Refusal>,
     /// What was seen of its newest pod until now, which may be gone.
@@ -51,7 +51,7 @@ pub fn run_of(known: RunObservation<'_>) -> Run {
         return without_job(&known);
     };
     let too_late = deadline_of_job(job);
-    let in_time = |pod: &&Pod| {
+    let in_time = |pod: &&ObservedPod| {
         // A program that is told to end may do so with code 0.
         too_late.is_none_or(|deadline| finished(pod).is_some_and(|finished| finished < deadline))
     };
@@ -89,7 +89,7 @@ fn after_its_gates(run: Run, known: &RunObservation<'_>) -> Run {
 }
 
 /// Whether one pod is all that the Job wants, so that its end is that of the run.
-fn is_single(job: &Job) -> bool {
+fn is_single(job: &ObservedJob) -> bool {
     let spec = job.spec.as_ref();
     let completions = spec.and_then(|spec| spec.completions);
     let parallelism = spec.and_then(|spec| spec.parallelism);
@@ -98,14 +98,14 @@ fn is_single(job: &Job) -> bool {
 
 /// Whether a Job says that it is over.
 #[must_use]
-pub fn has_ended(job: &Job) -> bool {
+pub fn has_ended(job: &ObservedJob) -> bool {
     let ends = ["Complete", "Failed"];
     ends.into_iter().any(|kind| condition(job, kind).is_some())
 }
 
 /// Whether something of an ended run goes on: a container beside the one that decided, or a Job that appeared after the end.
 #[must_use]
-pub fn goes_on(job: &Job, pods: &[Pod]) -> bool {
+pub fn goes_on(job: &ObservedJob, pods: &[ObservedPod]) -> bool {
     if has_ended(job) || is_deleted(job) || is_ending(job) {
         return false;
     }
@@ -117,7 +117,7 @@ pub fn goes_on(job: &Job, pods: &[Pod]) -> bool {
 
 /// Whether the objects lack what only a look at the API server can tell: how the last pod of an ended Job ended.
 #[must_use]
-pub fn lacks_the_end(job: &Job, pods: &[Pod]) -> bool {
+pub fn lacks_the_end(job: &ObservedJob, pods: &[ObservedPod]) -> bool {
     let told = |count: fn(&JobStatus) -> Option<i32>| {
         let count = status(job).and_then(count).unwrap_or(1);
         usize::try_from(count).unwrap_or(0).max(1)
@@ -156,15 +156,15 @@ fn without_job(known: &RunObservation<'_>) -> Run {
 
 /// The pod that made the run a success, as soon as it did: a Job with one completion is complete then. One without a number of them
 /// has workers that share a queue, and is complete when all have ended.
-fn succeeded<'a>(job: &Job, pods: &'a [Pod]) -> Option<&'a Pod> {
+fn succeeded<'a>(job: &ObservedJob, pods: &'a [ObservedPod]) -> Option<&'a ObservedPod> {
     let completions = job.spec.as_ref().and_then(|spec| spec.completions);
     let complete = completions == Some(1) || condition(job, "Complete").is_some();
     reporting(pods).filter(|_| complete)
 }
 
 /// Of several pods that succeeded the first one that reports, by completion index and name.
-fn reporting(pods: &[Pod]) -> Option<&Pod> {
-    let index = |pod: &Pod| {
+fn reporting(pods: &[ObservedPod]) -> Option<&ObservedPod> {
+    let index = |pod: &ObservedPod| {
         let index = pod.annotations().get(INDEX_ANNOTATION);
         index.and_then(|index| index.parse::<u64>().ok())
     };
@@ -173,7 +173,7 @@ fn reporting(pods: &[Pod]) -> Option<&Pod> {
 }
 
 /// A container that may start again fails by its restarts.
-fn restarted_too_often(job: &Job, known: &RunObservation<'_>) -> Option<EndedRun> {
+fn restarted_too_often(job: &ObservedJob, known: &RunObservation<'_>) -> Option<EndedRun> {
     let (reason, _) = condition(job, "FailureTarget").or_else(|| condition(job, "Failed"))?;
     if reason != "BackoffLimitExceeded" {
         return None;
@@ -221,7 +221,7 @@ fn ended_without_a_trace(exit: Exit, now: Timestamp) -> Run {
 
 /// A Job that has not ended and whose pods, if it had any, have. It waits only where nothing of it can have run since: a Job whose pod has
 /// just ended says within moments what becomes of it.
-fn without_active_pod(job: &Job, known: &RunObservation<'_>) -> Run {
+fn without_active_pod(job: &ObservedJob, known: &RunObservation<'_>) -> Run {
     let last = newest(known.pods.iter());
     let made = job.creation_timestamp().as_ref().map(from_time);
     let began = status(job).and_then(|status| status.start_time.as_ref());
@@ -266,7 +266,7 @@ fn without_active_pod(job: &Job, known: &RunObservation<'_>) -> Run {
 }
 
 /// Whether what becomes of the Job is decided, and its last pods are being ended.
-fn is_ending(job: &Job) -> bool {
+fn is_ending(job: &ObservedJob) -> bool {
     let decided = ["FailureTarget", "SuccessCriteriaMet"];
     decided
         .into_iter()
@@ -274,7 +274,7 @@ fn is_ending(job: &Job) -> bool {
 }
 
 /// Whether the Job's controller knows of pods that are not here, or not here any more.
-pub(super) fn has_had_pods(job: &Job) -> bool {
+pub(super) fn has_had_pods(job: &ObservedJob) -> bool {
     let Some(status) = status(job) else {
         return false;
     };
@@ -292,14 +292,14 @@ pub(super) fn has_had_pods(job: &Job) -> bool {
     uncounted || counts.into_iter().flatten().any(|count| count > 0)
 }
 
-fn suspended_since(job: &Job) -> Option<Timestamp> {
+fn suspended_since(job: &ObservedJob) -> Option<Timestamp> {
     let conditions = status(job)?.conditions.as_ref()?;
     let suspended = conditions.iter().find(|c| c.type_ == "Suspended")?;
     suspended.last_transition_time.as_ref().map(from_time)
 }
 
 /// When the deadline of the Job itself was found to be over.
-fn deadline_of_job(job: &Job) -> Option<Timestamp> {
+fn deadline_of_job(job: &ObservedJob) -> Option<Timestamp> {
     let conditions = status(job)?.conditions.as_ref()?;
     let over = conditions.iter().filter(|c| {
         let ends = ["FailureTarget", "Failed"].contains(&c.type_.as_str());
@@ -310,11 +310,11 @@ fn deadline_of_job(job: &Job) -> Option<Timestamp> {
         .min()
 }
 
-fn status(job: &Job) -> Option<&JobStatus> {
+fn status(job: &ObservedJob) -> Option<&JobStatus> {
     job.status.as_ref()
 }
 
-fn condition(job: &Job, kind: &str) -> Option<(String, String)> {
+fn condition(job: &ObservedJob, kind: &str) -> Option<(String, String)> {
     let conditions = status(job)?.conditions.as_ref()?;
     let found = conditions
         .iter()

@@ -1,5 +1,4 @@
 use super::*;
-use crate::adapters::kubernetes::caches::{trim_job, trim_pod};
 use serde_json::{Value, json};
 
 #[path = "pod_termination_tests.rs"]
@@ -9,7 +8,7 @@ mod waits;
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
 
-fn mk_job(conditions: Value) -> Job {
+fn mk_job(conditions: Value) -> ObservedJob {
     serde_json::from_value(json!({
         "metadata": {"name": "forest-1-1", "creationTimestamp": "2026-11-25T10:00:00Z"},
         "spec": {"completions": 1, "template": {}},
@@ -18,7 +17,7 @@ fn mk_job(conditions: Value) -> Job {
     .unwrap()
 }
 
-fn mk_pod(status: Value) -> Pod {
+fn mk_pod(status: Value) -> ObservedPod {
     serde_json::from_value(json!({
         "metadata": {"name": "forest-1-1-abcde", "creationTimestamp": "2026-11-25T10:00:01Z", "annotations": {CONTAINER_ANNOTATION: "train"}},
         "status": status,
@@ -27,7 +26,7 @@ fn mk_pod(status: Value) -> Pod {
 }
 
 /// A pod whose container `train` ended, beside a sidecar that comes first and ended well.
-fn mk_failed(terminated: Value) -> Pod {
+fn mk_failed(terminated: Value) -> ObservedPod {
     mk_pod(json!({"phase": "Failed", "containerStatuses": [
         {"name": "side", "image": "", "imageID": "", "ready": false, "restartCount": 0, "state": {"terminated": {"exitCode": 0}}},
         {"name": "train", "image": "", "imageID": "", "ready": false, "restartCount": 0, "state": {"terminated": terminated}},
@@ -39,18 +38,18 @@ fn failed(reason: &str) -> Value {
 }
 
 /// What these objects say to somebody who has not looked before, and say as well when they are kept in a store.
-fn run(job: Option<&Job>, pods: &[Pod]) -> Run {
+fn run(job: Option<&ObservedJob>, pods: &[ObservedPod]) -> Run {
     run_after(None, job, pods, None)
 }
 
 /// The same to somebody who saw the Job's last pod as `before`, and a refusal of another one.
 fn run_after(
     before: Option<&LastPodRecord>,
-    job: Option<&Job>,
-    pods: &[Pod],
+    job: Option<&ObservedJob>,
+    pods: &[ObservedPod],
     refusal: Option<&Refusal>,
 ) -> Run {
-    let said = |job: Option<&Job>, pods: &[Pod]| {
+    let said = |job: Option<&ObservedJob>, pods: &[ObservedPod]| {
         let last_pod = job.and_then(|job| LastPodRecord::seen(before, job, pods, NOW));
         run_of(RunObservation {
             job,
@@ -61,27 +60,31 @@ fn run_after(
         })
     };
     let (mut kept_job, mut kept_pods) = (job.cloned(), pods.to_vec());
-    kept_job.iter_mut().for_each(trim_job);
-    kept_pods.iter_mut().for_each(trim_pod);
+    kept_job
+        .iter_mut()
+        .for_each(ObservedJob::remove_what_nobody_reads);
+    kept_pods
+        .iter_mut()
+        .for_each(ObservedPod::remove_what_nobody_reads);
     let run = said(job, pods);
     assert_eq!(said(kept_job.as_ref(), &kept_pods), run);
     run
 }
 
 /// A look at this pod of a Job.
-fn seen(pod: &Pod, now: Timestamp) -> Option<LastPodRecord> {
+fn seen(pod: &ObservedPod, now: Timestamp) -> Option<LastPodRecord> {
     LastPodRecord::seen(None, &mk_job(json!([])), std::slice::from_ref(pod), now)
 }
 
 /// The pod with another name, made at that time.
-fn made(mut pod: Pod, name: &str, time: &str) -> Pod {
+fn made(mut pod: ObservedPod, name: &str, time: &str) -> ObservedPod {
     pod.metadata.name = Some(name.to_string());
     pod.metadata.creation_timestamp = serde_json::from_value(json!(time)).unwrap();
     pod
 }
 
 /// The pod with its deletion asked for at that time, and half a minute to end.
-fn deleted(mut pod: Pod, time: &str) -> Pod {
+fn deleted(mut pod: ObservedPod, time: &str) -> ObservedPod {
     let ends = at(time).plus_seconds(30);
     pod.metadata.deletion_timestamp = Some(podium_api::convert::to_time(ends));
     pod.metadata.deletion_grace_period_seconds = Some(30);
@@ -100,7 +103,7 @@ fn mk_refusal(time: &str) -> Refusal {
 }
 
 /// A pod that says with this container status how it ended, and was taken by its node a second after its creation.
-fn mk_train(phase: &str, mut container: Value) -> Pod {
+fn mk_train(phase: &str, mut container: Value) -> ObservedPod {
     for (field, value) in [
         ("name", json!("train")),
         ("image", json!("")),
@@ -114,7 +117,7 @@ fn mk_train(phase: &str, mut container: Value) -> Pod {
     mk_pod(status)
 }
 
-fn exit(pod: Pod) -> Exit {
+fn exit(pod: ObservedPod) -> Exit {
     match run(Some(&mk_job(failed("BackoffLimitExceeded"))), &[pod]) {
         Run::Ended(ended) => ended.exit,
         other => panic!("it did not end: {other:?}"),

@@ -131,7 +131,7 @@ fn a_refusal_from_before_a_pod_that_is_gone_is_over() {
 
 #[test]
 fn a_job_waits_since_it_was_suspended_or_made() {
-    let since = |job: &Job| match run(Some(job), &[]) {
+    let since = |job: &ObservedJob| match run(Some(job), &[]) {
         Run::Queued { since, .. } => since,
         other => panic!("it does not wait: {other:?}"),
     };

@@ -1,13 +1,12 @@
 //! What was seen of the newest pod of a Job, kept beyond the pod. Pure.
 
 use super::job_status::has_had_pods;
+use super::observed::{ObservedJob, ObservedPod};
 use super::pod_state::{
     created, ended_at, finished, is_deleted, is_disrupted, is_gated, is_terminal, newest,
 };
 use super::pod_termination::failed_before_its_deletion;
 use crate::ports::EndedRun;
-use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use podium_core::time::Timestamp;
 
@@ -40,7 +39,12 @@ pub enum Gates {
 impl LastPodRecord {
     /// What is known after this look at a Job and its pods; `before` is what the look before has said.
     #[must_use]
-    pub fn seen(before: Option<&Self>, job: &Job, pods: &[Pod], now: Timestamp) -> Option<Self> {
+    pub fn seen(
+        before: Option<&Self>,
+        job: &ObservedJob,
+        pods: &[ObservedPod],
+        now: Timestamp,
+    ) -> Option<Self> {
         let newest = newest(pods.iter()).map(|pod| (pod, (created(pod), pod.name_any())));
         let Some((pod, id)) =
             newest.filter(|(_, id)| before.is_none_or(|before| before.id.as_ref() <= Some(id)))
@@ -69,7 +73,7 @@ impl LastPodRecord {
     }
 
     /// A pod that only its Job knows of.
-    fn unseen(job: &Job, now: Timestamp) -> Option<Self> {
+    fn unseen(job: &ObservedJob, now: Timestamp) -> Option<Self> {
         has_had_pods(job).then_some(Self {
             id: None,
             until: now,
@@ -89,7 +93,7 @@ impl LastPodRecord {
     }
 
     /// Whether this pod came after `pod` had ended.
-    pub(super) fn replaced(&self, pod: &Pod) -> bool {
+    pub(super) fn replaced(&self, pod: &ObservedPod) -> bool {
         let is_later =
             |(made, name): &(Timestamp, String)| *made >= ended_at(pod) && name != &pod.name_any();
         self.id.as_ref().is_some_and(is_later)
@@ -97,7 +101,7 @@ impl LastPodRecord {
 }
 
 /// The failure of a container that may start again and has not said yet whether it does.
-fn failure_so_far(pod: &Pod, now: Timestamp) -> Option<EndedRun> {
+fn failure_so_far(pod: &ObservedPod, now: Timestamp) -> Option<EndedRun> {
     let policy = pod.spec.as_ref()?.restart_policy.as_deref();
     failed_before_its_deletion(pod, now).filter(|_| policy == Some("OnFailure"))
 }

@@ -8,6 +8,7 @@ pub mod job_status;
 pub mod last_pod;
 mod local_template;
 mod log_tail;
+pub mod observed;
 pub mod pod_state;
 mod pod_termination;
 pub mod process;

@@ -1,13 +1,14 @@
 //! How a pod ended. Pure.
 
 use super::log_tail::last_lines;
+use super::observed::{ObservedContainerStatus, ObservedPod};
 use super::pod_state::{
     DISRUPTED, began, container_status, containers, created, deletion_asked, ended_at, has_failed,
     has_message, has_restarted, is_deleted, known_time, last_initial_end, newest, pod_condition,
     start_of, started, status, terminated, terminated_of, waiting_container,
 };
 use crate::ports::EndedRun;
-use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod};
+use k8s_openapi::api::core::v1::ContainerStateTerminated;
 use kube::ResourceExt;
 use podium_api::convert::from_time;
 use podium_core::report::{KEPT_BYTES, TerminationMessage};
@@ -45,12 +46,12 @@ const UNKNOWN: [&str; 2] = ["Unknown", "ContainerStatusUnknown"];
 const DELETED: &str = "its pod was deleted";
 
 /// The run that a pod ended.
-pub(super) fn ended(pod: &Pod, exit: Exit, now: Timestamp) -> EndedRun {
+pub(super) fn ended(pod: &ObservedPod, exit: Exit, now: Timestamp) -> EndedRun {
     ended_by(pod, terminated(pod), exit, now)
 }
 
 fn ended_by(
-    pod: &Pod,
+    pod: &ObservedPod,
     end: Option<&ContainerStateTerminated>,
     exit: Exit,
     now: Timestamp,
@@ -79,7 +80,7 @@ fn ended_by(
 }
 
 /// A kubelet divides what it keeps among all containers of a pod (`normalizeStatus` in its status manager).
-fn kept_bytes(pod: &Pod) -> usize {
+fn kept_bytes(pod: &ObservedPod) -> usize {
     let status = status(pod);
     let lists = [
         &status.container_statuses,
@@ -92,8 +93,8 @@ fn kept_bytes(pod: &Pod) -> usize {
 
 /// What a container that may start again failed with, in a pod that goes on or that its Job deleted, which a Job does to a pod that
 /// failed too often. `None` where nothing of it failed by itself.
-pub(super) fn failed_before_its_deletion(pod: &Pod, now: Timestamp) -> Option<EndedRun> {
-    let failed = |status: &'_ ContainerStatus| {
+pub(super) fn failed_before_its_deletion(pod: &ObservedPod, now: Timestamp) -> Option<EndedRun> {
+    let failed = |status: &'_ ObservedContainerStatus| {
         // What ended and began again has not ended by the deletion of its pod.
         let last = status.last_state.clone().and_then(|last| last.terminated);
         let end = last.or_else(|| {
@@ -113,7 +114,7 @@ pub(super) fn failed_before_its_deletion(pod: &Pod, now: Timestamp) -> Option<En
 }
 
 /// How a pod that succeeded ended: a program that is told to end may do so with code 0 and without a result.
-pub(super) fn exit_of_success(pod: &Pod) -> Exit {
+pub(super) fn exit_of_success(pod: &ObservedPod) -> Exit {
     if has_message(pod) {
         return Exit::Code(0);
     }
@@ -128,7 +129,7 @@ pub(super) fn exit_of_success(pod: &Pod) -> Exit {
 
 /// How the container that matters ended in a pod that goes on by another container. A container that may start again has not ended by a
 /// failure, and what ends by the deletion of its pod is told of the pod.
-pub(super) fn decided(pod: &Pod) -> Option<Exit> {
+pub(super) fn decided(pod: &ObservedPod) -> Option<Exit> {
     let end = terminated(pod)?;
     let restarts = pod
         .spec
@@ -146,7 +147,7 @@ pub(super) fn decided(pod: &Pod) -> Option<Exit> {
 
 /// Of the pods of a Job that failed the one by which it did: of those that failed by themselves the newest, unless a newer one was
 /// deleted. Pods that ran beside it are deleted by their Job.
-pub(super) fn decisive(pods: &[Pod]) -> Option<&Pod> {
+pub(super) fn decisive(pods: &[ObservedPod]) -> Option<&ObservedPod> {
     let failed = || pods.iter().filter(|pod| has_failed(pod));
     let by_itself = newest(failed().filter(|pod| !is_deleted(*pod)));
     let deleted = newest(failed().filter(|pod| is_deleted(*pod)));
@@ -157,7 +158,7 @@ pub(super) fn decisive(pods: &[Pod]) -> Option<&Pod> {
 }
 
 /// How a failed pod ended.
-pub(super) fn exit_of(pod: &Pod) -> Exit {
+pub(super) fn exit_of(pod: &ObservedPod) -> Exit {
     let status = status(pod);
     let reason = status.reason.as_deref().unwrap_or_default();
     if let Some(disruption) = pod_condition(status, DISRUPTED) {
@@ -186,7 +187,7 @@ pub(super) fn exit_of(pod: &Pod) -> Exit {
 }
 
 /// Whether a container ended by the deletion of its pod: by a signal, or after the deletion was asked for.
-fn is_by_deletion(end: &ContainerStateTerminated, pod: &Pod) -> bool {
+fn is_by_deletion(end: &ContainerStateTerminated, pod: &ObservedPod) -> bool {
     let Some(asked) = deletion_asked(pod) else {
         return false;
     };
@@ -199,7 +200,7 @@ fn is_by_deletion(end: &ContainerStateTerminated, pod: &Pod) -> bool {
 
 /// A pod's deadline counts from when its node took it, and a trial's from when it runs: a pull that took most of it is no fault of the
 /// trial's, and the next run finds the image there.
-fn exit_at_the_deadline(pod: &Pod) -> Exit {
+fn exit_at_the_deadline(pod: &ObservedPod) -> Exit {
     let limit = pod
         .spec
         .as_ref()
@@ -228,7 +229,7 @@ fn exit_at_the_deadline(pod: &Pod) -> Exit {
     Exit::DeadlineExceeded
 }
 
-fn any_began(pod: &Pod) -> bool {
+fn any_began(pod: &ObservedPod) -> bool {
     containers(status(pod)).any(|status| start_of(status).is_some())
 }
 

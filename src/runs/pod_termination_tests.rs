@@ -95,10 +95,11 @@ fn a_container_that_failed_in_each_of_its_restarts_has_failed_by_itself() {
         serde_json::from_value(json!("2026-11-25T10:00:37Z")).unwrap();
     let restarts = json!({"restartPolicy": "OnFailure", "containers": []});
     again.spec = serde_json::from_value(restarts).unwrap();
-    let exit = |job: &Job, pod: &Pod| match run(Some(job), std::slice::from_ref(pod)) {
-        Run::Ended(ended) => (ended.exit, ended.log_tail),
-        other => panic!("it did not end: {other:?}"),
-    };
+    let exit =
+        |job: &ObservedJob, pod: &ObservedPod| match run(Some(job), std::slice::from_ref(pod)) {
+            Run::Ended(ended) => (ended.exit, ended.log_tail),
+            other => panic!("it did not end: {other:?}"),
+        };
     let by_itself = (Exit::Code(3), "KeyError: auc".to_string());
     assert_eq!(exit(&job, &again), by_itself);
     // The same when its Job has waited for the end of the pod, which its own deletion ended.
@@ -114,7 +115,7 @@ fn a_container_that_failed_in_each_of_its_restarts_has_failed_by_itself() {
     assert_eq!(exit(&job, &ended), by_itself);
     // The same when the pod is gone before its Job has said anything.
     let before = seen(&again, NOW);
-    let after = |before: Option<&LastPodRecord>, pods: &[Pod]| match run_after(
+    let after = |before: Option<&LastPodRecord>, pods: &[ObservedPod]| match run_after(
         before,
         Some(&job),
         pods,
@@ -161,15 +162,16 @@ fn the_pod_that_was_taken_away_decides_and_not_one_that_failed_before_it() {
         "forest-1-1-fghij",
         "2026-11-25T10:00:15Z",
     );
-    let exit = |before: Option<&LastPodRecord>, job: &Job, pods: &[Pod]| match run_after(
-        before,
-        Some(job),
-        pods,
-        None,
-    ) {
-        Run::Ended(ended) => ended.exit,
-        other => panic!("it did not end: {other:?}"),
-    };
+    let exit =
+        |before: Option<&LastPodRecord>, job: &ObservedJob, pods: &[ObservedPod]| match run_after(
+            before,
+            Some(job),
+            pods,
+            None,
+        ) {
+            Run::Ended(ended) => ended.exit,
+            other => panic!("it did not end: {other:?}"),
+        };
     let mut evicted = mk_job(failed("PodFailurePolicy"));
     evicted
         .status
@@ -206,7 +208,7 @@ fn the_pod_that_was_taken_away_decides_and_not_one_that_failed_before_it() {
 fn of_pods_beside_each_other_the_one_that_failed_decides() {
     let mut job = mk_job(failed("BackoffLimitExceeded"));
     job.spec.as_mut().unwrap().completions = Some(2);
-    let exit = |pods: &[Pod]| match run(Some(&job), pods) {
+    let exit = |pods: &[ObservedPod]| match run(Some(&job), pods) {
         Run::Ended(ended) => ended.exit,
         other => panic!("it did not end: {other:?}"),
     };
@@ -328,7 +330,7 @@ fn a_deadline_that_a_pull_used_up_is_not_the_trials() {
 #[test]
 fn a_message_is_kept_in_as_many_bytes_as_its_pod_has_for_it() {
     let mut pod = mk_failed(json!({"exitCode": 1}));
-    let kept = |pod: &Pod| match run(
+    let kept = |pod: &ObservedPod| match run(
         Some(&mk_job(failed("BackoffLimitExceeded"))),
         std::slice::from_ref(pod),
     ) {
@@ -349,7 +351,7 @@ fn a_message_is_kept_in_as_many_bytes_as_its_pod_has_for_it() {
 }
 
 /// A pod whose container `train` ended with `code` beside a proxy that goes on.
-fn mk_beside_a_proxy(code: i32, policy: Option<&str>) -> Pod {
+fn mk_beside_a_proxy(code: i32, policy: Option<&str>) -> ObservedPod {
     let status = |name: &str, state: Value| json!({"name": name, "image": "", "imageID": "", "ready": false, "restartCount": 0, "state": state});
     let end = json!({"terminated": {"exitCode": code, "message": "{\"metrics\":{\"auc\":1}}", "finishedAt": "2026-11-25T11:00:00Z"}});
     let mut pod = mk_pod(json!({"phase": "Running", "containerStatuses": [

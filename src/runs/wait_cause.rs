@@ -1,9 +1,10 @@
 //! Why the container of a pod that was scheduled does not start, as its node says in events only: volumes that cannot be mounted, networks
 //! that cannot be set up.
 
+use super::observed::ObservedPod;
 use super::pod_state::is_scheduled;
 use crate::ports::{EndedRun, Run};
-use k8s_openapi::api::core::v1::{Event, Pod};
+use k8s_openapi::api::core::v1::Event;
 use kube::ResourceExt;
 use kube::api::ListParams;
 use podium_api::convert::from_time;
@@ -56,7 +57,7 @@ impl WaitCauses {
     pub(super) async fn explain(
         &self,
         run: Run,
-        pods: &[Pod],
+        pods: &[ObservedPod],
         now: Timestamp,
         events: impl AsyncFnOnce(ListParams) -> Option<Vec<Event>>,
     ) -> Run {
@@ -83,7 +84,7 @@ impl WaitCauses {
     }
 
     /// A run of which nothing ran says for what it waited.
-    fn explain_end(&self, ended: EndedRun, pods: &[Pod]) -> EndedRun {
+    fn explain_end(&self, ended: EndedRun, pods: &[ObservedPod]) -> EndedRun {
         let Exit::NeverStarted(why) = &ended.exit else {
             return ended;
         };
@@ -199,7 +200,7 @@ mod tests {
         assert_eq!(cause_of(&events[..1]), None);
     }
 
-    fn mk_pod(uid: &str, scheduled: bool) -> Pod {
+    fn mk_pod(uid: &str, scheduled: bool) -> ObservedPod {
         let conditions = if scheduled {
             json!([{"type": "PodScheduled", "status": "True"}])
         } else {
@@ -215,7 +216,7 @@ mod tests {
     fn questions(pods: usize, scheduled: bool) -> usize {
         let causes = WaitCauses::default();
         let asked = std::cell::Cell::new(0);
-        let pods: Vec<Pod> = (0..pods)
+        let pods: Vec<ObservedPod> = (0..pods)
             .map(|index| mk_pod(&index.to_string(), scheduled))
             .collect();
         for second in 0..60_i64 {

@@ -13,7 +13,7 @@ use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
 /// Fewer would mean that the log is not that of the tests.
-const STATUSES_AT_LEAST: usize = 300;
+const STATUSES_AT_LEAST: usize = 40;
 
 /// Requests of operators, by their service account.
 static REQUESTS: LazyLock<Vec<Value>> = LazyLock::new(|| {

@@ -9,6 +9,7 @@ pub mod cuts;
 pub mod gates;
 pub mod manifests;
 pub mod mlflow;
+pub mod mlflow_proxy;
 pub mod mlflow_way;
 pub mod operator;
 pub mod oracle;

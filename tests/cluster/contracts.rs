@@ -4,8 +4,7 @@ use crate::bed::manifests::script_job;
 use crate::bed::{Bed, on_bed};
 use crate::{cluster_laws, runner_laws};
 use futures::StreamExt;
-use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::runtime::watcher::{Config, watcher};
 use kube::{Api, Resource};
@@ -14,6 +13,7 @@ use podium_operator::adapters::kubernetes::caches::Caches;
 use podium_operator::adapters::kubernetes::clock::ServerClock;
 use podium_operator::adapters::kubernetes::cluster::KubernetesCluster;
 use podium_operator::runs::job::{JobRunner, pod_index_keys};
+use podium_operator::runs::observed::{ObservedJob, ObservedPod};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use std::fmt::Debug;
@@ -33,8 +33,8 @@ async fn owner(bed: &Bed) -> OwnerReference {
 /// Caches of Jobs and pods, as a runner needs them.
 fn caches(bed: &Bed) -> Caches {
     let mut caches = Caches::default();
-    let jobs = Arc::new(Cache::<Job>::default());
-    let pods = Arc::new(Cache::<Pod>::new(pod_index_keys));
+    let jobs = Arc::new(Cache::<ObservedJob>::default());
+    let pods = Arc::new(Cache::<ObservedPod>::new(pod_index_keys));
     tokio::spawn(run_reflector(bed.api(), Arc::clone(&jobs)));
     tokio::spawn(run_reflector(bed.api(), Arc::clone(&pods)));
     caches.insert(jobs);

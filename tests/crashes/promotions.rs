@@ -3,7 +3,8 @@
 
 use crate::bed::cuts::Moment;
 use crate::bed::mlflow::Mlflow;
-use crate::bed::mlflow_way::{MlflowWay, Write};
+use crate::bed::mlflow_proxy::Call;
+use crate::bed::mlflow_way::MlflowWay;
 use crate::bed::operator::Operator;
 use crate::bed::{Bed, on_bed};
 use crate::mlflow_registry::mlflow_registry;
@@ -85,8 +86,8 @@ async fn promote(
 }
 
 /// MLflow was asked to move the champion once: a second request would wake whoever deploys it again.
-fn moved_once(model: &str, writes: &[Write]) {
-    let moves: Vec<&Write> = writes
+fn moved_once(model: &str, writes: &[Call]) {
+    let moves: Vec<&Call> = writes
         .iter()
         .filter(|write| write.path == "registered-models/alias")
         .filter(|write| write.body["alias"] == "champion")

@@ -146,9 +146,16 @@ fn memory_and_status_size() {
         );
         operator.way.forget();
         tokio::time::sleep(Duration::from_secs(20)).await;
+        let writes = operator.writes();
+        let mut kinds = std::collections::BTreeMap::<String, usize>::new();
+        for write in &writes {
+            *kinds
+                .entry(format!("{} {}", write.method, write.resource))
+                .or_default() += 1;
+        }
         figure(
             "writes in 20 idle seconds, the lease left out",
-            &operator.writes().len().to_string(),
+            &format!("{} {kinds:?}", writes.len()),
         );
     });
 }

@@ -5,8 +5,15 @@
 #[path = "../contracts/registry_laws.rs"]
 mod registry_laws;
 
+#[path = "../bed/mlflow_proxy.rs"]
+mod mlflow_proxy;
 #[path = "../fixtures/mlflow_registry.rs"]
 mod mlflow_registry;
+
+mod faults;
+mod promotion;
+mod rivals;
+mod world;
 
 use mlflow_registry::mlflow_registry;
 use podium_operator::adapters::mlflow::registry::MlflowRegistry;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// `Display` writes what a trial finds in its environment: `120`, `0.05`, `gini`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "must be a number or a text")]
 pub enum ParameterValue {
     /// A whole number.
     Integer(i64),

@@ -15,14 +15,21 @@ use std::sync::LazyLock;
 
 /// An object of whatever kind, as an API server returned it. One type for all kinds keeps everything that is generic over kinds from being
 /// compiled for each of them.
+///
+/// It stays text until it is converted: parsed, an object takes several times its size, and a page of a list holds hundreds.
 #[derive(Clone, Debug)]
 pub struct RawObject {
     metadata: ObjectMeta,
-    /// The whole object, or why it is no JSON that can be read, such as one that is nested too deeply.
-    value: Result<Value, Unreadable>,
+    text: Box<RawValue>,
 }
 
-/// What can be read of an object whatever its specification holds: what is skipped may be nested as deeply as it likes.
+/// The part of an object that each has.
+#[derive(Deserialize)]
+struct WithMetadata {
+    metadata: ObjectMeta,
+}
+
+/// What can be read of an object whatever its specification and its field managers hold: what is skipped may be nested as deeply as it likes.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Outline {
@@ -55,44 +62,49 @@ impl<'de> Deserialize<'de> for RawObject {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         // As text first: one object that cannot be read must not spoil the list that it stands in.
         let text = Box::<RawValue>::deserialize(deserializer)?;
-        let value = match serde_json::from_str::<Value>(text.get()) {
-            Ok(value) => value,
-            Err(error) => return outlined(text.get(), &error).map_err(D::Error::custom),
+        let metadata = match serde_json::from_str(text.get()) {
+            Ok(WithMetadata { metadata }) => metadata,
+            Err(_) => Outline::of(&text).map_err(D::Error::custom)?.metadata(),
         };
-        let metadata = value.get("metadata").unwrap_or(&Value::Null);
-        let metadata = ObjectMeta::deserialize(metadata).map_err(D::Error::custom)?;
-        Ok(Self {
-            metadata,
-            value: Ok(value),
-        })
+        Ok(Self { metadata, text })
     }
 }
 
-/// An object of which no more than its outline can be read.
-fn outlined(text: &str, error: &serde_json::Error) -> Result<RawObject, serde_json::Error> {
-    let Outline { metadata, status } = serde_json::from_str(text)?;
-    let metadata = ObjectMeta {
-        name: metadata.name,
-        namespace: metadata.namespace,
-        uid: metadata.uid,
-        resource_version: metadata.resource_version,
-        generation: metadata.generation,
-        ..ObjectMeta::default()
-    };
-    let why = error.to_string();
-    Ok(RawObject {
-        metadata,
-        value: Err(Unreadable { why, status }),
-    })
+impl Outline {
+    fn of(text: &RawValue) -> serde_json::Result<Self> {
+        serde_json::from_str(text.get())
+    }
+
+    fn metadata(self) -> ObjectMeta {
+        ObjectMeta {
+            name: self.metadata.name,
+            namespace: self.metadata.namespace,
+            uid: self.metadata.uid,
+            resource_version: self.metadata.resource_version,
+            generation: self.metadata.generation,
+            ..ObjectMeta::default()
+        }
+    }
 }
 
 impl RawObject {
+    /// The whole object.
+    ///
+    /// # Errors
+    /// It is no JSON that can be read, such as one that is nested too deeply.
+    fn into_value(self) -> Result<Value, Unreadable> {
+        serde_json::from_str(self.text.get()).map_err(|error| Unreadable {
+            why: error.to_string(),
+            status: Outline::of(&self.text).map_or(Value::Null, |outline| outline.status),
+        })
+    }
+
     /// The object as one of Kubernetes' own kinds.
     ///
     /// # Errors
     /// It has not the form of that kind.
     pub fn into_kubernetes<K: DeserializeOwned>(self) -> Result<K, Unreadable> {
-        serde_json::from_value(self.value?).map_err(|error| Unreadable {
+        serde_json::from_value(self.into_value()?).map_err(|error| Unreadable {
             why: error.to_string(),
             status: Value::Null,
         })
@@ -106,7 +118,7 @@ impl RawObject {
     where
         K: Resource<DynamicType = ()> + DeserializeOwned,
     {
-        let mut value = self.value?;
+        let mut value = self.into_value()?;
         if let Some(schema) = SCHEMAS.get(K::kind(&()).as_ref()) {
             prune(&mut value, schema);
         }

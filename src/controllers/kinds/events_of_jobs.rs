@@ -7,7 +7,7 @@ use crate::adapters::kubernetes::raw_object::{RawObject, Unreadable};
 use crate::controllers::reflector::event_object;
 use crate::controllers::work_queue::Enqueuer;
 use crate::runs::job::event_index_keys;
-use k8s_openapi::api::batch::v1::Job;
+use crate::runs::observed::ObservedJob;
 use k8s_openapi::api::core::v1::Event as KubernetesEvent;
 use kube::runtime::watcher::{Config, Event};
 
@@ -29,7 +29,7 @@ impl Kind for KubernetesEvent {
     fn enqueue_affected(event: &Event<Self>, caches: &Caches, enqueuer: &Enqueuer) {
         let about = event_object(event).map(|event| &event.involved_object);
         let named = about.and_then(|job| Some((job.namespace.as_deref()?, job.name.as_deref()?)));
-        if let (Some((namespace, name)), Some(jobs)) = (named, caches.of::<Job>())
+        if let (Some((namespace, name)), Some(jobs)) = (named, caches.of::<ObservedJob>())
             && let Some(job) = jobs.get(namespace, name)
         {
             enqueuer.enqueue_owners(job.as_ref());

@@ -1,16 +1,16 @@
 //! Jobs of runs.
 
 use super::Kind;
-use crate::adapters::kubernetes::caches::{Caches, trim_job};
+use crate::adapters::kubernetes::caches::Caches;
 use crate::adapters::kubernetes::raw_object::{RawObject, Unreadable};
 use crate::controllers::reflector::event_object;
 use crate::controllers::work_queue::Enqueuer;
 use crate::runs::job_manifest::RUN_LABEL;
-use k8s_openapi::api::batch::v1::Job;
+use crate::runs::observed::ObservedJob;
 use kube::runtime::watcher::{Config, Event};
 use podium_api::Trial;
 
-impl Kind for Job {
+impl Kind for ObservedJob {
     const WRITES: &'static [&'static str] = &["get", "create", "delete"];
 
     fn read(raw: RawObject) -> Result<Self, Unreadable> {
@@ -22,7 +22,7 @@ impl Kind for Job {
     }
 
     fn trim(&mut self) {
-        trim_job(self);
+        self.remove_what_nobody_reads();
     }
 
     fn enqueue_affected(event: &Event<Self>, _: &Caches, enqueuer: &Enqueuer) {

@@ -21,10 +21,10 @@ use crate::adapters::kubernetes::raw_object::{RawObject, Unreadable};
 use crate::engine::{Engine, Requeue};
 use crate::metrics::Metrics;
 use crate::ports::{Object, PortError};
+use crate::runs::observed::{ObservedJob, ObservedPod};
 use futures::future::BoxFuture;
 use k8s_openapi::NamespaceResourceScope;
-use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{Event, Pod};
+use k8s_openapi::api::core::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Client;
 use kube::core::ApiResource;
@@ -40,8 +40,8 @@ pub(super) const KINDS: &[Row] = &[
     Row::reconciled::<Evaluation>(),
     Row::reconciled::<Approval>(),
     Row::reconciled::<ModelRegistry>(),
-    Row::watched::<Job>(),
-    Row::watched::<Pod>(),
+    Row::watched::<ObservedJob>(),
+    Row::watched::<ObservedPod>(),
     Row::watched::<Event>(),
 ];
 

@@ -2,18 +2,18 @@
 
 use super::Kind;
 use crate::adapters::kubernetes::cache::IndexKey;
-use crate::adapters::kubernetes::caches::{Caches, trim_pod};
+use crate::adapters::kubernetes::caches::Caches;
 use crate::adapters::kubernetes::raw_object::{RawObject, Unreadable};
 use crate::controllers::reflector::event_object;
 use crate::controllers::work_queue::Enqueuer;
 use crate::runs::job::pod_index_keys;
 use crate::runs::job_manifest::{OWNER_LABEL, RUN_LABEL};
-use k8s_openapi::api::core::v1::Pod;
+use crate::runs::observed::ObservedPod;
 use kube::ResourceExt;
 use kube::runtime::watcher::{Config, Event};
 use podium_api::{TUNING_JOB_LABEL, Trial, TuningJob};
 
-impl Kind for Pod {
+impl Kind for ObservedPod {
     const WRITES: &'static [&'static str] = &[];
 
     fn read(raw: RawObject) -> Result<Self, Unreadable> {
@@ -25,7 +25,7 @@ impl Kind for Pod {
     }
 
     fn trim(&mut self) {
-        trim_pod(self);
+        self.remove_what_nobody_reads();
     }
 
     fn index_keys(&self) -> Vec<IndexKey> {

@@ -114,10 +114,7 @@ pub(super) fn target(input: &ChampionInput<'_>, wanted: &Move) -> Check {
 pub(super) fn owner(input: &ChampionInput<'_>) -> Check {
     match other_owner(input) {
         None => Ok(()),
-        Some(other) => Err(Shut::new(
-            Reason::AliasOwnedByOther,
-            words::owned_by(other.alias, &other.policy),
-        )),
+        Some(other) => Err(Shut::new(Reason::AliasOwnedByOther, other.words(input))),
     }
 }
 
@@ -125,6 +122,18 @@ pub(super) fn owner(input: &ChampionInput<'_>) -> Check {
 pub(super) struct OtherOwner<'a> {
     pub(super) alias: &'a str,
     pub(super) policy: String,
+}
+
+impl OtherOwner<'_> {
+    /// What holds this policy, and how the alias can be had. From an older policy beside this one it cannot be taken over.
+    pub(super) fn words(&self, input: &ChampionInput<'_>) -> String {
+        let ledger = input.ledger.ok().filter(|_| input.identity.older.is_none());
+        words::owned_by(
+            self.alias,
+            &self.policy,
+            ledger.map(super::ledger::Ledger::last_epoch),
+        )
+    }
 }
 
 /// Who owns one of the aliases that this policy writes, if it is not this policy.

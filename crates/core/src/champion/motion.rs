@@ -252,6 +252,17 @@ fn void(input: &ChampionInput<'_>, move_: &InFlight, closed: &Closed, now: Times
     plan
 }
 
+/// Gives up a move of which nobody else knows, since this gate closed; `None` where there is none.
+pub(super) fn give_up_unclaimed(
+    input: &ChampionInput<'_>,
+    gate: Gate,
+    now: Timestamp,
+) -> Option<Plan> {
+    let move_ = input.memory.in_flight.as_ref()?;
+    let unclaimed = phase(input, move_) == MovePhase::Intended;
+    unclaimed.then(|| forget(input, move_, gate, now))
+}
+
 fn forget(input: &ChampionInput<'_>, move_: &InFlight, gate: Gate, now: Timestamp) -> Plan {
     let mut memory = input.memory.clone();
     memory.in_flight = None;

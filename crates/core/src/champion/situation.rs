@@ -5,8 +5,9 @@
 //! | no model | the registered model does not exist, and the status knows of no champion | wait |
 //! | unreadable | the ledger cannot be read | blocked |
 //! | set back | the ledger knows fewer epochs than the status, or the model is gone | blocked |
-//! | taken over | another policy owns an alias that this one writes, and the annotation names the ledger's epoch | claim the ownership |
-//! | owned by other | another policy owns an alias that this one writes | blocked |
+//! | taken over | another policy owns an alias that this one writes, and the annotation names the ledger's epoch, or only the alias of the previous champion is still with whoever owned the champion's before | claim the ownership |
+//! | behind the owner | the same, and the ledger knows of an outcome that the status does not | take it in |
+//! | owned by other | another policy owns an alias that this one writes | a move that was not claimed yet is given up; blocked |
 //! | unowned | nobody owns an alias that this one writes | claim the ownership |
 //! | unrecorded | the status refuses a version and the ledger does not say so: its process died, or there were no claims then | write it down |
 //! | rejected | somebody rejected the decision that waits for consent, or the one in flight | remember it |
@@ -102,7 +103,8 @@ impl<'a> Situation<'a> {
         }
     }
 
-    fn by_owner(input: &ChampionInput<'a>, ledger: &Ledger) -> Option<Self> {
+    fn by_owner(input: &ChampionInput<'a>, ledger: &'a Ledger) -> Option<Self> {
+        let claims = input.policy.exclusivity == Exclusivity::Ledger;
         if let Some(other) = other_owner(input) {
             let number = ledger.next_owner(other.alias);
             return Some(match takes_over(input, ledger, &other) {
@@ -110,10 +112,13 @@ impl<'a> Situation<'a> {
                     alias: other.alias,
                     number,
                 },
+                false if claims && input.memory.epoch < ledger.closed_epoch() => {
+                    Self::Behind(ledger)
+                }
                 false => Self::OwnedByOther(other),
             });
         }
-        if input.policy.exclusivity == Exclusivity::Guarded {
+        if !claims {
             return None;
         }
         let aliases = input.policy.aliases.written();
@@ -156,8 +161,9 @@ impl<'a> Situation<'a> {
                 Plan::say(memory, Reason::RegistrySetBack, message)
             }
             Self::OwnedByOther(other) => {
-                let message = words::owned_by(other.alias, &other.policy);
-                Plan::say(memory, Reason::AliasOwnedByOther, message)
+                let message = other.words(input);
+                let blocked = || Plan::say(memory, Reason::AliasOwnedByOther, message);
+                motion::give_up_unclaimed(input, Gate::Owner, now).unwrap_or_else(blocked)
             }
             Self::Unowned { alias, number } => claim_ownership(input, alias, number, now),
             Self::Unrecorded(refusal) => record_refusal(input, &refusal),
@@ -174,24 +180,22 @@ impl<'a> Situation<'a> {
     }
 }
 
-/// Whether the annotation names the epoch with which an alias may be taken over from its owner: once. The alias of the previous champion
-/// follows that of the champion.
+/// Whether an alias may be taken over from its owner: that of the champion once, by the annotation that names the epoch, and that of the
+/// previous champion from whoever owned the champion's before, so that the two do not stay with different owners whoever wrote in between.
 fn takes_over(input: &ChampionInput<'_>, ledger: &Ledger, other: &OtherOwner<'_>) -> bool {
-    let asked = input.identity.take_over;
-    if input.identity.older.is_some() || asked != Some(ledger.last_epoch()) {
+    if input.identity.older.is_some() {
         return false;
     }
-    let mut owners = ledger.owners_of(&input.policy.aliases.champion).rev();
-    let served = owners.next().and_then(|owner| owner.taken_over) == asked;
-    match other.alias == input.policy.aliases.champion {
-        true => !served,
-        false => {
-            served
-                && owners
-                    .next()
-                    .is_some_and(|before| before.policy == other.policy)
-        }
+    let champion = &input.policy.aliases.champion;
+    let mut owners = ledger.owners_of(champion).rev();
+    let last = owners.next();
+    if other.alias == *champion {
+        let asked = input.identity.take_over;
+        let served = last.and_then(|owner| owner.taken_over) == asked;
+        return asked == Some(ledger.last_epoch()) && !served;
     }
+    let is_own = last.is_some() && owned_by_other(input, champion).is_none();
+    is_own && owners.any(|before| before.policy == other.policy)
 }
 
 fn claim_ownership(input: &ChampionInput<'_>, alias: &str, number: u64, now: Timestamp) -> Plan {

@@ -33,11 +33,17 @@ pub(super) fn existing(registry: Option<&RegistryView>) -> String {
     }
 }
 
-pub(super) fn owned_by(alias: &str, owner: &str) -> String {
-    format!(
-        "the alias `{alias}` is owned by the policy {owner}; this one moves nothing. Delete one of the two, or give it another alias; \
-         to take the alias over from a cluster that is gone, set the annotation `podium.dev/take-over` to the epoch of the ledger."
-    )
+/// `epoch` is the ledger's last one, where the alias can be taken over.
+pub(super) fn owned_by(alias: &str, owner: &str, epoch: Option<u64>) -> String {
+    let blocked = format!(
+        "the alias `{alias}` is owned by the policy {owner}; this one moves nothing. Delete one of the two, or give it another alias"
+    );
+    match epoch {
+        Some(epoch) => format!(
+            "{blocked}; to take the alias over from a cluster that is gone, set the annotation `podium.dev/take-over` to \"{epoch}\", the last epoch of the ledger."
+        ),
+        None => format!("{blocked}."),
+    }
 }
 
 /// A person with the reason that was given, if there is one.

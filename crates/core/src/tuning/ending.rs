@@ -1,7 +1,7 @@
 //! When a search is over, and how it ended.
 
 use super::finished::Summary;
-use super::{Best, Counts, Reason, TuningInput};
+use super::{Reason, TuningInput};
 use crate::significant::four_digits;
 use crate::time::Timestamp;
 
@@ -35,15 +35,23 @@ impl Ending {
 }
 
 /// An exhausted space is a success when something was found in it.
-pub(super) fn exhausted(found: bool, message: String) -> Ending {
-    if found {
+pub(super) fn exhausted(summary: &Summary, message: String) -> Ending {
+    if summary.best().is_some() {
         Ending::succeeded(Reason::SpaceExhausted, message)
     } else {
         Ending::failed(
             Reason::NoSuccessfulTrial,
-            format!("{message}, and no trial ended with a usable objective"),
+            format!("{message}{}", none_usable(summary)),
         )
     }
+}
+
+/// Why a search that ended found nothing, to follow a sentence about its end.
+fn none_usable(summary: &Summary) -> String {
+    format!(
+        ", and no trial ended with a usable objective{}",
+        last_failure(summary)
+    )
 }
 
 /// What went wrong with the newest failed trial, to follow a sentence about all of them.
@@ -88,34 +96,35 @@ pub(super) fn judge(input: &TuningInput<'_>, summary: &Summary, now: Timestamp) 
     let is_spent = counts.total >= settings.max_trials && counts.unfinished() == 0;
     match overdue {
         Some((_, seconds)) if !is_spent || summary.was_cut_short() => {
-            Some(out_of_time(seconds, counts, best))
+            Some(out_of_time(seconds, summary))
         }
-        _ if is_spent => Some(budget_spent(counts, best)),
+        _ if is_spent => Some(budget_spent(summary)),
         _ => None,
     }
 }
 
 /// A search that found something in its time has succeeded.
-fn out_of_time(seconds: u64, counts: &Counts, best: Option<&Best>) -> Ending {
+fn out_of_time(seconds: u64, summary: &Summary) -> Ending {
     let message = format!("the search ran longer than `activeDeadlineSeconds` {seconds}");
-    match best {
+    match summary.best() {
         Some(best) => Ending::succeeded(
             Reason::DeadlineExceeded,
             format!(
                 "{message}; the best of {} is {}",
-                trials(counts.total),
+                trials(summary.counts.total),
                 best.trial
             ),
         ),
         None => Ending::failed(
             Reason::DeadlineExceeded,
-            format!("{message}, and no trial ended with a usable objective"),
+            format!("{message}{}", none_usable(summary)),
         ),
     }
 }
 
-fn budget_spent(counts: &Counts, best: Option<&Best>) -> Ending {
-    match best {
+fn budget_spent(summary: &Summary) -> Ending {
+    let counts = &summary.counts;
+    match summary.best() {
         Some(best) => Ending::succeeded(
             Reason::MaxTrialsReached,
             format!("{} ended; the best is {}", trials(counts.total), best.trial),
@@ -123,8 +132,9 @@ fn budget_spent(counts: &Counts, best: Option<&Best>) -> Ending {
         None => Ending::failed(
             Reason::NoSuccessfulTrial,
             format!(
-                "{} ended, none with a usable objective",
-                trials(counts.total)
+                "{} ended, none with a usable objective{}",
+                trials(counts.total),
+                last_failure(summary)
             ),
         ),
     }

@@ -224,7 +224,7 @@ pub fn plan(input: &TuningInput<'_>, now: Timestamp) -> Plan {
             let ending = (actions.is_empty() && summary.counts.unfinished() == 0)
                 .then_some(exhausted)
                 .flatten()
-                .map(|message| ending::exhausted(best.is_some(), message));
+                .map(|message| ending::exhausted(&summary, message));
             match ending {
                 Some(ending) => (after_the_search(input, &ending, &summary), Some(ending)),
                 None => (actions, None),

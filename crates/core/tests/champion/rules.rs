@@ -3,6 +3,7 @@
 use super::model::FIXED_POINT;
 use super::wishes::{Files, Wishes};
 use super::world::{CHALLENGER, CHAMPION, Lens, PREVIOUS, World};
+use podium_core::champion::ledger::{Owner, owner_register};
 use podium_core::champion::{
     ApprovalView, EpochCause, EpochOutcome, Exclusivity, Gate, Mode, MovePhase, Phase, Plan, Reason,
 };
@@ -224,6 +225,57 @@ fn k3_a_begun_move_whose_gate_closed_is_void() {
             }
         }
     }
+}
+
+/// Writes into the ledger that another cluster's policy owns an alias now.
+fn take_over(world: &mut World, alias: &str) {
+    let owner = Owner {
+        policy: "elsewhere/team/fraud".to_string(),
+        at: world.now(),
+        taken_over: Some(0),
+    };
+    let register = owner_register(alias, world.ledger().next_owner(alias), &owner);
+    world.registers.insert(register.key, register.text);
+}
+
+#[test]
+fn k3_a_begun_move_is_void_when_another_cluster_takes_the_alias_over() {
+    let mut world = world(|w| w.exclusivity = Exclusivity::Ledger, Some("1"));
+    until(&mut world, MovePhase::Intended);
+    take_over(&mut world, CHAMPION);
+    let plan = settle(&mut world);
+    assert_eq!(plan.reason, Reason::AliasOwnedByOther);
+    assert_eq!(world.memory.in_flight, None);
+    let void = (EpochCause::Promotion, EpochOutcome::Void(Gate::Owner));
+    assert!(outcomes(&world).contains(&void), "{:?}", outcomes(&world));
+    assert_eq!(world.alias(CHAMPION), Some("1"));
+}
+
+/// Two who take the champion's alias over from each other may leave the other one with whoever lost it.
+#[test]
+fn k3_the_alias_of_the_previous_champion_comes_back_to_the_owner_of_the_champions() {
+    let mut world = world(|w| w.exclusivity = Exclusivity::Ledger, Some("1"));
+    rest(&mut world);
+    let own = world.ledger().owner_of(CHAMPION).cloned().unwrap();
+    take_over(&mut world, CHAMPION);
+    let back = owner_register(CHAMPION, world.ledger().next_owner(CHAMPION), &own);
+    world.registers.insert(back.key, back.text);
+    take_over(&mut world, PREVIOUS);
+    let plan = settle(&mut world);
+    assert_ne!(plan.reason, Reason::AliasOwnedByOther, "{}", plan.message);
+    assert_eq!(
+        world.ledger().owner_of(PREVIOUS).unwrap().policy,
+        own.policy
+    );
+
+    take_over(&mut world, CHAMPION);
+    take_over(&mut world, PREVIOUS);
+    let plan = settle(&mut world);
+    assert_eq!(plan.reason, Reason::AliasOwnedByOther);
+    assert_ne!(
+        world.ledger().owner_of(PREVIOUS).unwrap().policy,
+        own.policy
+    );
 }
 
 #[test]

@@ -273,6 +273,11 @@ fn all_trials_failed_is_a_failed_search() {
         (plan.report.phase, plan.report.reason),
         (Phase::Failed, Reason::NoSuccessfulTrial)
     );
+    let said = &plan.report.message;
+    assert!(
+        said.contains(&mk_trial(1, TrialPhase::Failed, None).name),
+        "{said}"
+    );
 }
 
 #[test]

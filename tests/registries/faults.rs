@@ -1,0 +1,439 @@
+//! A promotion while the way to MLflow is bad, while somebody else moves the alias, and while what it needs is deleted: at each of its
+//! requests.
+
+use super::mlflow_proxy::{self, Before, Call, Fate, Said};
+use super::mlflow_registry::mlflow_registry;
+use super::promotion::{
+    champion, is_settled, make_model, outcomes, registers, tells_of_one_promotion, until_settled,
+};
+use super::world::{NAME, Objects, cluster_with_policy, operator, reason};
+use super::{run, witness};
+use futures::StreamExt;
+use podium_operator::adapters::mlflow::registry::MlflowRegistry;
+use podium_operator::adapters::write_lease::WriteLease;
+use podium_operator::ports::ModelRegistry;
+use podium_testbed::mlflow::{MLFLOW, MlflowServer};
+use serde_json::{Value, json};
+use std::sync::{Arc, Mutex};
+
+/// Promotions that run at once.
+const AT_ONCE: usize = 6;
+/// So many requests in a row meet a fault: more than one is repeated.
+const IN_A_ROW: usize = 3;
+/// More requests than a promotion has.
+const MOST_REQUESTS: usize = 120;
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Fault {
+    /// Busy, and nothing was done.
+    Busy,
+    /// Too many requests, and nothing was done.
+    TooMany,
+    /// It was done, and the connection broke.
+    ReplyLost,
+    /// It was done, and a page of somebody else was answered.
+    PageInstead,
+    /// A login page, and nothing was done.
+    LoginPage,
+}
+
+impl Fault {
+    fn fate(self) -> Fate {
+        match self {
+            Self::Busy => Fate::Answer(Said::json(503, "{}")),
+            Self::TooMany => Fate::Answer(Said {
+                retry_after: Some("0"),
+                ..Said::json(429, "{}")
+            }),
+            Self::ReplyLost => Fate::BreakThen(Box::new(|| {})),
+            Self::PageInstead => Fate::PassAndAnswer(Said::html(200)),
+            Self::LoginPage => Fate::Answer(Said::html(200)),
+        }
+    }
+}
+
+/// What came to MLflow.
+type Passed = Arc<Mutex<Vec<Call>>>;
+
+/// A way to `server` on which `decide` sees each request with its number, from 1.
+async fn way(
+    server: &str,
+    decide: impl Fn(usize, &Call) -> Fate + Send + Sync + 'static,
+) -> (String, Passed) {
+    let passed = Passed::default();
+    let seen = Arc::clone(&passed);
+    let came = Mutex::new(0);
+    let url = mlflow_proxy::open(server, move |call| {
+        let number = {
+            let mut came = came.lock().unwrap();
+            *came += 1;
+            *came
+        };
+        let fate = decide(number, call);
+        if !matches!(fate, Fate::Answer(_)) {
+            seen.lock().unwrap().push(call.clone());
+        }
+        fate
+    })
+    .await;
+    (url, passed)
+}
+
+fn moves(passed: &Passed) -> usize {
+    let passed = passed.lock().unwrap();
+    let moves = passed.iter().filter(|call| {
+        call.is_write()
+            && call.path == "registered-models/alias"
+            && call.body["alias"] == "champion"
+    });
+    moves.count()
+}
+
+/// A policy that pins version 2.
+fn pinned(model: &str) -> Objects {
+    cluster_with_policy(model, |policy| {
+        policy["spec"]["pin"] = json!({"version": "2", "reason": "by a test"});
+    })
+}
+
+/// Whether each of a promotion's requests is a write.
+async fn requests(server: &str) -> Vec<bool> {
+    let registry = mlflow_registry(server);
+    make_model(&registry, "undisturbed", 2, true).await;
+    let (url, passed) = way(server, |_, _| Fate::Pass).await;
+    let objects = pinned("undisturbed");
+    let engine = operator("a", &objects, &url, &WriteLease::always());
+    until_settled(&engine, &objects, &["Pinned"]).await;
+    let requests: Vec<bool> = passed.lock().unwrap().iter().map(Call::is_write).collect();
+    assert!(requests.len() < MOST_REQUESTS);
+    requests
+}
+
+async fn promotes_in_spite_of(server: &str, fault: Fault, at: usize) {
+    let registry = mlflow_registry(server);
+    let model = format!("{fault:?} at {at}");
+    make_model(&registry, &model, 2, true).await;
+    let (url, passed) = way(server, move |number, _| {
+        let is_met = (at..at + IN_A_ROW).contains(&number);
+        if is_met { fault.fate() } else { Fate::Pass }
+    })
+    .await;
+    let objects = pinned(&model);
+    let engine = operator("a", &objects, &url, &WriteLease::always());
+    until_settled(&engine, &objects, &["Pinned"]).await;
+    let alias = champion(&registry, &model).await;
+    assert_eq!(alias.as_deref(), Some("2"), "{model}");
+    assert_eq!(
+        moves(&passed),
+        1,
+        "{model}: MLflow was asked to move it once"
+    );
+    tells_of_one_promotion(&registry, &model).await;
+    assert_eq!(
+        registers(&registry, &model, "owner").await.len(),
+        1,
+        "{model}"
+    );
+}
+
+#[test]
+fn a_promotion_gets_over_a_bad_way_to_mlflow_at_each_request() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = MlflowServer::start(directory.path(), MLFLOW, None).unwrap();
+    let url = server.url();
+    run(async {
+        let requests = requests(&url).await;
+        let at_writes = [
+            Fault::Busy,
+            Fault::TooMany,
+            Fault::ReplyLost,
+            Fault::PageInstead,
+        ];
+        let at_reads = [Fault::Busy, Fault::LoginPage];
+        let plans = requests.iter().enumerate().flat_map(|(index, is_write)| {
+            let faults = if *is_write {
+                &at_writes[..]
+            } else {
+                &at_reads[..]
+            };
+            faults.iter().map(move |fault| (*fault, index + 1))
+        });
+        let plans: Vec<_> = plans.collect();
+        eprintln!("{} requests, {} plans", requests.len(), plans.len());
+        futures::stream::iter(plans)
+            .for_each_concurrent(AT_ONCE, |(fault, at)| promotes_in_spite_of(&url, fault, at))
+            .await;
+    });
+}
+
+/// Does something to the server right before the request with this number is passed on.
+async fn way_with(
+    server: &str,
+    at: usize,
+    act: impl Fn(MlflowRegistry) -> Before + Send + Sync + 'static,
+) -> (String, Passed) {
+    let registry = mlflow_registry(server);
+    way(server, move |number, _| {
+        if number == at {
+            Fate::PassAfter(act(registry.clone()))
+        } else {
+            Fate::Pass
+        }
+    })
+    .await
+}
+
+/// Moves the alias as a person does, who asks nobody.
+fn by_hand(registry: MlflowRegistry, model: String, to: &'static str) -> Before {
+    Box::pin(async move {
+        let from = champion(&registry, &model).await;
+        let moved = registry.move_alias(&model, "champion", from.as_deref(), Some(to));
+        moved.await.unwrap();
+    })
+}
+
+/// What a person does at each request of a first promotion; `None` once there is no such request.
+async fn is_heard(server: &str, at: usize) -> Option<bool> {
+    let registry = mlflow_registry(server);
+    let model = format!("by hand at {at}");
+    make_model(&registry, &model, 2, false).await;
+    let challenger = registry.move_alias(&model, "challenger", None, Some("1"));
+    challenger.await.unwrap();
+    let name = model.clone();
+    let (url, passed) = way_with(server, at, move |registry| {
+        by_hand(registry, name.clone(), "2")
+    })
+    .await;
+    let objects = cluster_with_policy(&model, |policy| {
+        policy["spec"]["challengers"] = json!({"alias": {}});
+        policy["spec"]["promotion"] = json!({"firstChampion": "Automatic"});
+    });
+    let engine = operator("a", &objects, &url, &WriteLease::always());
+    let at_rest = ["UpToDate", "EvidenceMissing", "NoChallenger", "Refused"];
+    until_settled(&engine, &objects, &at_rest).await;
+    let calls = passed.lock().unwrap().clone();
+    if calls.len() < at {
+        return None;
+    }
+    // What happened during the last look is seen by the next one.
+    until_settled(&engine, &objects, &at_rest).await;
+    let alias = champion(&registry, &model).await;
+    let shown = objects.policy().status.unwrap().champion;
+    assert_eq!(
+        shown.map(|c| c.version),
+        alias,
+        "{model}: the status says what is"
+    );
+    outcomes(&registry, &model).await;
+    let is_the_move = calls[at - 1].is_write() && calls[at - 1].path == "registered-models/alias";
+    let is_heard = alias.as_deref() == Some("2");
+    // Between the last look and the move nothing can be seen on MLflow.
+    assert!(is_heard || is_the_move, "{model}: {:?}", calls[at - 1]);
+    Some(is_heard)
+}
+
+#[test]
+fn a_person_who_moves_the_alias_at_any_step_but_the_last_is_heard() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = MlflowServer::start(directory.path(), MLFLOW, None).unwrap();
+    let url = server.url();
+    let heard: Vec<bool> = run(async {
+        futures::stream::iter(1..MOST_REQUESTS)
+            .map(|at| is_heard(&url, at))
+            .buffered(AT_ONCE)
+            .take_while(|heard| std::future::ready(heard.is_some()))
+            .filter_map(std::future::ready)
+            .collect()
+            .await
+    });
+    assert!(heard.len() > 10, "{heard:?}");
+    let lost = heard.iter().filter(|heard| !**heard).count();
+    assert_eq!(lost, 1, "the one request that moves the alias: {heard:?}");
+}
+
+/// Asks MLflow to delete something.
+fn deletion(server: &str, path: &str, body: &Value) -> Before {
+    let asked = reqwest::Client::new()
+        .delete(format!("{server}/api/2.0/mlflow/{path}"))
+        .header("Content-Type", "application/json")
+        .body(body.to_string());
+    Box::pin(async move {
+        let answer = asked.send().await.unwrap();
+        assert!(answer.status().is_success(), "{answer:?}");
+    })
+}
+
+/// Something is deleted right before a request of a promotion. What is in the ledger has an end, and the policy says what it misses.
+async fn survives_a_deletion(server: &str, what: &'static str, at: usize) {
+    let registry = mlflow_registry(server);
+    let model = format!("{what} deleted at {at}");
+    make_model(&registry, &model, 2, true).await;
+    let (url, name) = (server.to_string(), model.clone());
+    let (way, passed) = way_with(server, at, move |_| match what {
+        "version" => {
+            let version = json!({"name": name, "version": "2"});
+            deletion(&url, "model-versions/delete", &version)
+        }
+        _ => deletion(&url, "registered-models/delete", &json!({"name": name})),
+    })
+    .await;
+    let objects = pinned(&model);
+    let engine = operator("a", &objects, &way, &WriteLease::always());
+    let ends = [
+        "Pinned",
+        "VersionNotFound",
+        "ModelNotFound",
+        "RegistrySetBack",
+        "ChampionRemoved",
+    ];
+    until_settled(&engine, &objects, &ends).await;
+    let came = passed.lock().unwrap().len();
+    assert!(came >= at, "{model}: it was deleted");
+    // What happened during the last look is seen by the next one.
+    until_settled(&engine, &objects, &ends).await;
+    let said = reason(&objects.policy());
+    assert_ne!(said, "Pinned", "{model}");
+    // Of a registry that was set back nothing is believed, and nothing is written to its ledger.
+    if said != "RegistrySetBack" {
+        outcomes(&registry, &model).await;
+    }
+}
+
+#[test]
+fn what_is_deleted_at_any_step_is_said_and_leaves_no_epoch_open() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = MlflowServer::start(directory.path(), MLFLOW, None).unwrap();
+    let url = server.url();
+    run(async {
+        let requests = requests(&url).await.len();
+        let plans = (1..requests).flat_map(|at| [("version", at), ("model", at)]);
+        let plans: Vec<_> = plans.collect();
+        futures::stream::iter(plans)
+            .for_each_concurrent(AT_ONCE, |(what, at)| survives_a_deletion(&url, what, at))
+            .await;
+    });
+}
+
+/// The id of the run that is a model's ledger.
+fn ledger_run(server: &MlflowServer, model: &str) -> String {
+    let script = format!(
+        "from mlflow import MlflowClient\nprint(MlflowClient().get_experiment_by_name('promotion-ledger/{model}').tags['podium.dev/ledger-run'])"
+    );
+    witness(server, &script)
+}
+
+#[test]
+fn without_its_ledger_nothing_moves_and_with_it_everything_goes_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = MlflowServer::start(directory.path(), MLFLOW, None).unwrap();
+    let registry = mlflow_registry(&server.url());
+    let model = "without a ledger";
+    let objects = pinned(model);
+    let engine = operator("a", &objects, &server.url(), &WriteLease::always());
+    run(async {
+        make_model(&registry, model, 3, true).await;
+        until_settled(&engine, &objects, &["Pinned"]).await;
+    });
+    let ledger = ledger_run(&server, model);
+    let client = "from mlflow import MlflowClient\nclient = MlflowClient()\n";
+    witness(&server, &format!("{client}client.delete_run('{ledger}')"));
+    objects.apply(&super::world::policy(model, |policy| {
+        policy["spec"]["pin"] = json!({"version": "3", "reason": "by a test"});
+    }));
+    run(async {
+        for _ in 0..5 {
+            let _ = engine.reconcile_champion_policy(NAME).await;
+        }
+        let status = objects.policy().status.unwrap();
+        let said = status
+            .conditions
+            .iter()
+            .any(|c| c.message.contains("mlflow runs restore"));
+        assert!(said, "it says how to restore it: {:#?}", status.conditions);
+        assert_eq!(champion(&registry, model).await.as_deref(), Some("2"));
+    });
+    witness(&server, &format!("{client}client.restore_run('{ledger}')"));
+    run(async {
+        until_settled(&engine, &objects, &["Pinned"]).await;
+        assert_eq!(champion(&registry, model).await.as_deref(), Some("3"));
+        outcomes(&registry, model).await;
+    });
+}
+
+/// Copies a live sqlite database into another one.
+fn copy_database(server: &MlflowServer, from: &std::path::Path, to: &std::path::Path) {
+    let script = format!(
+        "import sqlite3\nsource, target = sqlite3.connect('{}'), sqlite3.connect('{}')\nsource.backup(target)\ntarget.close()",
+        from.display(),
+        to.display()
+    );
+    witness(server, &script);
+}
+
+#[test]
+fn a_database_that_was_set_back_holds_the_champion_where_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = MlflowServer::start(directory.path(), MLFLOW, None).unwrap();
+    let registry = mlflow_registry(&server.url());
+    let model = "set back";
+    let (live, copy) = (
+        directory.path().join("mlflow.db"),
+        directory.path().join("copy.db"),
+    );
+    let objects = pinned(model);
+    let engine = operator("a", &objects, &server.url(), &WriteLease::always());
+    run(async {
+        make_model(&registry, model, 3, true).await;
+        until_settled(&engine, &objects, &["Pinned"]).await;
+    });
+    copy_database(&server, &live, &copy);
+    objects.apply(&super::world::policy(model, |policy| {
+        policy["spec"]["pin"] = json!({"version": "3", "reason": "by a test"});
+    }));
+    run(until_settled(&engine, &objects, &["Pinned"]));
+    copy_database(&server, &copy, &live);
+    run(async {
+        until_settled(&engine, &objects, &["RegistrySetBack"]).await;
+        // Whoever set it back decides.
+        assert_eq!(champion(&registry, model).await.as_deref(), Some("2"));
+    });
+}
+
+#[test]
+fn a_server_that_is_down_is_said_and_the_promotion_goes_on_when_it_is_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = MlflowServer::start(directory.path(), MLFLOW, None).unwrap();
+    let down = Arc::new(Mutex::new(false));
+    let is_down = Arc::clone(&down);
+    run(async {
+        let registry = mlflow_registry(&server.url());
+        let model = "down";
+        make_model(&registry, model, 2, true).await;
+        let (url, _) = way(&server.url(), move |_, _| {
+            if *is_down.lock().unwrap() {
+                Fate::Answer(Said::json(502, "{}"))
+            } else {
+                Fate::Pass
+            }
+        })
+        .await;
+        let objects = pinned(model);
+        let engine = operator("a", &objects, &url, &WriteLease::always());
+        // The first step is done before it goes down.
+        let _ = engine.reconcile_champion_policy(NAME).await;
+        *down.lock().unwrap() = true;
+        for _ in 0..3 {
+            let _ = engine.reconcile_champion_policy(NAME).await;
+            assert!(!is_settled(&objects, &["Pinned"]));
+        }
+        let status = objects.policy().status.unwrap();
+        assert!(
+            status.conditions.iter().any(|c| c.message.contains("502")),
+            "{:#?}",
+            status.conditions
+        );
+        *down.lock().unwrap() = false;
+        until_settled(&engine, &objects, &["Pinned"]).await;
+        tells_of_one_promotion(&registry, model).await;
+    });
+}

@@ -1,0 +1,274 @@
+//! Clusters of one namespace: their objects stand in memory, their registry is a real MLflow.
+
+use super::mlflow_registry::mlflow_registry_within;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::ResourceExt;
+use podium_api::convert::World;
+use podium_api::{ChampionPolicy, ModelRegistry, ModelRegistrySpec, TuningJobSpec};
+use podium_core::problem::SpecProblem;
+use podium_operator::adapters::clock::SystemClock;
+use podium_operator::adapters::directory::store::DirectoryStore;
+use podium_operator::adapters::mlflow::registry::MlflowRegistry;
+use podium_operator::adapters::write_lease::{FORBIDDEN, WriteLease};
+use podium_operator::engine::{Engine, WritePolicy};
+use podium_operator::local::evaluator::LocalEvaluator;
+use podium_operator::local::ports::NoEvents;
+use podium_operator::ports::{Cluster, Created, Object, PortError, PortErrorKind, Ports};
+use podium_operator::runs::process::ProcessRunner;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+/// The name of the only policy and of the only registry.
+pub const NAME: &str = "fraud";
+
+/// Kind and name.
+type Key = (String, String);
+
+/// The objects of a cluster, as an API server keeps them. Everybody who shares them is in one cluster.
+#[derive(Clone, Debug, Default)]
+pub struct Objects(Arc<Mutex<BTreeMap<Key, Value>>>);
+
+impl Objects {
+    /// Creates an object, or gives it another specification.
+    pub fn apply(&self, object: &Value) {
+        let key = |field: &Value| field.as_str().unwrap().to_string();
+        let key = (key(&object["kind"]), key(&object["metadata"]["name"]));
+        let mut objects = self.0.lock().unwrap();
+        let before = objects.get(&key).cloned();
+        let number = |field: &str| {
+            let before = before
+                .as_ref()
+                .and_then(|b| b["metadata"][field].as_str()?.parse::<i64>().ok());
+            before.unwrap_or(0) + 1
+        };
+        let mut stored = object.clone();
+        let version = number("resourceVersion");
+        stored["metadata"]["resourceVersion"] = json!(version.to_string());
+        stored["metadata"]["generation"] = json!(version);
+        stored["metadata"]["namespace"] = json!("team");
+        let uid = before.as_ref().map_or_else(
+            || json!(uuid::Uuid::new_v4().to_string()),
+            |b| b["metadata"]["uid"].clone(),
+        );
+        stored["metadata"]["uid"] = uid;
+        let created = before.as_ref().map_or_else(
+            || {
+                json!(
+                    jiff::Timestamp::now()
+                        .round(jiff::Unit::Second)
+                        .unwrap()
+                        .to_string()
+                )
+            },
+            |b| b["metadata"]["creationTimestamp"].clone(),
+        );
+        stored["metadata"]["creationTimestamp"] = created;
+        if let Some(status) = before.as_ref().map(|b| b["status"].clone()) {
+            stored["status"] = status;
+        }
+        objects.insert(key, stored);
+    }
+
+    pub fn policy(&self) -> ChampionPolicy {
+        let objects = self.0.lock().unwrap();
+        let found = &objects[&("ChampionPolicy".to_string(), NAME.to_string())];
+        serde_json::from_value(found.clone()).unwrap()
+    }
+}
+
+/// The objects, for one process: it writes as long as it leads.
+#[derive(Debug)]
+pub struct Held {
+    objects: Objects,
+    permission: WriteLease,
+}
+
+fn key_of<K: Object>(name: &str) -> Key {
+    (K::kind(&()).into_owned(), name.to_string())
+}
+
+fn typed<K: Object>(value: &Value) -> K {
+    serde_json::from_value(value.clone()).unwrap()
+}
+
+impl Cluster for Held {
+    async fn get<K: Object>(&self, name: &str) -> Result<Option<K>, PortError> {
+        let objects = self.objects.0.lock().unwrap();
+        Ok(objects.get(&key_of::<K>(name)).map(typed))
+    }
+
+    async fn list<K: Object>(&self) -> Result<Vec<K>, PortError> {
+        let objects = self.objects.0.lock().unwrap();
+        let of_kind = objects
+            .iter()
+            .filter(|((kind, _), _)| *kind == K::kind(&()));
+        Ok(of_kind.map(|(_, object)| typed(object)).collect())
+    }
+
+    async fn owned<K: Object>(&self, _: &str) -> Result<Arc<Vec<Arc<K>>>, PortError> {
+        Ok(Arc::default())
+    }
+
+    async fn create<K: Object>(&self, _: &K) -> Result<Created, PortError> {
+        Err(PortError::refused("nothing is created here"))
+    }
+
+    async fn write_status<K: Object>(&self, object: &K) -> Result<(), PortError> {
+        let _writing = self
+            .permission
+            .begin_write()
+            .ok_or_else(|| PortError::unavailable(FORBIDDEN))?;
+        let status = serde_json::to_value(object).unwrap()["status"].clone();
+        let mut objects = self.objects.0.lock().unwrap();
+        let stored = objects.get_mut(&key_of::<K>(&object.name_any()));
+        let conflict = || PortError::new(PortErrorKind::Conflict, "the object has been modified");
+        let stored = stored.ok_or_else(conflict)?;
+        if stored["status"] == status {
+            return Ok(());
+        }
+        let version = object.resource_version().unwrap_or_default();
+        if stored["metadata"]["resourceVersion"] != json!(version) {
+            return Err(conflict());
+        }
+        let next = version.parse::<i64>().unwrap() + 1;
+        stored["metadata"]["resourceVersion"] = json!(next.to_string());
+        stored["status"] = status;
+        Ok(())
+    }
+
+    async fn delete<K: Object>(&self, _: &K) -> Result<(), PortError> {
+        Err(PortError::refused("nothing is deleted here"))
+    }
+}
+
+/// What one process sees: the objects of its cluster, and MLflow by a way of its own.
+pub struct Process {
+    cluster: String,
+    objects: Held,
+    registry: MlflowRegistry,
+    store: DirectoryStore,
+    runner: ProcessRunner,
+    evaluator: LocalEvaluator,
+}
+
+/// An operator of the cluster of this name that has just started. It writes as long as `permission` lasts.
+pub fn operator(
+    cluster: &str,
+    objects: &Objects,
+    url: &str,
+    permission: &WriteLease,
+) -> Engine<Process> {
+    // Nothing runs and nothing is compared here.
+    let nowhere = || PathBuf::from("/dev/null");
+    let process = Process {
+        cluster: cluster.to_string(),
+        objects: Held {
+            objects: objects.clone(),
+            permission: permission.clone(),
+        },
+        registry: mlflow_registry_within(url, permission.clone()),
+        store: DirectoryStore::new(nowhere()),
+        runner: ProcessRunner::new(nowhere(), nowhere(), nowhere()),
+        evaluator: LocalEvaluator::new(nowhere()),
+    };
+    Engine::new(process, WritePolicy::CLUSTER)
+}
+
+impl Ports for Process {
+    type Cluster = Held;
+    type Registry = MlflowRegistry;
+    type Store = DirectoryStore;
+    type Runner = ProcessRunner;
+    type Evaluator = LocalEvaluator;
+    type Events = NoEvents;
+    type Clock = SystemClock;
+
+    fn cluster(&self) -> &Held {
+        &self.objects
+    }
+
+    async fn registry(&self, _: &ModelRegistry) -> Result<MlflowRegistry, PortError> {
+        Ok(self.registry.clone())
+    }
+
+    fn store(&self) -> &DirectoryStore {
+        &self.store
+    }
+
+    fn runner(&self) -> &ProcessRunner {
+        &self.runner
+    }
+
+    fn evaluator(&self) -> &LocalEvaluator {
+        &self.evaluator
+    }
+
+    fn events(&self) -> &NoEvents {
+        &NoEvents
+    }
+
+    fn world(&self) -> World {
+        World::Cluster
+    }
+
+    fn location(&self, _: &ModelRegistrySpec) -> String {
+        format!("{}/team", self.cluster)
+    }
+
+    fn unsupported(&self, _: &TuningJobSpec) -> Vec<SpecProblem> {
+        Vec::new()
+    }
+
+    async fn compute<T: Send + 'static>(
+        &self,
+        computation: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, PortError> {
+        Ok(computation())
+    }
+
+    fn clock(&self) -> &SystemClock {
+        &SystemClock
+    }
+}
+
+/// The objects of a cluster with a policy for `model`, changed as a test likes.
+pub fn cluster_with_policy(model: &str, change: impl FnOnce(&mut Value)) -> Objects {
+    let objects = Objects::default();
+    objects.apply(&json!({
+        "apiVersion": "podium.dev/v1alpha1", "kind": "ModelRegistry", "metadata": {"name": NAME},
+        "spec": {"mlflow": {"url": "http://127.0.0.1"}},
+    }));
+    objects.apply(&policy(model, change));
+    objects
+}
+
+pub fn policy(model: &str, change: impl FnOnce(&mut Value)) -> Value {
+    let mut policy = json!({
+        "apiVersion": "podium.dev/v1alpha1", "kind": "ChampionPolicy", "metadata": {"name": NAME},
+        "spec": {
+            "registryRef": {"name": NAME}, "model": model,
+            "evidence": {"predictions": {
+                "uri": "s3://evaluation/$(version)/predictions.parquet",
+                "columns": {"id": "id", "label": "label", "score": "score"},
+            }},
+            "test": {"primary": {"metric": "rocAuc"}},
+        },
+    });
+    change(&mut policy);
+    policy
+}
+
+/// The policy's condition `Ready`.
+pub fn ready(policy: &ChampionPolicy) -> Option<&Condition> {
+    let conditions = &policy.status.as_ref()?.conditions;
+    conditions
+        .iter()
+        .find(|condition| condition.type_ == "Ready")
+}
+
+/// Reason of that condition.
+pub fn reason(policy: &ChampionPolicy) -> String {
+    ready(policy).map_or_else(String::new, |ready| ready.reason.clone())
+}
