@@ -201,7 +201,6 @@ pub fn plan(input: &TuningInput<'_>, now: Timestamp) -> Plan {
     for trial in &search {
         summary.add(&input.settings.objective, trial);
     }
-    let best = summary.best();
     let ended = input
         .ended
         .clone()
