@@ -5,10 +5,10 @@ use podium_operator::adapters::mlflow::registry::MlflowRegistry;
 use podium_operator::engine::Engine;
 use podium_operator::ports::{ModelRegistry, NewVersion};
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// Looks at a policy until it is given up that it settles.
-const LOOKS: usize = 60;
+/// After this time it is given up that a policy settles.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A model with so many versions; version 1 is champion if somebody is.
 pub async fn make_model(registry: &MlflowRegistry, model: &str, versions: usize, champion: bool) {
@@ -45,7 +45,8 @@ pub fn is_settled(objects: &Objects, reasons: &[&str]) -> bool {
 /// Reconciles the policy until it has nothing left to do.
 pub async fn until_settled(engine: &Engine<Process>, objects: &Objects, reasons: &[&str]) {
     let mut last = None;
-    for _ in 0..LOOKS {
+    let began = Instant::now();
+    while began.elapsed() < PATIENCE {
         let left = engine.reconcile_champion_policy(NAME).await;
         let is_at_rest = left.as_ref().is_ok_and(|left| !left.changed);
         if is_at_rest && is_settled(objects, reasons) {

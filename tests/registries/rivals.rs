@@ -20,14 +20,14 @@ const MODELS: usize = 10;
 /// Of a model; `make check-registry` tries more.
 static EPOCHS: LazyLock<usize> = LazyLock::new(|| {
     let all = std::env::var("PODIUM_CHECK_REGISTRY").is_ok_and(|value| value == "true");
-    if all { 20 } else { 6 }
+    if all { 20 } else { 3 }
 });
 /// Models that are contested at once.
 const AT_ONCE: usize = 4;
 const VERSIONS: usize = 4;
 /// Of a hundred writes so many kill who sends them.
 const DEADLY_PERCENT: u64 = 15;
-const LOOKS: usize = 2_000;
+const LOOKS: usize = 6_000;
 
 /// Numbers that look random, the same for each run: splitmix64.
 #[derive(Debug)]

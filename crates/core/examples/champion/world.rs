@@ -113,28 +113,38 @@ impl Lens {
 }
 
 /// Statistics of a challenger that is better, and of one that is worse.
+///
+/// They are computed by a pool of their own: those who wait for them may be all threads of rayon's common pool, which then would compute
+/// nothing for ever.
 static STATISTICS: LazyLock<[Statistics; 2]> = LazyLock::new(|| {
-    let of = |signal: [f64; 2]| {
-        let mut holdout = Holdout::default();
-        for row in 0..400_u32 {
-            let label = row % 2;
-            let noise = |step: u32| f64::from(row * step % 97) / 97.0;
-            holdout.labels.push(u8::from(label == 1));
-            holdout
-                .champion
-                .push(signal[0] * f64::from(label) + noise(31));
-            holdout
-                .challenger
-                .push(signal[1] * f64::from(label) + noise(53));
-        }
-        let settings = Settings {
-            resamples: 200,
-            ..Settings::default()
-        };
-        measure(&holdout, &settings, 1, &mut |_, _| {}).expect("the rows are fine")
-    };
-    [of([0.1, 0.9]), of([0.9, 0.1])]
+    std::thread::spawn(|| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
+        let compute = || [mk_statistics([0.1, 0.9]), mk_statistics([0.9, 0.1])];
+        pool.expect("a thread can be started").install(compute)
+    })
+    .join()
+    .expect("the rows are fine")
 });
+
+fn mk_statistics(signal: [f64; 2]) -> Statistics {
+    let mut holdout = Holdout::default();
+    for row in 0..400_u32 {
+        let label = row % 2;
+        let noise = |step: u32| f64::from(row * step % 97) / 97.0;
+        holdout.labels.push(u8::from(label == 1));
+        holdout
+            .champion
+            .push(signal[0] * f64::from(label) + noise(31));
+        holdout
+            .challenger
+            .push(signal[1] * f64::from(label) + noise(53));
+    }
+    let settings = Settings {
+        resamples: 200,
+        ..Settings::default()
+    };
+    measure(&holdout, &settings, 1, &mut |_, _| {}).expect("the rows are fine")
+}
 
 /// Of two versions the one with the higher number is better.
 fn statistics(champion: &str, challenger: &str) -> &'static Statistics {
