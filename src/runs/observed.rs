@@ -4,6 +4,7 @@
 use super::job_manifest::{ATTEMPT_LABEL, OWNER_LABEL};
 use super::job_status::READ_ANNOTATIONS;
 use super::pod_state::READ_CONDITIONS;
+use crate::adapters::kubernetes::caches::trim_managed_fields;
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::batch::v1::{Job, JobStatus};
 use k8s_openapi::api::core::v1::{ContainerState, Pod, PodCondition};
@@ -133,7 +134,7 @@ const READ_LABELS: [&str; 3] = [OWNER_LABEL, ATTEMPT_LABEL, TUNING_JOB_LABEL];
 impl ObservedJob {
     /// Removes what nobody reads of a Job that is kept.
     pub fn remove_what_nobody_reads(&mut self) {
-        self.metadata.managed_fields = None;
+        trim_managed_fields(self);
         self.metadata.labels = None;
         self.metadata.annotations = None;
     }
@@ -142,7 +143,7 @@ impl ObservedJob {
 impl ObservedPod {
     /// Removes what nobody reads of a pod that is kept.
     pub fn remove_what_nobody_reads(&mut self) {
-        self.metadata.managed_fields = None;
+        trim_managed_fields(self);
         keep(&mut self.metadata.labels, &READ_LABELS);
         keep(&mut self.metadata.annotations, &READ_ANNOTATIONS);
         if let Some(owners) = &mut self.metadata.owner_references {

@@ -24,6 +24,11 @@ impl Call {
     pub fn is_write(&self) -> bool {
         self.method != Method::GET
     }
+
+    /// Whether it asks MLflow to move this alias.
+    pub fn moves(&self, alias: &str) -> bool {
+        self.is_write() && self.path == "registered-models/alias" && self.body["alias"] == alias
+    }
 }
 
 /// Called once the server has answered.

@@ -4,6 +4,8 @@
 
 #[path = "../bed/mod.rs"]
 mod bed;
+#[path = "../fixtures/ledger_of_model.rs"]
+mod ledger_of_model;
 #[path = "../fixtures/mlflow_registry.rs"]
 mod mlflow_registry;
 mod outcome;

@@ -7,31 +7,14 @@ use crate::bed::mlflow_proxy::Call;
 use crate::bed::mlflow_way::MlflowWay;
 use crate::bed::operator::Operator;
 use crate::bed::{Bed, on_bed};
+use crate::ledger_of_model::{make_model, tells_of_one_promotion};
 use crate::mlflow_registry::mlflow_registry;
 use podium_api::ChampionPolicy;
-use podium_operator::adapters::mlflow::registry::MlflowRegistry;
-use podium_operator::ports::{ModelRegistry, NewVersion};
 use serde_json::json;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// More writes than a promotion has.
 const MOST_WRITES: usize = 40;
-
-/// A model with two versions, of which the first is champion.
-async fn make_model(registry: &MlflowRegistry, model: &str) {
-    for key in ["a", "b"] {
-        let new = NewVersion {
-            model,
-            key,
-            source: "s3://models/fraud",
-            tags: BTreeMap::new(),
-        };
-        registry.register(new).await.unwrap();
-    }
-    let moved = registry.move_alias(model, "champion", None, Some("1"));
-    moved.await.unwrap();
-}
 
 fn policy(name: &str) -> serde_json::Value {
     json!({
@@ -67,7 +50,7 @@ async fn promote(
     [nth, moment]: [usize; 2],
 ) -> bool {
     let registry = mlflow_registry(&way.url);
-    make_model(&registry, model).await;
+    make_model(&registry, model, 2, true).await;
     way.die_at(nth, Moment::ALL[moment]);
     bed.apply(&policy(model));
     let what = format!("{model} is settled");
@@ -81,34 +64,16 @@ async fn promote(
     .await;
     let died = way.deaths() > 0;
     moved_once(model, &way.writes());
-    tells_of_one_move(model, &registry).await;
+    tells_of_one_promotion(&registry, model).await;
     died
 }
 
 /// MLflow was asked to move the champion once: a second request would wake whoever deploys it again.
 fn moved_once(model: &str, writes: &[Call]) {
-    let moves: Vec<&Call> = writes
-        .iter()
-        .filter(|write| write.path == "registered-models/alias")
-        .filter(|write| write.body["alias"] == "champion")
-        .collect();
+    let moves = writes.iter().filter(|write| write.moves("champion"));
+    let moves: Vec<&Call> = moves.collect();
     assert_eq!(moves.len(), 1, "{model}: {moves:?}");
     assert_eq!(moves[0].body["version"], "2", "{model}");
-}
-
-/// Each epoch of the ledger has one claim and one outcome, and one of them moved the alias.
-async fn tells_of_one_move(model: &str, registry: &MlflowRegistry) {
-    let registers = registry.registers(model).await.unwrap();
-    let of = |kind: &str| {
-        let prefix = format!("{kind}/champion/");
-        let found = registers.iter().filter(|(key, _)| key.starts_with(&prefix));
-        found.map(|(_, text)| text.clone()).collect::<Vec<_>>()
-    };
-    let (claims, outcomes) = (of("claim"), of("outcome"));
-    assert_eq!(claims.len(), outcomes.len(), "{model}: {registers:?}");
-    let promoted = outcomes.iter().filter(|text| text.contains("Promoted"));
-    assert_eq!(promoted.count(), 1, "{model}: {outcomes:?}");
-    assert_eq!(of("owner").len(), 1, "{model}: {registers:?}");
 }
 
 fn dies_at_each_write(name: &str, moment: usize) {

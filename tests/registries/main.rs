@@ -5,6 +5,8 @@
 #[path = "../contracts/registry_laws.rs"]
 mod registry_laws;
 
+#[path = "../fixtures/ledger_of_model.rs"]
+mod ledger_of_model;
 #[path = "../bed/mlflow_proxy.rs"]
 mod mlflow_proxy;
 #[path = "../fixtures/mlflow_registry.rs"]

@@ -1,11 +1,11 @@
 //! Operators that promote at the same time: two clusters that take an alias over from each other, and a leader whose requests outlive its
 //! lease. Each dies again and again at its writes.
 
+use super::ledger_of_model::{champion, make_model, outcomes, registers};
 use super::mlflow_proxy::{self, Fate, Said};
 use super::mlflow_registry::mlflow_registry;
-use super::promotion::{champion, make_model, outcomes, registers};
 use super::run;
-use super::world::{NAME, Objects, cluster_with_policy, operator, policy, ready, reason};
+use super::world::{NAME, Objects, cluster_with_policy, operator, pin, policy, ready, reason};
 use futures::StreamExt;
 use podium_operator::adapters::mlflow::registry::MlflowRegistry;
 use podium_operator::adapters::write_lease::WriteLease;
@@ -137,10 +137,6 @@ impl Mortal {
     }
 }
 
-fn pin(policy: &mut Value, version: &str) {
-    policy["spec"]["pin"] = json!({"version": version, "reason": "by a test"});
-}
-
 /// Waits until both have had nothing to do for a while.
 async fn until_both_rest(sides: &[Mortal; 2]) {
     let mut since = None;
@@ -237,26 +233,25 @@ async fn contested(server: &str, number: usize) -> usize {
         .sum()
 }
 
-fn on_postgresql(test: impl AsyncFnOnce(&str)) {
+/// Runs a test for each model on an MLflow with PostgreSQL; the sum of what they counted.
+fn on_postgresql(test: impl AsyncFn(&str, usize) -> usize) -> usize {
     let directory = tempfile::tempdir().unwrap();
     let database = Postgres::start(&directory.path().join("postgres")).unwrap();
     let own = directory.path().join("mlflow");
     std::fs::create_dir(&own).unwrap();
     let server = MlflowServer::start(&own, MLFLOW, Some(&database.url())).unwrap();
-    run(test(&server.url()));
+    let url = server.url();
+    let counts = futures::stream::iter(0..MODELS).map(|number| test(&url, number));
+    run(counts
+        .buffer_unordered(AT_ONCE)
+        .fold(0, |sum, count| std::future::ready(sum + count)))
 }
 
 #[test]
 fn of_two_clusters_one_wins_each_epoch() {
-    on_postgresql(async |server| {
-        let deaths: usize = futures::stream::iter(0..MODELS)
-            .map(|number| contested(server, number))
-            .buffer_unordered(AT_ONCE)
-            .fold(0, |sum, deaths| std::future::ready(sum + deaths))
-            .await;
-        eprintln!("{} contests, {deaths} deaths", MODELS * *EPOCHS);
-        assert!(deaths > MODELS * *EPOCHS / 4, "only {deaths} deaths");
-    });
+    let deaths = on_postgresql(contested);
+    eprintln!("{} contests, {deaths} deaths", MODELS * *EPOCHS);
+    assert!(deaths > MODELS * *EPOCHS / 4, "only {deaths} deaths");
 }
 
 /// A leader loses its lease while a request of it is on its way. Its successor has promoted, or is about to, when that arrives.
@@ -353,16 +348,10 @@ fn is_at_rest(objects: &Objects, wanted: &str) -> bool {
 
 #[test]
 fn what_a_stale_leader_sent_changes_no_winner() {
-    on_postgresql(async |server| {
-        let late: usize = futures::stream::iter(0..MODELS)
-            .map(|number| led_stalely(server, number))
-            .buffer_unordered(AT_ONCE)
-            .fold(0, |sum, late| std::future::ready(sum + late))
-            .await;
-        eprintln!(
-            "{} epochs, {late} requests that arrived late",
-            MODELS * *EPOCHS
-        );
-        assert!(late > MODELS * *EPOCHS / 2, "only {late} were late");
-    });
+    let late = on_postgresql(led_stalely);
+    eprintln!(
+        "{} epochs, {late} requests that arrived late",
+        MODELS * *EPOCHS
+    );
+    assert!(late > MODELS * *EPOCHS / 2, "only {late} were late");
 }

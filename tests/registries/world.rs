@@ -260,6 +260,11 @@ pub fn policy(model: &str, change: impl FnOnce(&mut Value)) -> Value {
     policy
 }
 
+/// Pins a version.
+pub fn pin(policy: &mut Value, version: &str) {
+    policy["spec"]["pin"] = json!({"version": version, "reason": "by a test"});
+}
+
 /// The policy's condition `Ready`.
 pub fn ready(policy: &ChampionPolicy) -> Option<&Condition> {
     let conditions = &policy.status.as_ref()?.conditions;

@@ -19,23 +19,15 @@ use std::sync::LazyLock;
 /// It stays text until it is converted: parsed, an object takes several times its size, and a page of a list holds hundreds.
 #[derive(Clone, Debug)]
 pub struct RawObject {
+    /// Its name, namespace, uid, version and generation, and nothing else.
     metadata: ObjectMeta,
     text: Box<RawValue>,
 }
 
-/// The part of an object that each has.
-#[derive(Deserialize)]
-struct WithMetadata {
-    metadata: ObjectMeta,
-}
-
 /// What can be read of an object whatever its specification and its field managers hold: what is skipped may be nested as deeply as it likes.
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
 struct Outline {
     metadata: OutlineMetadata,
-    #[serde(default)]
-    status: Value,
 }
 
 /// Field managers repeat the nesting of the specification, so that they are left out.
@@ -47,6 +39,13 @@ struct OutlineMetadata {
     uid: Option<String>,
     resource_version: Option<String>,
     generation: Option<i64>,
+}
+
+/// What an object says of itself by now.
+#[derive(Deserialize)]
+struct OutlineStatus {
+    #[serde(default)]
+    status: Value,
 }
 
 /// Why an object cannot be read.
@@ -62,28 +61,16 @@ impl<'de> Deserialize<'de> for RawObject {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         // As text first: one object that cannot be read must not spoil the list that it stands in.
         let text = Box::<RawValue>::deserialize(deserializer)?;
-        let metadata = match serde_json::from_str(text.get()) {
-            Ok(WithMetadata { metadata }) => metadata,
-            Err(_) => Outline::of(&text).map_err(D::Error::custom)?.metadata(),
+        let Outline { metadata } = serde_json::from_str(text.get()).map_err(D::Error::custom)?;
+        let metadata = ObjectMeta {
+            name: metadata.name,
+            namespace: metadata.namespace,
+            uid: metadata.uid,
+            resource_version: metadata.resource_version,
+            generation: metadata.generation,
+            ..ObjectMeta::default()
         };
         Ok(Self { metadata, text })
-    }
-}
-
-impl Outline {
-    fn of(text: &RawValue) -> serde_json::Result<Self> {
-        serde_json::from_str(text.get())
-    }
-
-    fn metadata(self) -> ObjectMeta {
-        ObjectMeta {
-            name: self.metadata.name,
-            namespace: self.metadata.namespace,
-            uid: self.metadata.uid,
-            resource_version: self.metadata.resource_version,
-            generation: self.metadata.generation,
-            ..ObjectMeta::default()
-        }
     }
 }
 
@@ -92,10 +79,11 @@ impl RawObject {
     ///
     /// # Errors
     /// It is no JSON that can be read, such as one that is nested too deeply.
-    fn into_value(self) -> Result<Value, Unreadable> {
+    fn value(&self) -> Result<Value, Unreadable> {
         serde_json::from_str(self.text.get()).map_err(|error| Unreadable {
             why: error.to_string(),
-            status: Outline::of(&self.text).map_or(Value::Null, |outline| outline.status),
+            status: serde_json::from_str(self.text.get())
+                .map_or(Value::Null, |OutlineStatus { status }| status),
         })
     }
 
@@ -104,7 +92,7 @@ impl RawObject {
     /// # Errors
     /// It has not the form of that kind.
     pub fn into_kubernetes<K: DeserializeOwned>(self) -> Result<K, Unreadable> {
-        serde_json::from_value(self.into_value()?).map_err(|error| Unreadable {
+        serde_json::from_value(self.value()?).map_err(|error| Unreadable {
             why: error.to_string(),
             status: Value::Null,
         })
@@ -118,7 +106,7 @@ impl RawObject {
     where
         K: Resource<DynamicType = ()> + DeserializeOwned,
     {
-        let mut value = self.into_value()?;
+        let mut value = self.value()?;
         if let Some(schema) = SCHEMAS.get(K::kind(&()).as_ref()) {
             prune(&mut value, schema);
         }

@@ -6,6 +6,7 @@ use super::input::{
     ApprovalView, ChampionInput, ComparedEvidence, EvaluationState, Exclusivity, FirstChampion,
     Mode, OnExternalChange,
 };
+use super::ledger::Ledger;
 use super::memory::{ExternalChange, MovePhase, Refusal};
 use super::proposal::challengers;
 use super::reason::Reason;
@@ -128,11 +129,7 @@ impl OtherOwner<'_> {
     /// What holds this policy, and how the alias can be had. From an older policy beside this one it cannot be taken over.
     pub(super) fn words(&self, input: &ChampionInput<'_>) -> String {
         let ledger = input.ledger.ok().filter(|_| input.identity.older.is_none());
-        words::owned_by(
-            self.alias,
-            &self.policy,
-            ledger.map(super::ledger::Ledger::last_epoch),
-        )
+        words::owned_by(self.alias, &self.policy, ledger.map(Ledger::last_epoch))
     }
 }
 

@@ -74,7 +74,7 @@ impl<'a> Situation<'a> {
             Err(why) => return Self::Unreadable(why),
             Ok(ledger) => ledger,
         };
-        let claims = input.policy.exclusivity == Exclusivity::Ledger;
+        let claims = claims(input);
         if claims && memory.epoch > ledger.closed_epoch() {
             return Self::SetBack {
                 ledger: Some(ledger.closed_epoch()),
@@ -90,7 +90,7 @@ impl<'a> Situation<'a> {
             return Self::Rejected { decision, by };
         }
         let forgot = memory.is_new() && !ledger.refusals.is_empty();
-        if claims && (memory.epoch < ledger.closed_epoch() || forgot) {
+        if is_behind(input, ledger) || (claims && forgot) {
             return Self::Behind(ledger);
         }
         if claims && let Some((number, claim)) = orphan(memory, ledger) {
@@ -104,7 +104,6 @@ impl<'a> Situation<'a> {
     }
 
     fn by_owner(input: &ChampionInput<'a>, ledger: &'a Ledger) -> Option<Self> {
-        let claims = input.policy.exclusivity == Exclusivity::Ledger;
         if let Some(other) = other_owner(input) {
             let number = ledger.next_owner(other.alias);
             return Some(match takes_over(input, ledger, &other) {
@@ -112,13 +111,11 @@ impl<'a> Situation<'a> {
                     alias: other.alias,
                     number,
                 },
-                false if claims && input.memory.epoch < ledger.closed_epoch() => {
-                    Self::Behind(ledger)
-                }
+                false if is_behind(input, ledger) => Self::Behind(ledger),
                 false => Self::OwnedByOther(other),
             });
         }
-        if !claims {
+        if !claims(input) {
             return None;
         }
         let aliases = input.policy.aliases.written();
@@ -178,6 +175,16 @@ impl<'a> Situation<'a> {
             Self::AtRest => at_rest(table, input, now),
         }
     }
+}
+
+/// Whether epochs are claimed in the ledger.
+fn claims(input: &ChampionInput<'_>) -> bool {
+    input.policy.exclusivity == Exclusivity::Ledger
+}
+
+/// Whether the ledger knows of an outcome that the status does not.
+fn is_behind(input: &ChampionInput<'_>, ledger: &Ledger) -> bool {
+    claims(input) && input.memory.epoch < ledger.closed_epoch()
 }
 
 /// Whether an alias may be taken over from its owner: that of the champion once, by the annotation that names the epoch, and that of the
