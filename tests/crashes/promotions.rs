@@ -55,7 +55,8 @@ async fn promote(
     bed.apply(&policy(model));
     let what = format!("{model} is settled");
     bed.wait(90, &what, async || {
-        if way.deaths() > 0 && operator.id().is_none() {
+        // It may have died at the last write of the promotion before, when that was settled already.
+        if operator.id().is_none() {
             operator.start_again();
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
