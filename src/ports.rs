@@ -2,13 +2,13 @@
 
 use k8s_openapi::api::core::v1::{ObjectReference, PodTemplateSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use kube::Resource;
+use kube::{Resource, ResourceExt};
 use podium_api::convert::World;
 use podium_api::evaluation::EvidenceStatus;
 use podium_api::tuning_job::JobMetadata;
 use podium_api::{EvaluationSpec, ModelRegistrySpec, TuningJobSpec};
-use podium_core::champion::RegistryView;
 use podium_core::champion::ledger::Register;
+use podium_core::champion::{Freshness, RegistryView};
 use podium_core::comparison::Statistics;
 use podium_core::problem::SpecProblem;
 use podium_core::report::TerminationMessage;
@@ -100,6 +100,15 @@ impl PortError {
         Self::new(PortErrorKind::Missing, message)
     }
 
+    /// See [`PortErrorKind::Conflict`]: what is stored is not this object as it was read.
+    pub fn changed<K: Object>(object: &K) -> Self {
+        let (kind, name) = (K::kind(&()), object.name_any());
+        Self::new(
+            PortErrorKind::Conflict,
+            format!("{kind} `{name}` changed since it was read"),
+        )
+    }
+
     /// See [`PortErrorKind::is_transient`].
     #[must_use]
     pub fn is_transient(&self) -> bool {
@@ -165,6 +174,8 @@ pub trait Cluster: Send + Sync {
         &self,
         object: &K,
     ) -> impl Future<Output = Result<(), PortError>> + Send;
+    /// Fails with [`PortErrorKind::Conflict`] unless the object is stored as it was read, which a cache that is behind does not know.
+    fn confirm<K: Object>(&self, object: &K) -> impl Future<Output = Result<(), PortError>> + Send;
     /// Deletes this very object, and what belongs to it; one that is gone or was made anew since is left alone.
     fn delete<K: Object>(&self, object: &K) -> impl Future<Output = Result<(), PortError>> + Send;
 }
@@ -194,6 +205,17 @@ pub struct NewVersion<'a> {
     pub tags: BTreeMap<String, String>,
 }
 
+/// What is known of a registered model.
+#[derive(Clone, Debug)]
+pub struct RegistryLook {
+    /// Its aliases and versions; `None` when there is no such model.
+    pub view: Option<RegistryView>,
+    /// All write-once registers of its ledger, by key.
+    pub registers: BTreeMap<String, String>,
+    /// How new all of this is.
+    pub freshness: Freshness,
+}
+
 /// A model registry: registered models with versions, aliases, tags.
 pub trait ModelRegistry: Send + Sync {
     /// The aliases and versions of a model; `None` when there is no such model.
@@ -201,6 +223,22 @@ pub trait ModelRegistry: Send + Sync {
         &self,
         model: &str,
     ) -> impl Future<Output = Result<Option<RegistryView>, PortError>> + Send;
+    /// What is known of a model and its ledger, at least as new as `freshness`: what is older is read again, and of what may be as old as
+    /// the last polls a part of it.
+    fn look(
+        &self,
+        model: &str,
+        freshness: Freshness,
+    ) -> impl Future<Output = Result<RegistryLook, PortError>> + Send {
+        let _ = freshness;
+        async {
+            Ok(RegistryLook {
+                view: self.view(model).await?,
+                registers: self.registers(model).await?,
+                freshness: Freshness::Now,
+            })
+        }
+    }
     /// Registers a version, and the model with its first one; returns the version's name.
     fn register(
         &self,
@@ -466,6 +504,8 @@ pub trait Ports: Send + Sync {
     fn world(&self) -> World;
     /// Where the owner of an alias in that registry lives: `CLUSTER/NAMESPACE`.
     fn location(&self, registry: &ModelRegistrySpec) -> String;
+    /// Whether approvals can be taken for those of different people when they name different ones.
+    fn approvers_are_verified(&self) -> bool;
     /// What of a search this world cannot carry out; said before anything of it runs.
     fn unsupported(&self, spec: &TuningJobSpec) -> Vec<SpecProblem>;
     /// Runs a computation that may take long, where it holds up nobody else.

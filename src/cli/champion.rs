@@ -110,6 +110,7 @@ pub(super) fn rollback(arguments: &Rollback) -> Result<ExitCode, Failure> {
             target
         }
         Where::Cluster(cluster) => {
+            let wanted = as_numbered(&wanted);
             must_differ(&wanted, current.as_deref())?;
             cluster.pin(name, &wanted, &arguments.reason)?;
             println!(
@@ -124,9 +125,10 @@ pub(super) fn rollback(arguments: &Rollback) -> Result<ExitCode, Failure> {
         "{}",
         consequence(&policy.spec.model, &target, current.as_deref())
     );
-    if matches!(found, Where::Cluster(_)) {
+    if let Where::Cluster(cluster) = &found {
         println!(
-            "The pin stays until it is removed: kubectl patch championpolicy {name} --type=json -p '[{{\"op\": \"remove\", \"path\": \"/spec/pin\"}}]'"
+            "The pin stays until it is removed: kubectl patch championpolicy {name} -n {} --type=json -p '[{{\"op\": \"remove\", \"path\": \"/spec/pin\"}}]'",
+            cluster.namespace
         );
     }
     Ok(ExitCode::SUCCESS)
@@ -187,9 +189,38 @@ fn existing(wanted: &str, versions: &[String]) -> Result<String, Failure> {
     })
 }
 
+/// MLflow numbers its versions; `v2` is how version 2 is shown.
+fn as_numbered(wanted: &str) -> String {
+    let number = wanted.strip_prefix('v');
+    let number = number.filter(|number| number.bytes().all(|byte| byte.is_ascii_digit()));
+    number
+        .filter(|number| !number.is_empty())
+        .unwrap_or(wanted)
+        .to_string()
+}
+
 fn must_differ(target: &str, current: Option<&str>) -> Result<(), Failure> {
     if current == Some(target) {
         return Err(format!("{} is champion already", words::version(target)).into());
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_named_as_it_is_shown_or_as_it_is_numbered() {
+        let cases = [
+            ("2", "2"),
+            ("v2", "2"),
+            ("v", "v"),
+            ("v2a", "v2a"),
+            ("best", "best"),
+        ];
+        for (wanted, version) in cases {
+            assert_eq!(as_numbered(wanted), version);
+        }
+    }
 }

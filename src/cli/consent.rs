@@ -19,7 +19,7 @@ use std::process::ExitCode;
 /// In a cluster it creates an Approval. In a directory it writes one as a manifest, which the next `podium run` takes in.
 ///
 /// Examples:
-///   podium approve fraud --as alice -n team-a
+///   podium approve fraud -n team-a
 ///   podium approve fraud --as alice -d examples/fraud
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
@@ -46,9 +46,9 @@ pub(super) struct Reject {
 struct Consent {
     #[command(flatten)]
     place: Place,
-    /// Who consents.
+    /// Who consents; in a cluster the user of the kubeconfig when absent.
     #[arg(long = "as", value_name = "NAME")]
-    approver: String,
+    approver: Option<String>,
     /// Why.
     #[arg(long)]
     comment: Option<String>,
@@ -63,11 +63,16 @@ pub(super) fn reject(arguments: &Reject) -> Result<ExitCode, Failure> {
 }
 
 fn consent(arguments: &Consent, verdict: ApprovalVerdict) -> Result<ExitCode, Failure> {
-    let approver = arguments.approver.trim();
+    let found = arguments.place.find()?;
+    let approver = match (&arguments.approver, &found) {
+        (Some(approver), _) => approver.trim().to_string(),
+        (None, Where::Cluster(cluster)) => cluster.user()?,
+        (None, Where::Directory(_)) => String::new(),
+    };
     if approver.is_empty() || approver.chars().count() > 253 {
         return Err("--as must name who consents, in at most 253 characters".into());
     }
-    let found = arguments.place.find()?;
+    let approver = approver.as_str();
     let policy = found.policy(&arguments.place.policy)?;
     let pending = policy
         .status

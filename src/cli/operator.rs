@@ -64,6 +64,9 @@ pub(crate) struct Arguments {
         value_name = "NAMESPACE=HOST"
     )]
     allowed_hosts: Vec<String>,
+    /// An admission policy makes sure that an Approval names whoever created it, so that policies may require more than one approver.
+    #[arg(long, env = "PODIUM_APPROVERS_VERIFIED", action = ArgAction::Set, default_value_t = false, num_args = 0..=1, default_missing_value = "true")]
+    approvers_verified: bool,
     /// Name of this cluster among those whose policies share a registry. Without it: one that follows from the cluster's certificate.
     #[arg(long, env = "PODIUM_CLUSTER_NAME")]
     cluster_name: Option<String>,
@@ -107,6 +110,7 @@ pub(crate) fn operator(arguments: Arguments) -> Result<ExitCode, Failure> {
         name: arguments.name.unwrap_or_else(machine_name),
         own_namespace: arguments.own_namespace,
         allowed_hosts,
+        approvers_verified: arguments.approvers_verified,
         cluster_name: arguments.cluster_name.filter(|name| !name.is_empty()),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -6,6 +6,7 @@ use crate::adapters::kubernetes::port_error;
 use crate::local::state::StateDirectory;
 use crate::local::state_root;
 use clap::Args;
+use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config, Resource};
@@ -128,6 +129,18 @@ impl InCluster {
             )
             .into()
         })
+    }
+
+    /// The name of the user that the kubeconfig stands for.
+    pub(super) fn user(&self) -> Result<String, Failure> {
+        let reviews = Api::<SelfSubjectReview>::all(self.client.clone());
+        let (parameters, review) = (PostParams::default(), SelfSubjectReview::default());
+        let reviewed = reviews.create(&parameters, &review);
+        let reviewed = self.runtime.block_on(reviewed);
+        let reviewed = reviewed.map_err(|error| port_error(&error))?;
+        let user = reviewed.status.and_then(|status| status.user_info);
+        let name = user.and_then(|user| user.username);
+        name.ok_or_else(|| "the cluster does not say who you are; give --as".into())
     }
 
     /// Creates an approval in the name of whoever the kubeconfig says.

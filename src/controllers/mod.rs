@@ -59,6 +59,8 @@ pub struct Options {
     pub own_namespace: Option<String>,
     /// Which hosts may be connected to, by namespace.
     pub allowed_hosts: AllowedHosts,
+    /// Whether something makes sure that an `Approval` names whoever created it.
+    pub approvers_verified: bool,
     /// Name of the cluster among those whose policies share a registry; without it one that follows from the cluster's certificate.
     pub cluster_name: Option<String>,
 }
@@ -159,6 +161,7 @@ pub async fn run(
         clock,
         registries: Arc::new(registries),
         cluster: cluster.into(),
+        approvers_verified: options.approvers_verified,
         draining: draining.clone(),
     };
     let work = async {

@@ -31,6 +31,8 @@ pub(super) struct Shared {
     pub(super) registries: Arc<Registries>,
     /// Name of the cluster among those whose policies share a registry.
     pub(super) cluster: Arc<str>,
+    /// Whether an `Approval` names whoever created it.
+    pub(super) approvers_verified: bool,
     /// Computations are given up once it holds true.
     pub(super) draining: Receiver<bool>,
 }
@@ -145,6 +147,10 @@ impl Ports for ClusterPorts {
 
     fn location(&self, _: &ModelRegistrySpec) -> String {
         format!("{}/{}", self.shared.cluster, self.namespace)
+    }
+
+    fn approvers_are_verified(&self) -> bool {
+        self.shared.approvers_verified
     }
 
     fn unsupported(&self, spec: &TuningJobSpec) -> Vec<SpecProblem> {

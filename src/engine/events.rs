@@ -129,7 +129,8 @@ fn related(trial: &Trial) -> ObjectReference {
     }
 }
 
-fn note(text: &str) -> String {
+/// A text, cut where Kubernetes would refuse it.
+pub(super) fn note(text: &str) -> String {
     let mut end = NOTE_BYTES.min(text.len());
     while !text.is_char_boundary(end) {
         end -= 1;

@@ -11,6 +11,7 @@ mod fixtures;
 mod runner_laws;
 
 mod admission;
+mod attackers;
 mod clocks;
 mod contracts;
 mod foreign;

@@ -155,7 +155,7 @@ fn an_edit_of_a_finished_search_does_not_rewrite_how_it_ended() {
         let _operator = bed.operator("a").await;
         let mut small = search("small", 10, 2, REPORT);
         small["spec"]["parameters"] = json!([{"name": "rate", "integer": {"min": 0, "max": 1}}]);
-        small["spec"]["activeDeadlineSeconds"] = json!(15);
+        small["spec"]["activeDeadlineSeconds"] = json!(40);
         bed.apply(&small);
         let job = bed.until_finished("small", 60).await;
         assert_eq!(
@@ -165,8 +165,8 @@ fn an_edit_of_a_finished_search_does_not_rewrite_how_it_ended() {
         let before = job.status.unwrap();
         let began = before.start_time.clone().unwrap();
         // An end before the deadline stays one after it.
-        let past = || k8s_openapi::jiff::Timestamp::now().as_second() > began.0.as_second() + 15;
-        bed.wait(30, "the deadline is over", async || past()).await;
+        let past = || k8s_openapi::jiff::Timestamp::now().as_second() > began.0.as_second() + 40;
+        bed.wait(60, "the deadline is over", async || past()).await;
         patch(&bed, "small", json!({"ttlSecondsAfterFinished": 3600}));
         let job = bed
             .until("small", 15, "has seen the change", is_current)

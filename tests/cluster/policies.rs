@@ -6,7 +6,7 @@ use crate::bed::{Bed, on_bed};
 use podium_api::{Approval, ChampionPolicy, ModelRegistry};
 use serde_json::{Value, json};
 
-fn registry(url: &str) -> Value {
+pub fn registry(url: &str) -> Value {
     json!({
         "apiVersion": "podium.dev/v1alpha1", "kind": "ModelRegistry", "metadata": {"name": "mlflow"},
         "spec": {"mlflow": {"url": url}},
@@ -14,7 +14,7 @@ fn registry(url: &str) -> Value {
 }
 
 /// A policy for `model` that polls each second.
-fn policy(model: &str) -> Value {
+pub fn policy(model: &str) -> Value {
     json!({
         "apiVersion": "podium.dev/v1alpha1", "kind": "ChampionPolicy", "metadata": {"name": "fraud"},
         "spec": {
@@ -32,7 +32,7 @@ fn policy(model: &str) -> Value {
 }
 
 /// An operator that may connect to this machine's MLflow.
-async fn operator(bed: &Bed) -> Operator {
+pub async fn operator(bed: &Bed) -> Operator {
     let operator = bed.dead_operator("a").await;
     let operator = operator.with("PODIUM_ALLOWED_HOSTS", "*=127.0.0.1");
     operator.start_again();
@@ -40,7 +40,11 @@ async fn operator(bed: &Bed) -> Operator {
 }
 
 /// Waits until the policy says so; what it says otherwise is in the message.
-async fn until(bed: &Bed, what: &str, holds: impl Fn(&ChampionPolicy) -> bool) -> ChampionPolicy {
+pub async fn until(
+    bed: &Bed,
+    what: &str,
+    holds: impl Fn(&ChampionPolicy) -> bool,
+) -> ChampionPolicy {
     let mut last = None;
     for _ in 0..600 {
         if let Some(policy) = bed.find::<ChampionPolicy>("fraud").await {
@@ -57,18 +61,18 @@ async fn until(bed: &Bed, what: &str, holds: impl Fn(&ChampionPolicy) -> bool) -
     );
 }
 
-fn champion(policy: &ChampionPolicy) -> Option<&str> {
+pub fn champion(policy: &ChampionPolicy) -> Option<&str> {
     let status = policy.status.as_ref()?;
     Some(status.champion.as_ref()?.version.as_str())
 }
 
-fn ready(policy: &ChampionPolicy) -> Option<(&str, &str)> {
+pub fn ready(policy: &ChampionPolicy) -> Option<(&str, &str)> {
     let conditions = &policy.status.as_ref()?.conditions;
     let ready = conditions.iter().find(|c| c.type_ == "Ready")?;
     Some((ready.status.as_str(), ready.reason.as_str()))
 }
 
-fn with(mut policy: Value, pointer: &str, value: Value) -> Value {
+pub fn with(mut policy: Value, pointer: &str, value: Value) -> Value {
     policy["spec"][pointer] = value;
     policy
 }
@@ -177,6 +181,99 @@ fn a_first_champion_waits_for_consent_and_a_challenger_without_evidence_is_held(
         })
         .await;
         assert_eq!(champion(&held), Some("1"));
+    });
+}
+
+/// What a command of podium prints; it must end well.
+fn podium(bed: &Bed, arguments: &[&str]) -> String {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_podium"))
+        .args(arguments)
+        .args(["-n", &bed.namespace])
+        .output()
+        .unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(
+        output.status.success(),
+        "{arguments:?}: {}",
+        text(&output.stderr)
+    );
+    text(&output.stdout)
+}
+
+/// Reasons of the events about the policy.
+fn told(bed: &Bed) -> String {
+    let arguments = [
+        "get",
+        "events",
+        "--field-selector=involvedObject.kind=ChampionPolicy",
+    ];
+    let reasons = "-o=jsonpath={range .items[*]}{.reason} {end}";
+    bed.kubectl(&[&arguments[..], &[reasons]].concat()).unwrap()
+}
+
+#[test]
+fn people_decide_by_the_commands_of_podium() {
+    on_bed("policy-commands", async |bed| {
+        let mlflow = Mlflow::of_testbed();
+        let model = mlflow.model_with_versions(&bed.namespace, 3);
+        let _operator = operator(&bed).await;
+        bed.apply(&registry(&mlflow.url));
+        let point = |alias: &str, version: &str| {
+            mlflow.python(&format!(
+                "client.set_registered_model_alias('{model}', '{alias}', '{version}')"
+            ))
+        };
+        point("challenger", "3");
+        bed.apply(&policy(&model));
+        let waits = |policy: &ChampionPolicy| {
+            let status = policy.status.clone().unwrap_or_default();
+            status.pending_decision.is_some()
+        };
+        until(&bed, "waits for consent", waits).await;
+        podium(
+            &bed,
+            &["reject", "fraud", "--as", "ada", "--comment", "too young"],
+        );
+        until(&bed, "says that it was rejected", |policy| {
+            ready(policy).is_some_and(|(_, reason)| reason == "Refused")
+        })
+        .await;
+        point("challenger", "1");
+        until(&bed, "waits for consent again", waits).await;
+        podium(&bed, &["approve", "fraud", "--as", "ada"]);
+        until(&bed, "has version 1 as champion", |policy| {
+            champion(policy) == Some("1")
+        })
+        .await;
+
+        point("champion", "2");
+        until(&bed, "has adopted version 2", |policy| {
+            champion(policy) == Some("2")
+        })
+        .await;
+        let printed = podium(
+            &bed,
+            &["rollback", "fraud", "--to", "v1", "--reason", "alerts"],
+        );
+        assert!(printed.contains("pinned v1"), "{printed}");
+        until(&bed, "is pinned to version 1", |policy| {
+            champion(policy) == Some("1") && ready(policy) == Some(("True", "Pinned"))
+        })
+        .await;
+        assert_eq!(mlflow.alias(&model, "champion"), "1");
+        let managers = bed
+            .kubectl(&["get", "chp", "fraud", "--show-managed-fields", "-o=yaml"])
+            .unwrap();
+        assert!(managers.contains("manager: podium-rollback"), "{managers}");
+
+        let history = podium(&bed, &["history", "fraud"]);
+        for part in ["First", "External", "Pin", "alerts", "v3 by ada"] {
+            assert!(history.contains(part), "{part}: {history}");
+        }
+        let told = told(&bed);
+        for reason in ["ApprovalNeeded", "Promoted", "ChampionMoved", "Pinned"] {
+            assert!(told.contains(reason), "{reason}: {told}");
+        }
     });
 }
 

@@ -3,7 +3,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::ResourceExt;
 use podium_api::{Trial, TrialSpec, TrialStatus};
-use podium_operator::ports::{Cluster, Created};
+use podium_operator::ports::{Cluster, Created, PortErrorKind};
 use std::collections::BTreeMap;
 
 /// A cluster, and an object in it that owns all others.
@@ -70,6 +70,23 @@ pub async fn a_status_without_a_change_is_not_written(case: &Case<impl Cluster>)
     let second = cluster.get::<Trial>("a").await.unwrap().unwrap();
     assert_ne!(object.resource_version(), first.resource_version());
     assert_eq!(first.resource_version(), second.resource_version());
+}
+
+pub async fn an_object_is_confirmed_only_as_it_was_read(case: &Case<impl Cluster>) {
+    let Case { cluster, owner } = case;
+    cluster.create(&trial(owner, "a", 1)).await.unwrap();
+    let before = cluster.get::<Trial>("a").await.unwrap().unwrap();
+    cluster.confirm(&before).await.unwrap();
+    let mut after = before.clone();
+    after.status = Some(TrialStatus::default());
+    cluster.write_status(&after).await.unwrap();
+    let error = cluster.confirm(&before).await.unwrap_err();
+    assert_eq!(error.kind, PortErrorKind::Conflict, "{error}");
+    let stored = cluster.get::<Trial>("a").await.unwrap().unwrap();
+    cluster.confirm(&stored).await.unwrap();
+    cluster.delete(&stored).await.unwrap();
+    let error = cluster.confirm(&stored).await.unwrap_err();
+    assert_eq!(error.kind, PortErrorKind::Conflict, "{error}");
 }
 
 pub async fn lists_are_complete_and_in_order(case: &Case<impl Cluster>) {

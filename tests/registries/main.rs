@@ -12,9 +12,12 @@ mod mlflow_proxy;
 #[path = "../fixtures/mlflow_registry.rs"]
 mod mlflow_registry;
 
+mod accounts;
 mod faults;
+mod polls;
 mod promotion;
 mod rivals;
+mod takeover;
 mod world;
 
 use mlflow_registry::mlflow_registry;

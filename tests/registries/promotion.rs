@@ -1,6 +1,8 @@
 //! Where a policy is, and waiting until it has nothing left to do.
 
+use super::ledger_of_model::champion;
 use super::world::{NAME, Objects, Process, ready, reason};
+use podium_operator::adapters::mlflow::registry::MlflowRegistry;
 use podium_operator::engine::Engine;
 use std::time::{Duration, Instant};
 
@@ -37,4 +39,25 @@ pub async fn until_settled(engine: &Engine<Process>, objects: &Objects, reasons:
         "{}: waited in vain for {reasons:?}: {last:?}, {ready:?}",
         policy.spec.model
     );
+}
+
+/// Reconciles until the status names the champion that MLflow has: what happened during a look is found out by one of the next polls.
+pub async fn until_in_sync(
+    engine: &Engine<Process>,
+    objects: &Objects,
+    registry: &MlflowRegistry,
+    model: &str,
+) {
+    let began = Instant::now();
+    while began.elapsed() < PATIENCE {
+        let left = engine.reconcile_champion_policy(NAME).await;
+        let status = objects.policy().status.unwrap_or_default();
+        let shown = status.champion.map(|champion| champion.version);
+        let is_at_rest = left.is_ok_and(|left| !left.changed) && status.in_flight.is_none();
+        if is_at_rest && shown == champion(registry, model).await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("{model}: waited in vain until the status says what is");
 }

@@ -1,6 +1,6 @@
 //! Clusters of one namespace: their objects stand in memory, their registry is a real MLflow.
 
-use super::mlflow_registry::mlflow_registry_within;
+use super::mlflow_registry::mlflow_registry_as;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
 use podium_api::convert::World;
@@ -9,6 +9,7 @@ use podium_core::problem::SpecProblem;
 use podium_operator::adapters::clock::SystemClock;
 use podium_operator::adapters::directory::store::DirectoryStore;
 use podium_operator::adapters::mlflow::registry::MlflowRegistry;
+use podium_operator::adapters::mlflow::server::Credentials;
 use podium_operator::adapters::write_lease::{FORBIDDEN, WriteLease};
 use podium_operator::engine::{Engine, WritePolicy};
 use podium_operator::local::evaluator::LocalEvaluator;
@@ -71,6 +72,17 @@ impl Objects {
         objects.insert(key, stored);
     }
 
+    /// The objects as they are now, whatever becomes of them.
+    pub fn snapshot(&self) -> Self {
+        Self(Arc::new(Mutex::new(self.0.lock().unwrap().clone())))
+    }
+
+    pub fn registry(&self) -> ModelRegistry {
+        let objects = self.0.lock().unwrap();
+        let found = &objects[&("ModelRegistry".to_string(), NAME.to_string())];
+        serde_json::from_value(found.clone()).unwrap()
+    }
+
     pub fn policy(&self) -> ChampionPolicy {
         let objects = self.0.lock().unwrap();
         let found = &objects[&("ChampionPolicy".to_string(), NAME.to_string())];
@@ -82,6 +94,8 @@ impl Objects {
 #[derive(Debug)]
 pub struct Held {
     objects: Objects,
+    /// What it reads: the objects, or what a cache that is behind has of them.
+    cache: Objects,
     permission: WriteLease,
 }
 
@@ -95,12 +109,12 @@ fn typed<K: Object>(value: &Value) -> K {
 
 impl Cluster for Held {
     async fn get<K: Object>(&self, name: &str) -> Result<Option<K>, PortError> {
-        let objects = self.objects.0.lock().unwrap();
+        let objects = self.cache.0.lock().unwrap();
         Ok(objects.get(&key_of::<K>(name)).map(typed))
     }
 
     async fn list<K: Object>(&self) -> Result<Vec<K>, PortError> {
-        let objects = self.objects.0.lock().unwrap();
+        let objects = self.cache.0.lock().unwrap();
         let of_kind = objects
             .iter()
             .filter(|((kind, _), _)| *kind == K::kind(&()));
@@ -138,6 +152,15 @@ impl Cluster for Held {
         Ok(())
     }
 
+    async fn confirm<K: Object>(&self, object: &K) -> Result<(), PortError> {
+        let objects = self.objects.0.lock().unwrap();
+        let stored: Option<K> = objects.get(&key_of::<K>(&object.name_any())).map(typed);
+        let version = stored.and_then(|stored| stored.resource_version());
+        (version == object.resource_version())
+            .then_some(())
+            .ok_or_else(|| PortError::changed(object))
+    }
+
     async fn delete<K: Object>(&self, _: &K) -> Result<(), PortError> {
         Err(PortError::refused("nothing is deleted here"))
     }
@@ -160,15 +183,47 @@ pub fn operator(
     url: &str,
     permission: &WriteLease,
 ) -> Engine<Process> {
+    operator_as(Credentials::Anonymous, cluster, objects, url, permission)
+}
+
+/// The same with a cache that does not follow the objects.
+pub fn operator_behind(
+    cluster: &str,
+    objects: &Objects,
+    cache: Objects,
+    url: &str,
+) -> Engine<Process> {
+    let held = Held {
+        objects: objects.clone(),
+        cache,
+        permission: WriteLease::always(),
+    };
+    engine(held, Credentials::Anonymous, cluster, url)
+}
+
+/// The same with an account of the registry.
+pub fn operator_as(
+    credentials: Credentials,
+    cluster: &str,
+    objects: &Objects,
+    url: &str,
+    permission: &WriteLease,
+) -> Engine<Process> {
+    let held = Held {
+        objects: objects.clone(),
+        cache: objects.clone(),
+        permission: permission.clone(),
+    };
+    engine(held, credentials, cluster, url)
+}
+
+fn engine(held: Held, credentials: Credentials, cluster: &str, url: &str) -> Engine<Process> {
     // Nothing runs and nothing is compared here.
     let nowhere = || PathBuf::from("/dev/null");
     let process = Process {
         cluster: cluster.to_string(),
-        objects: Held {
-            objects: objects.clone(),
-            permission: permission.clone(),
-        },
-        registry: mlflow_registry_within(url, permission.clone()),
+        registry: mlflow_registry_as(credentials, url, held.permission.clone()),
+        objects: held,
         store: DirectoryStore::new(nowhere()),
         runner: ProcessRunner::new(nowhere(), nowhere(), nowhere()),
         evaluator: LocalEvaluator::new(nowhere()),
@@ -215,6 +270,10 @@ impl Ports for Process {
 
     fn location(&self, _: &ModelRegistrySpec) -> String {
         format!("{}/team", self.cluster)
+    }
+
+    fn approvers_are_verified(&self) -> bool {
+        true
     }
 
     fn unsupported(&self, _: &TuningJobSpec) -> Vec<SpecProblem> {

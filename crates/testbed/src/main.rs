@@ -8,6 +8,7 @@ use podium_testbed::cluster::Cluster;
 use podium_testbed::extent::Extent;
 use podium_testbed::image::write_archive;
 use podium_testbed::mlflow::{self, MLFLOW};
+use podium_testbed::ports::MLFLOW_SERVICE;
 use podium_testbed::python::python_image;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -75,6 +76,7 @@ fn registry_exports(cluster: &Cluster) -> Result<Vec<String>, TestbedError> {
     Ok(vec![
         format!("export MLFLOW_TRACKING_URI={url}"),
         format!("export MLFLOW_PYTHON={}", quoted(&python)),
+        format!("export MLFLOW_IN_PODS=http://{MLFLOW_SERVICE}"),
     ])
 }
 

@@ -13,12 +13,17 @@ pub const MLFLOW: &str = "3.17.2";
 /// The last one before 3, which many still run.
 pub const MLFLOW_2: &str = "2.22.0";
 
+/// Name and password of the account that may do everything.
+pub const ADMIN: (&str, &str) = ("admin", "correct-horse-battery");
+
 /// Installs packages in seconds where pip takes minutes.
 const UV: &str = "0.9.7";
+/// What its accounts need, which it does not bring along.
+const FOR_ACCOUNTS: &str = "Flask-WTF<2";
 /// What a version does not work without, and does not say.
 const PINNED: [(&str, &str); 1] = [(MLFLOW_2, "sqlalchemy<2.1")];
 /// Changes when the environments are made in another way.
-const RECIPE: &str = "2";
+const RECIPE: &str = "3";
 const NAME: &str = "mlflow";
 /// It loads for long.
 pub(crate) const SECONDS_TO_ANSWER: u64 = 180;
@@ -42,6 +47,39 @@ impl MlflowServer {
         version: &str,
         store: Option<&str>,
     ) -> Result<Self, TestbedError> {
+        Self::serve(directory, version, |program, port| {
+            command(program, directory, port, store)
+        })
+    }
+
+    /// The same with accounts: [`ADMIN`] may do everything, and others may read until they are given more.
+    ///
+    /// # Errors
+    /// It cannot be installed, or does not answer.
+    pub fn start_with_accounts(directory: &Path, version: &str) -> Result<Self, TestbedError> {
+        let (name, password) = ADMIN;
+        let settings = directory.join("accounts.ini");
+        let text = format!(
+            "[mlflow]\ndefault_permission = READ\ndatabase_uri = sqlite:///{}\nadmin_username = {name}\nadmin_password = {password}\n\
+             authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n",
+            directory.join("accounts.db").display()
+        );
+        at(&settings, fs::write(&settings, text))?;
+        Self::serve(directory, version, |program, port| {
+            let mut command = command(program, directory, port, None);
+            command
+                .args(["--app-name", "basic-auth"])
+                .env("MLFLOW_AUTH_CONFIG_PATH", &settings)
+                .env("MLFLOW_FLASK_SERVER_SECRET_KEY", "of a test");
+            command
+        })
+    }
+
+    fn serve(
+        directory: &Path,
+        version: &str,
+        command: impl FnOnce(&Path, u16) -> Command,
+    ) -> Result<Self, TestbedError> {
         let environment = environment(version)?;
         let server = Self {
             processes: Processes::in_directory(directory)?,
@@ -49,7 +87,7 @@ impl MlflowServer {
             python: environment.join("bin/python"),
         };
         let program = environment.join("bin").join(NAME);
-        let command = command(&program, directory, server.port, store);
+        let command = command(&program, server.port);
         server.processes.start(NAME, command)?;
         let log = server.processes.log(NAME);
         wait_until(
@@ -109,7 +147,11 @@ pub fn environment(version: &str) -> Result<PathBuf, TestbedError> {
     install
         .args(["pip", "install", "--quiet", "--python"])
         .arg(environment.join("bin/python"))
-        .args([&format!("mlflow=={version}"), "psycopg2-binary"])
+        .args([
+            &format!("mlflow=={version}"),
+            "psycopg2-binary",
+            FOR_ACCOUNTS,
+        ])
         .args(
             PINNED
                 .iter()

@@ -3,7 +3,7 @@
 use crate::image::{Image, ImageFile, write_archive};
 use crate::outside::{ControlGroup, remove_files};
 use crate::parts::{Parts, output_of};
-use crate::ports::{API_SERVER_SERVICE, Ports};
+use crate::ports::{API_SERVER_SERVICE, MLFLOW_SERVICE, Ports};
 use crate::processes::{Processes, kill_by_command_line, wait_until};
 use crate::{TestbedError, at};
 use serde_json::json;
@@ -284,8 +284,10 @@ sandbox = "{PAUSE}"
                 },
                 {
                     "type": "forward",
-                    "listen": format!("{API_SERVER_SERVICE}:443"),
-                    "to": format!("127.0.0.1:{}", self.ports.api_server),
+                    "forwards": [
+                        {"listen": format!("{API_SERVER_SERVICE}:443"), "to": format!("127.0.0.1:{}", self.ports.api_server)},
+                        {"listen": MLFLOW_SERVICE, "to": format!("127.0.0.1:{}", self.ports.mlflow)},
+                    ],
                     "directory": self.forwarders(),
                 },
             ],

@@ -13,6 +13,8 @@ pub const SERVICES: &str = "10.123.0.0/24";
 
 /// The address at which pods find the API server, the service `kubernetes`.
 pub const API_SERVER_SERVICE: &str = "10.123.0.1";
+/// Where pods reach MLflow.
+pub const MLFLOW_SERVICE: &str = "10.123.0.2:5000";
 
 /// Below the ports of outgoing connections, which begin at 32768, and below those of node ports, which begin at 30000.
 const FIRST: u16 = 10_000;

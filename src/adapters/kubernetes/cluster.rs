@@ -243,6 +243,18 @@ impl Cluster for KubernetesCluster {
         }
     }
 
+    async fn confirm<K: Object>(&self, object: &K) -> Result<(), PortError> {
+        let stored = self.read::<K>(&object.name_any()).await?;
+        let stored = stored.ok_or_else(|| PortError::changed(object))?;
+        let is_as_read =
+            (stored.uid(), stored.resource_version()) == (object.uid(), object.resource_version());
+        // Whoever tries again finds what is stored.
+        self.observe_write(stored);
+        is_as_read
+            .then_some(())
+            .ok_or_else(|| PortError::changed(object))
+    }
+
     async fn delete<K: Object>(&self, object: &K) -> Result<(), PortError> {
         super::delete(
             &self.client,

@@ -95,7 +95,14 @@ impl From<RequestError> for PortError {
             | RequestErrorKind::Redirected
             | RequestErrorKind::Untrusted => PortErrorKind::Refused,
         };
-        Self::new(kind, error.message)
+        let message = match error.kind {
+            RequestErrorKind::Forbidden => format!(
+                "MLflow denies this to the registry's account, which needs EDIT on the registered model and on the experiment of its ledger: {}",
+                error.message
+            ),
+            _ => error.message,
+        };
+        Self::new(kind, message)
     }
 }
 

@@ -252,6 +252,18 @@ impl LedgerRuns {
         }
     }
 
+    /// Finds out whether this account may write to the experiment of all ledgers, by a tag that it has anyway.
+    pub(super) async fn may_be_kept(&self) -> Result<(), RequestError> {
+        let experiment = self.shared_experiment().await?;
+        let body = json!({"experiment_id": experiment, "key": NOTE_TAG, "value": NOTE});
+        let path = "experiments/set-experiment-tag";
+        let _: Value = self
+            .server
+            .write(Method::POST, path, &body, Repeat::Idempotent)
+            .await?;
+        Ok(())
+    }
+
     async fn experiment(&self, name: &str) -> Result<Option<Experiment>, RequestError> {
         let query = [("experiment_name", name)];
         let found: Result<ExperimentAnswer, _> =

@@ -3,6 +3,7 @@
 mod answer;
 pub mod hosts;
 mod ledger;
+mod looks;
 mod preflight;
 pub mod registry;
 pub mod server;

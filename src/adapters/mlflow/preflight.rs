@@ -1,6 +1,7 @@
 //! Whether a server can be used as a registry, and if not, what to do about it.
 
 use super::answer::{RequestError, RequestErrorKind};
+use super::ledger::EXPERIMENT;
 use super::registry::MlflowRegistry;
 use crate::ports::{Preflight, PreflightProblem};
 use serde_json::Value;
@@ -28,12 +29,12 @@ impl MlflowRegistry {
     }
 
     async fn ledger_problem(&self) -> Option<PreflightProblem> {
-        let error = self.ledgers.shared_experiment().await.err()?;
+        let error = self.ledgers.may_be_kept().await.err()?;
         Some(match error.kind {
             RequestErrorKind::Forbidden => PreflightProblem {
                 reason: "MissingRights",
                 message: format!(
-                    "the account may not create experiments, which hold the ledger: {}",
+                    "the account needs EDIT on the experiment `{EXPERIMENT}`, which holds the ledgers, or the right to create it: {}",
                     error.message
                 ),
                 is_transient: false,

@@ -5,18 +5,22 @@
 
 use super::answer::{RequestError, RequestErrorKind};
 use super::ledger::LedgerRuns;
+use super::looks::{Aliases, Looks};
 use super::server::{Repeat, Server};
-use crate::ports::{AliasUpdate, ModelRegistry, NewVersion, PortError, Preflight, RegisterWrite};
+use crate::ports::{
+    AliasUpdate, ModelRegistry, NewVersion, PortError, Preflight, RegisterWrite, RegistryLook,
+};
 use podium_core::champion::ledger::Register;
-use podium_core::champion::{RegistryView, VersionView};
+use podium_core::champion::{Freshness, RegistryView, VersionView};
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Versions of a page; the server gives up to 200,000.
-const VERSIONS_PER_PAGE: &str = "1000";
+pub(super) const VERSIONS_PER_PAGE: &str = "1000";
 /// The tag by which a version that was registered is found again.
 const KEY_TAG: &str = "podium.dev/key";
 /// A version that can be loaded.
@@ -27,6 +31,7 @@ const READY: &str = "READY";
 pub struct MlflowRegistry {
     server: Arc<Server>,
     pub(super) ledgers: Arc<LedgerRuns>,
+    pub(super) looks: Arc<Looks>,
 }
 
 #[derive(Deserialize)]
@@ -42,7 +47,7 @@ struct Model {
 }
 
 #[derive(Deserialize)]
-struct Alias {
+pub(super) struct Alias {
     alias: String,
     version: String,
 }
@@ -87,6 +92,7 @@ impl MlflowRegistry {
     pub fn new(server: Arc<Server>) -> Self {
         Self {
             ledgers: Arc::new(LedgerRuns::new(Arc::clone(&server))),
+            looks: Arc::default(),
             server,
         }
     }
@@ -101,16 +107,54 @@ impl MlflowRegistry {
     ///
     /// Of all ways to ask for an alias this is the only one that tells a missing alias, one whose version was deleted, and a missing model
     /// apart on every version of MLflow.
-    async fn aliases(&self, model: &str) -> Result<Option<BTreeMap<String, String>>, RequestError> {
+    pub(super) async fn aliases(&self, model: &str) -> Result<Option<Aliases>, RequestError> {
+        let at = Instant::now();
         let found: Result<ModelAnswer, _> = self
             .server
             .get("registered-models/get", &[("name", model)])
             .await;
-        let Some(found) = existing(found)? else {
+        let found = existing(found)?;
+        let aliases = found.map(|found| by_alias(found.registered_model.aliases));
+        self.looks.saw_aliases(model, at, aliases.as_ref());
+        Ok(aliases)
+    }
+
+    /// The versions of a model.
+    pub(super) async fn read_versions(
+        &self,
+        model: &str,
+    ) -> Result<BTreeMap<String, VersionView>, RequestError> {
+        let at = Instant::now();
+        let filter = format!("name={}", quoted("the name of a model", model)?);
+        let versions = self.search(&filter).await?;
+        let versions = versions.into_iter().map(Version::view).collect();
+        self.looks.saw_versions(model, at, &versions);
+        Ok(versions)
+    }
+
+    /// The aliases and versions of a model.
+    pub(super) async fn read_view(
+        &self,
+        model: &str,
+    ) -> Result<Option<RegistryView>, RequestError> {
+        let Some(aliases) = self.aliases(model).await? else {
             return Ok(None);
         };
-        let aliases = found.registered_model.aliases.into_iter();
-        Ok(Some(aliases.map(|a| (a.alias, a.version)).collect()))
+        Ok(Some(RegistryView {
+            aliases,
+            versions: self.read_versions(model).await?,
+        }))
+    }
+
+    /// The registers of a model's ledger.
+    pub(super) async fn read_registers(
+        &self,
+        model: &str,
+    ) -> Result<BTreeMap<String, String>, RequestError> {
+        let at = Instant::now();
+        let registers = self.ledgers.read(model).await?;
+        self.looks.saw_registers(model, at, &registers);
+        Ok(registers)
     }
 
     /// The versions that a filter selects, in all pages.
@@ -164,6 +208,11 @@ impl MlflowRegistry {
     }
 }
 
+pub(super) fn by_alias(aliases: Vec<Alias>) -> Aliases {
+    let aliases = aliases.into_iter();
+    aliases.map(|a| (a.alias, a.version)).collect()
+}
+
 /// What was found, or nothing where it does not exist.
 pub(super) fn existing<T>(found: Result<T, RequestError>) -> Result<Option<T>, RequestError> {
     match found {
@@ -207,19 +256,16 @@ impl Version {
 
 impl ModelRegistry for MlflowRegistry {
     async fn view(&self, model: &str) -> Result<Option<RegistryView>, PortError> {
-        let filter = format!("name={}", quoted("the name of a model", model)?);
-        let Some(aliases) = self.aliases(model).await? else {
-            return Ok(None);
-        };
-        let versions = self.search(&filter).await?;
-        Ok(Some(RegistryView {
-            aliases,
-            versions: versions.into_iter().map(Version::view).collect(),
-        }))
+        Ok(self.read_view(model).await?)
+    }
+
+    async fn look(&self, model: &str, freshness: Freshness) -> Result<RegistryLook, PortError> {
+        self.look_at(model, freshness).await
     }
 
     /// Creating a version is not idempotent, so it is looked for by the tag that it is created with.
     async fn register(&self, new: NewVersion<'_>) -> Result<String, PortError> {
+        self.looks.forget(new.model);
         self.create_model(new.model).await?;
         let name = quoted("the name of a model", new.model)?;
         let key = quoted("the key of a version", new.key)?;
@@ -290,7 +336,7 @@ impl ModelRegistry for MlflowRegistry {
             let query = [("name", model), ("version", version)];
             let _: VersionAnswer = self.server.get("model-versions/get", &query).await?;
         }
-        for (key, value) in tags {
+        for (key, value) in &tags {
             let body = json!({"name": model, "version": version, "key": key, "value": value});
             let path = "model-versions/set-tag";
             let _: Value = self
@@ -298,11 +344,12 @@ impl ModelRegistry for MlflowRegistry {
                 .write(Method::POST, path, &body, Repeat::Idempotent)
                 .await?;
         }
+        self.looks.tagged(model, version, &tags);
         Ok(())
     }
 
     async fn registers(&self, model: &str) -> Result<BTreeMap<String, String>, PortError> {
-        Ok(self.ledgers.read(model).await?)
+        Ok(self.read_registers(model).await?)
     }
 
     async fn write_register(
@@ -310,7 +357,16 @@ impl ModelRegistry for MlflowRegistry {
         model: &str,
         register: &Register,
     ) -> Result<RegisterWrite, PortError> {
-        self.ledgers.write(model, register).await
+        let written = self.ledgers.write(model, register).await?;
+        match written {
+            RegisterWrite::Holds => {
+                self.looks
+                    .wrote_register(model, &register.key, &register.text);
+            }
+            // Somebody else was first, of whom nothing is known yet.
+            RegisterWrite::Taken => self.looks.forget(model),
+        }
+        Ok(written)
     }
 
     async fn preflight(&self) -> Preflight {

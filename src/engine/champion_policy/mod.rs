@@ -2,20 +2,29 @@
 
 mod carry_out;
 mod comparisons;
+mod events;
 mod observe;
 mod scoring;
 mod status;
 
 use super::trial::is_deleted;
 use super::{Engine, Requeue};
-use crate::ports::{Cluster, PortError, PortErrorKind, Ports};
+use crate::ports::{Cluster, Events, PortError, PortErrorKind, Ports};
 use comparisons::views;
-use podium_api::ChampionPolicy;
-use podium_api::convert::{PolicySettings, World, memory_of, policy as settings_of, window_at};
-use podium_core::champion::{ChampionInput, plan};
+use observe::Observed;
+use podium_api::convert::{PolicySettings, World, memory_of, policy as settings_of};
+use podium_api::{ChampionPolicy, ModelRegistry};
+use podium_core::champion::{Freshness, Memory, plan};
 use podium_core::problem::in_one_line;
 use podium_core::time::Timestamp;
 use status::StatusInput;
+
+fn unverified(required: u32) -> String {
+    format!(
+        "spec.promotion.approval.required: must be 1 and not {required} as long as nothing makes sure that an Approval names whoever created it, \
+         since one person could be two; the chart's value `approvers.verify` installs an admission policy for that"
+    )
+}
 
 impl<P: Ports> Engine<P> {
     /// Takes a policy one step further. Whatever keeps it from that is said in its status, and touches no other object.
@@ -36,6 +45,12 @@ impl<P: Ports> Engine<P> {
                 return Ok(Requeue::default());
             }
         };
+        let required = settings.policy.approvals_required;
+        if required > 1 && !self.ports.approvers_are_verified() {
+            let unverified = StatusInput::failed("ApproversUnverified", &unverified(required));
+            self.report_policy(&object, &unverified, now).await?;
+            return Ok(Requeue::default());
+        }
         let next_poll = self.next_poll(&object, now);
         match self
             .plan_and_carry_out_policy(&object, &settings, now)
@@ -72,29 +87,21 @@ impl<P: Ports> Engine<P> {
         settings: &PolicySettings,
         now: Timestamp,
     ) -> Result<Requeue, PortError> {
-        let registry = self.registry_of(object).await?;
+        let named = self.named_registry(object).await?;
+        let registry = self.ports.registry(&named).await?;
         let memory = memory_of(object.status.as_ref());
         let observed = self
-            .observe_policy(object, settings, &registry, &memory)
+            .observe_for_plan(object, settings, (&named, &registry), &memory, now)
             .await?;
         let evaluations = views(&observed.evaluations, settings);
-        let input = ChampionInput {
-            policy: &settings.policy,
-            identity: &observed.identity,
-            // Whoever may not write is stopped at every single write.
-            leads: true,
-            registry: observed.registry.as_ref(),
-            ledger: observed.ledger.as_ref().map_err(String::as_str),
-            memory: &memory,
-            registered: &observed.registered,
-            predictions: &observed.predictions,
-            evaluations: &evaluations,
-            approvals: &observed.approvals,
-            window: window_at(&settings.windows, now),
-        };
+        let input = observed.input(settings, &memory, &evaluations, now);
         let plan = plan(&input, now);
         let shown = StatusInput::planned(&input, &plan, object);
-        self.report_policy(object, &shown, now).await?;
+        let is_written = self.report_policy(object, &shown, now).await?;
+        // A write of the status compares; without one, an operator that has just begun to lead could go by a status of before.
+        if !is_written && !plan.actions.is_empty() {
+            self.ports.cluster().confirm(object).await?;
+        }
         self.carry_out_plan(object, settings, &registry, &observed, &plan)
             .await?;
         Ok(Requeue {
@@ -104,14 +111,50 @@ impl<P: Ports> Engine<P> {
         })
     }
 
+    /// Looks at what the plan depends on; once more, if what would be done demands a newer look at the registry.
+    async fn observe_for_plan(
+        &self,
+        object: &ChampionPolicy,
+        settings: &PolicySettings,
+        registry: (&ModelRegistry, &P::Registry),
+        memory: &Memory,
+        now: Timestamp,
+    ) -> Result<Observed, PortError> {
+        // Whoever changed the specification waits for an answer, and may have changed the registry for it.
+        let observed_generation = object.status.as_ref().and_then(|s| s.observed_generation);
+        let mut freshness = match object.metadata.generation == observed_generation {
+            true => Freshness::Polled,
+            false => Freshness::Now,
+        };
+        loop {
+            let observed = self
+                .observe_policy(object, settings, registry, memory, freshness)
+                .await?;
+            let evaluations = views(&observed.evaluations, settings);
+            let input = observed.input(settings, memory, &evaluations, now);
+            let demanded = plan(&input, now).demanded_freshness(memory);
+            if observed.freshness >= demanded {
+                return Ok(observed);
+            }
+            freshness = Freshness::Now;
+        }
+    }
+
+    /// Whether the status had to be written.
     async fn report_policy(
         &self,
         object: &ChampionPolicy,
         input: &StatusInput,
         now: Timestamp,
-    ) -> Result<(), PortError> {
+    ) -> Result<bool, PortError> {
         let mut updated = object.clone();
-        updated.status = Some(input.status_of(object, now));
-        self.ports.cluster().write_status(&updated).await
+        let before = object.status.clone().unwrap_or_default();
+        let after = input.status_of(object, now);
+        updated.status = Some(after.clone());
+        self.ports.cluster().write_status(&updated).await?;
+        for change in events::changes(object, &before, &after) {
+            self.ports.events().publish(change).await;
+        }
+        Ok(object.status.as_ref() != Some(&after))
     }
 }

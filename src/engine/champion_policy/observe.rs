@@ -6,12 +6,13 @@ use crate::ports::{Cluster, ModelRegistry as _, PortError, Ports};
 use kube::ResourceExt;
 use podium_api::approval::{ApprovalSpec, ApprovalVerdict};
 use podium_api::champion_policy::ChampionPolicySpec;
-use podium_api::convert::{PolicySettings, from_time};
+use podium_api::convert::{PolicySettings, from_time, settled_condition, window_at};
 use podium_api::{Approval, ChampionPolicy, ModelRegistry, TuningJob};
 use podium_core::champion::{
-    ApprovalView, ChampionInput, Identity, Ledger, Memory, Predictions, RegistryView, WindowView,
-    challengers,
+    ApprovalView, ChampionInput, EvaluationView, Exclusivity, Freshness, Identity, Ledger, Memory,
+    Policy, Predictions, RegistryView, WindowView, challengers,
 };
+use podium_core::time::Timestamp;
 use std::collections::BTreeMap;
 
 /// Names the epoch of the ledger up to which the alias is taken over from another owner.
@@ -19,8 +20,14 @@ const TAKE_OVER: &str = "podium.dev/take-over";
 
 /// What the plan of a policy depends on, and what its actions need.
 pub(super) struct Observed {
+    /// What is asked for, as far as the registry's account may carry it out.
+    policy: Policy,
+    /// Why the account may keep no ledger.
+    ledger_denied: Option<String>,
     pub(super) identity: Identity,
     pub(super) registry: Option<RegistryView>,
+    /// How new registry and ledger are.
+    pub(super) freshness: Freshness,
     pub(super) ledger: Result<Ledger, String>,
     pub(super) registered: Vec<String>,
     pub(super) predictions: BTreeMap<String, [Predictions; 2]>,
@@ -33,30 +40,41 @@ pub(super) struct Observed {
 }
 
 impl<P: Ports> Engine<P> {
-    pub(super) async fn registry_of(
+    /// The registry that a policy names.
+    pub(super) async fn named_registry(
         &self,
         object: &ChampionPolicy,
-    ) -> Result<P::Registry, PortError> {
+    ) -> Result<ModelRegistry, PortError> {
         let reference = &object.spec.registry_ref.name;
         let found = self.ports.cluster().get::<ModelRegistry>(reference).await?;
-        let registry = found.ok_or_else(|| missing("ModelRegistry", reference))?;
-        self.ports.registry(&registry).await
+        found.ok_or_else(|| missing("ModelRegistry", reference))
     }
 
     pub(super) async fn observe_policy(
         &self,
         object: &ChampionPolicy,
         settings: &PolicySettings,
-        registry: &P::Registry,
+        (named, registry): (&ModelRegistry, &P::Registry),
         memory: &Memory,
+        freshness: Freshness,
     ) -> Result<Observed, PortError> {
         let policy = &settings.policy;
-        let view = registry.view(&policy.model).await?;
-        let registers = registry.registers(&policy.model).await?;
-        let ledger = Ledger::read(&registers, &policy.aliases).map_err(|e| e.to_string());
+        let look = registry.look(&policy.model, freshness).await?;
+        let ledger = Ledger::read(&look.registers, &policy.aliases).map_err(|e| e.to_string());
+        let ledger_denied = ledger_denied(named);
         let mut observed = Observed {
-            identity: self.identity(object, registry).await?,
-            registry: view,
+            policy: Policy {
+                // Where others keep a ledger, nothing goes past it.
+                exclusivity: match ledger_denied {
+                    Some(_) if look.registers.is_empty() => Exclusivity::Guarded,
+                    _ => policy.exclusivity,
+                },
+                ..policy.clone()
+            },
+            ledger_denied,
+            identity: self.identity(object, named, registry).await?,
+            registry: look.view,
+            freshness: look.freshness,
             ledger,
             registered: self.registered_by_searches(settings).await?,
             predictions: BTreeMap::new(),
@@ -142,17 +160,13 @@ impl<P: Ports> Engine<P> {
     async fn identity(
         &self,
         object: &ChampionPolicy,
+        named: &ModelRegistry,
         registry: &P::Registry,
     ) -> Result<Identity, PortError> {
-        let found = self
-            .ports
-            .cluster()
-            .get::<ModelRegistry>(&object.spec.registry_ref.name)
-            .await?;
-        let location = found.map(|found| self.ports.location(&found.spec));
+        let location = self.ports.location(&named.spec);
         Ok(Identity {
             uid: object.uid().unwrap_or_default(),
-            owner: format!("{}/{}", location.unwrap_or_default(), object.name_any()),
+            owner: format!("{location}/{}", object.name_any()),
             take_over: object
                 .annotations()
                 .get(TAKE_OVER)
@@ -178,10 +192,12 @@ impl<P: Ports> Engine<P> {
                 continue;
             }
             // A registry that cannot be looked up is none that is written.
-            let same = match self.registry_of(&other).await {
-                Ok(of_other) => of_other.identity() == registry.identity(),
-                Err(_) => false,
+            let of_other = async {
+                let named = self.named_registry(&other).await?;
+                self.ports.registry(&named).await
             };
+            let of_other = of_other.await;
+            let same = of_other.is_ok_and(|found| found.identity() == registry.identity());
             if same {
                 older = Some(other);
             }
@@ -219,6 +235,13 @@ impl<P: Ports> Engine<P> {
     }
 }
 
+/// Why the account of a registry may keep no ledger, as its preflight found.
+fn ledger_denied(registry: &ModelRegistry) -> Option<String> {
+    let conditions = &registry.status.as_ref()?.conditions;
+    let (status, reason, message) = settled_condition(conditions, "LedgerAvailable")?;
+    (status == "False" && reason == "MissingRights").then(|| message.to_string())
+}
+
 /// Whether two policies write one alias of one model.
 fn write_one_alias(left: &ChampionPolicySpec, right: &ChampionPolicySpec) -> bool {
     let written =
@@ -245,11 +268,36 @@ fn view_of(approval: &Approval) -> ApprovalView {
         // An object without a time was created before anything that has one, and so is expired.
         at: approval
             .creation_timestamp()
-            .map_or(podium_core::time::Timestamp(0), |time| from_time(&time)),
+            .map_or(Timestamp(0), |time| from_time(&time)),
     }
 }
 
 impl Observed {
+    /// What the plan is made of.
+    pub(super) fn input<'a>(
+        &'a self,
+        settings: &'a PolicySettings,
+        memory: &'a Memory,
+        evaluations: &'a [EvaluationView<'a>],
+        now: Timestamp,
+    ) -> ChampionInput<'a> {
+        ChampionInput {
+            policy: &self.policy,
+            identity: &self.identity,
+            // Whoever may not write is stopped at every single write.
+            leads: true,
+            registry: self.registry.as_ref(),
+            ledger: self.ledger.as_ref().map_err(String::as_str),
+            ledger_denied: self.ledger_denied.as_deref(),
+            memory,
+            registered: &self.registered,
+            predictions: &self.predictions,
+            evaluations,
+            approvals: &self.approvals,
+            window: window_at(&settings.windows, now),
+        }
+    }
+
     /// The versions that want to be champion.
     fn challengers(&self, settings: &PolicySettings, memory: &Memory) -> Vec<String> {
         challengers(&ChampionInput {
@@ -258,6 +306,7 @@ impl Observed {
             leads: true,
             registry: self.registry.as_ref(),
             ledger: self.ledger.as_ref().map_err(String::as_str),
+            ledger_denied: self.ledger_denied.as_deref(),
             memory,
             registered: &self.registered,
             predictions: &BTreeMap::new(),

@@ -63,7 +63,7 @@ impl StatusInput {
         let owner = input.ledger.ok().and_then(|ledger| ledger.owner_of(alias));
         Self::Planned(Box::new(PolicyView {
             plan: plan.clone(),
-            conditions: conditions(plan, input.policy, input.registry),
+            conditions: conditions(plan, input),
             challenger: proposed
                 .or_else(|| plan.memory.in_flight.as_ref().map(|f| f.to.clone()))
                 .or(newest)

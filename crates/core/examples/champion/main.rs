@@ -3,6 +3,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A tool for developers, not a product.
 
 mod model;
+mod operators;
 mod oracle;
 mod people;
 mod scenarios;
@@ -39,7 +40,8 @@ fn check(bounds: Bounds) {
         bounds.events, bounds.faults
     );
     let mut wrong = false;
-    for scenario in scenarios::all(bounds) {
+    let with_a_second = scenarios::two_operators(bounds);
+    for scenario in scenarios::all(bounds).into_iter().chain(with_a_second) {
         let (name, began) = (scenario.name, Instant::now());
         let checker = scenario
             .checker()
@@ -72,6 +74,7 @@ fn explore(name: Option<&str>) {
     };
     let scenario = scenarios::all(bounds)
         .into_iter()
+        .chain(scenarios::two_operators(bounds))
         .find(|scenario| scenario.name == name);
     let scenario = scenario.unwrap_or_else(|| panic!("there is no scenario `{name}`"));
     println!("http://127.0.0.1:3000 shows `{name}`");

@@ -14,7 +14,7 @@ pub const FIXED_POINT: usize = 12;
 pub struct Bounds {
     /// Events beside the process.
     pub events: u8,
-    /// Deaths of the process, answers that are lost and writes that come late, together.
+    /// Deaths of the process, answers that are lost, writes that come late and leases that are taken over, together.
     pub faults: u8,
 }
 
@@ -59,6 +59,13 @@ pub enum Transition {
     LoseAnswer,
     /// An alias write is taken and carried out later.
     DelayWrite,
+    /// The cache of the process catches up with what is stored.
+    CatchUp,
+    /// Another operator takes the lease over, with a cache that is behind or is not.
+    TakeOver {
+        /// Whether it has not seen the last write of the status.
+        is_behind: bool,
+    },
     /// It is carried out.
     LateWrite,
     /// Something happens beside the process.
@@ -68,12 +75,13 @@ pub enum Transition {
 impl Scenario {
     fn plan(&self, state: &State) -> Option<State> {
         let plan = state.world.plan(&self.lens);
-        if !state.world.changes(&plan) {
+        if !state.world.changes(&plan, &self.lens) {
             return None;
         }
         let mut next = state.clone();
-        next.audit.planned(&state.world, &plan);
-        next.world.store(&plan);
+        if next.world.store(&plan, &self.lens) {
+            next.audit.planned(&state.world, &plan);
+        }
         Some(next)
     }
 
@@ -95,9 +103,10 @@ impl Scenario {
         Some(State { world, audit, left })
     }
 
-    /// With the world held still, plans come to rest, and what they come to rest at is right.
+    /// With the world held still, caches catch up and plans come to rest, and what they come to rest at is right.
     fn comes_to_rest(&self, state: &State) -> Audit {
         let mut still = state.world.clone();
+        still.cached = None;
         let mut audit = state.audit.clone();
         match still.settle(&self.lens, FIXED_POINT) {
             Some((_, plan)) => audit.at_rest(&still, &plan),
@@ -131,7 +140,8 @@ impl Model for Scenario {
             actions.extend([Transition::Do, Transition::Die]);
             actions.extend([Transition::LoseAnswer, Transition::DelayWrite]);
         }
-        actions.push(Transition::LateWrite);
+        actions.extend([Transition::LateWrite, Transition::CatchUp]);
+        actions.extend([true, false].map(|is_behind| Transition::TakeOver { is_behind }));
         actions.extend(self.events.iter().cloned().map(Transition::Event));
     }
 
@@ -147,6 +157,14 @@ impl Model for Scenario {
             Transition::Die => Self::spend_fault(state, world.die())?,
             Transition::LoseAnswer => Self::spend_fault(state, world.lose_answer())?,
             Transition::DelayWrite => Self::spend_fault(state, world.delay_write())?,
+            Transition::TakeOver { is_behind } => {
+                Self::spend_fault(state, world.take_over(is_behind))?
+            }
+            Transition::CatchUp => {
+                let mut next = state.clone();
+                next.world.cached.take()?;
+                next
+            }
             Transition::LateWrite => {
                 let mut next = state.clone();
                 next.world = world.late_write()?;

@@ -180,30 +180,6 @@ impl World {
         }
     }
 
-    /// The registry takes the next alias write, answers nothing, and carries it out later.
-    pub fn delay_write(&self) -> Option<World> {
-        match self.doing.first() {
-            Some(Step::Do(Action::MoveAlias { alias, to, .. }))
-                if alias == CHAMPION && self.late.is_none() =>
-            {
-                let mut world = self.clone();
-                world.late = Some(to.clone());
-                world.doing.clear();
-                Some(world)
-            }
-            _ => None,
-        }
-    }
-
-    /// The registry carries out what it delayed. To people it is a move that nobody asked for now, so it refuses nothing.
-    pub fn late_write(&self) -> Option<World> {
-        let to = self.late.clone()?;
-        let mut world = self.clone();
-        world.late = None;
-        world.point(CHAMPION, to.as_deref());
-        Some(world)
-    }
-
     /// The process dies: what it was doing is not done.
     pub fn die(&self) -> Option<World> {
         (!self.doing.is_empty()).then(|| {

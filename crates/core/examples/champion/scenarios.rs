@@ -6,7 +6,51 @@ use super::wishes::{Files, Wishes};
 use super::world::{Lens, World};
 use podium_core::champion::{Exclusivity, FirstChampion, Mode, OnExternalChange};
 
-/// All scenarios, with no fault seeded.
+fn with(change: fn(&mut Wishes), champion: Option<&str>) -> World {
+    let mut wishes = Wishes::automatic();
+    change(&mut wishes);
+    World::new(wishes, &["1", "2", "3"], champion, Some("2"))
+}
+
+/// Two operators of one cluster, each of which may lead, with no fault seeded.
+pub fn two_operators(bounds: Bounds) -> Vec<Scenario> {
+    let scenario = |name, change, champion| Scenario {
+        name,
+        world: with(change, champion).with_standby(),
+        events: vec![
+            Event::MoveChampion(Some("3")),
+            Event::MoveChallenger(Some("3")),
+            Event::Reject,
+            Event::Approve("alice"),
+            Event::Pin(Some("3")),
+            Event::Suspend(true),
+        ],
+        bounds,
+        lens: Lens::CLEAR,
+        rests: true,
+    };
+    vec![
+        scenario("two operators", |_| {}, Some("1")),
+        scenario(
+            "two operators, approval",
+            |w| w.mode = Mode::Approval,
+            Some("1"),
+        ),
+        scenario("two operators, first", |_| {}, None),
+        scenario(
+            "two operators, revert",
+            |w| w.external = OnExternalChange::Revert,
+            Some("1"),
+        ),
+        scenario(
+            "two operators, guarded",
+            |w| w.exclusivity = Exclusivity::Guarded,
+            Some("1"),
+        ),
+    ]
+}
+
+/// All scenarios of one operator, with no fault seeded.
 pub fn all(bounds: Bounds) -> Vec<Scenario> {
     let scenario = |name, world, events| Scenario {
         name,
@@ -15,11 +59,6 @@ pub fn all(bounds: Bounds) -> Vec<Scenario> {
         bounds,
         lens: Lens::CLEAR,
         rests: true,
-    };
-    let with = |change: fn(&mut Wishes), champion| {
-        let mut wishes = Wishes::automatic();
-        change(&mut wishes);
-        World::new(wishes, &["1", "2", "3"], champion, Some("2"))
     };
     vec![
         scenario("automatic", with(|_| {}, Some("1")), everything()),

@@ -2,7 +2,7 @@
 //! carries plans out step by step and may die between any two of them.
 
 use super::wishes::{Files, Wishes};
-use podium_core::champion::ledger::Ledger;
+use podium_core::champion::ledger::{Ledger, Register};
 use podium_core::champion::memory::MovePhase;
 use podium_core::champion::{
     Action, ApprovalView, ChampionInput, ComparedEvidence, EvaluationState, EvaluationView,
@@ -78,12 +78,27 @@ pub struct World {
     pub window: bool,
     /// Whether this process leads.
     pub leads: bool,
+    /// Whether nothing can be written to the ledger.
+    pub ledger_denied: bool,
     /// Whether an older policy writes the same alias.
     pub older: bool,
     /// What of a plan is still to be done.
     pub doing: Vec<Step>,
-    /// An alias write that the registry took and did not carry out yet.
-    pub late: Option<Option<String>>,
+    /// A write that the registry took and did not carry out yet.
+    pub late: Option<Action>,
+    /// Another operator that waits for the lease, where there is one: the status as its cache has it.
+    pub standby: Option<Status>,
+    /// The status as the cache of this process has it, while that is older than what is stored.
+    pub cached: Option<Status>,
+}
+
+/// What of a status decides.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Status {
+    /// What it remembers.
+    pub memory: Memory,
+    /// The decision that it shows.
+    pub shown: Option<Shown>,
 }
 
 /// What a seeded fault does to what the planning function is told and to what it answers.
@@ -99,6 +114,8 @@ pub struct Lens {
     pub every_holdout_is_new: bool,
     /// Whether the evidence always looks like what was judged.
     pub believes_evidence: bool,
+    /// Whether a status is stored over one that was not read.
+    pub overwrites_status: bool,
 }
 
 impl Lens {
@@ -109,6 +126,7 @@ impl Lens {
         answers: |_| {},
         every_holdout_is_new: false,
         believes_evidence: false,
+        overwrites_status: false,
     };
 }
 
@@ -182,9 +200,12 @@ impl World {
             time: 0,
             window: true,
             leads: true,
+            ledger_denied: false,
             older: false,
             doing: Vec::new(),
             late: None,
+            standby: None,
+            cached: None,
         }
     }
 
@@ -300,6 +321,9 @@ impl World {
     /// What the planning function answers now.
     pub fn plan(&self, lens: &Lens) -> Plan {
         let mut shown = self.clone();
+        if let Some(cached) = &self.cached {
+            shown.memory = cached.memory.clone();
+        }
         (lens.shows)(&mut shown);
         let table = (lens.table)(&shown);
         let policy = shown.wishes.policy();
@@ -328,6 +352,7 @@ impl World {
             leads: shown.leads,
             registry: Some(&shown.registry),
             ledger: Ok(&ledger),
+            ledger_denied: shown.ledger_denied.then_some("it has no right to"),
             memory: &shown.memory,
             registered: &[],
             predictions: &predictions,
@@ -343,21 +368,34 @@ impl World {
         plan
     }
 
-    /// Stores what a plan remembers and shows; its actions are still to be done.
-    pub fn store(&mut self, plan: &Plan) {
-        self.memory = plan.memory.clone();
-        self.shown = plan.pending.as_ref().map(|pending| Shown {
-            id: pending.id.clone(),
-            digest: pending.wanted.evidence_digest().to_string(),
-            to: pending.wanted.to.clone(),
-        });
+    /// Stores what a plan remembers and shows; its actions are still to be done. Whether it could: a status that changed since it was read
+    /// is read again, and nothing of the plan is done.
+    pub fn store(&mut self, plan: &Plan, lens: &Lens) -> bool {
+        let status = Status {
+            memory: plan.memory.clone(),
+            shown: plan.pending.as_ref().map(|pending| Shown {
+                id: pending.id.clone(),
+                digest: pending.wanted.evidence_digest().to_string(),
+                to: pending.wanted.to.clone(),
+            }),
+        };
+        // What says what the cache says is not written at all, and confirmed before anything is done.
+        let is_written = self.cached.as_ref() != Some(&status);
+        let is_compared = is_written || !plan.actions.is_empty();
+        if is_compared && self.cached.take().is_some() && !lens.overwrites_status {
+            return false;
+        }
+        if is_written {
+            self.set_status(status);
+        }
         self.doing = plan.actions.iter().cloned().map(Step::Do).collect();
+        true
     }
 
     /// Whether storing a plan would change anything or it has something to do.
-    pub fn changes(&self, plan: &Plan) -> bool {
+    pub fn changes(&self, plan: &Plan, lens: &Lens) -> bool {
         let mut after = self.clone();
-        after.store(plan);
+        after.store(plan, lens);
         after != *self
     }
 
@@ -373,11 +411,7 @@ impl World {
                 }
             }
             Step::Do(Action::Write(register)) => {
-                let held = self
-                    .registers
-                    .entry(register.key)
-                    .or_insert_with(|| register.text.clone());
-                if *held != register.text {
+                if !self.write(register) {
                     self.doing.clear();
                 }
             }
@@ -399,6 +433,12 @@ impl World {
         }
     }
 
+    /// Writes a register unless it was written before; whether it holds this text.
+    pub fn write(&mut self, register: Register) -> bool {
+        let held = self.registers.entry(register.key);
+        *held.or_insert_with(|| register.text.clone()) == register.text
+    }
+
     fn judge(&mut self, evaluation: &str, look: Option<&podium_core::champion::LookTaken>) {
         let mut parts = evaluation.split('-');
         if let (Some(champion), Some(challenger), Some(look)) = (parts.next(), parts.next(), look) {
@@ -418,10 +458,10 @@ impl World {
         }
         for number in 0..=most {
             let plan = self.plan(lens);
-            if !self.changes(&plan) {
+            if !self.changes(&plan, lens) {
                 return Some((number, plan));
             }
-            self.store(&plan);
+            self.store(&plan, lens);
             while !self.doing.is_empty() {
                 self.step();
             }

@@ -2,12 +2,13 @@
 
 use super::plan::Plan;
 use super::reason::{Phase, Reason};
-use super::{Exclusivity, Policy, RegistryView};
+use super::{ChampionInput, Exclusivity};
 use crate::tuning::conditions::{Condition, Status};
 
 /// The conditions that go with a plan, in a fixed order. `Stalled` is abnormal, and absent instead of false.
 #[must_use]
-pub fn conditions(plan: &Plan, policy: &Policy, registry: Option<&RegistryView>) -> Vec<Condition> {
+pub fn conditions(plan: &Plan, input: &ChampionInput<'_>) -> Vec<Condition> {
+    let (policy, registry) = (input.policy, input.registry);
     let holds = |yes: bool| if yes { Status::True } else { Status::False };
     let champion = registry.and_then(|view| view.aliases.get(&policy.aliases.champion));
     let recorded = plan.memory.champion.as_ref().map(|c| &c.version);
@@ -48,12 +49,19 @@ pub fn conditions(plan: &Plan, policy: &Policy, registry: Option<&RegistryView>)
             kind: "ExclusiveOwner",
             status: holds(false),
             reason: "Guarded".to_string(),
-            message: "`promotion.exclusivity` is Guarded: nothing is claimed, so another cluster could move the alias too"
-                .to_string(),
+            message: guarded(input.ledger_denied),
         },
     });
     if blocked {
         conditions.push(condition("Stalled", Status::True));
     }
     conditions
+}
+
+fn guarded(ledger_denied: Option<&str>) -> String {
+    let why = match ledger_denied {
+        Some(why) => format!("no ledger can be kept: {why}"),
+        None => "`promotion.exclusivity` is Guarded".to_string(),
+    };
+    format!("{why}; nothing is claimed, so another cluster could move the alias too")
 }

@@ -310,6 +310,8 @@ pub struct ChampionInput<'a> {
     pub registry: Option<&'a RegistryView>,
     /// The ledger beside the model, or why it cannot be read.
     pub ledger: Result<&'a Ledger, &'a str>,
+    /// Why nothing can be written to the ledger, where the registry's account has no right to.
+    pub ledger_denied: Option<&'a str>,
     /// What the status remembers.
     pub memory: &'a Memory,
     /// Versions that the selected searches registered.

@@ -9,6 +9,7 @@ mod catch_up;
 pub mod cause;
 mod checks;
 pub mod conditions;
+mod freshness;
 pub mod gates;
 mod input;
 pub mod ledger;
@@ -23,6 +24,7 @@ mod situation;
 pub mod words;
 
 pub use cause::{Cause, EpochCause, Move};
+pub use freshness::{Freshness, RECENT_SECONDS};
 pub use gates::{GATES, Gate, GateTable};
 pub use input::*;
 pub use ledger::{EpochOutcome, Ledger};

@@ -332,7 +332,12 @@ fn remember_rejection(
     memory.add_refusal(refusal.clone());
     let by = words::with_comment(&rejection.approver, rejection.comment.as_deref());
     let message = format!("{} was rejected by {by}", words::version(&decision.to));
-    Plan::say(&memory, Reason::Rejected, message).with_actions(vec![write_refusal(input, &refusal)])
+    let plan = Plan::say(&memory, Reason::Rejected, message);
+    match input.ledger_denied {
+        None => plan.with_actions(vec![write_refusal(input, &refusal)]),
+        // It stands in the status, and is written down once the account may.
+        Some(_) => plan.and_again(),
+    }
 }
 
 /// The epoch that was claimed and that the status does not know: it was lost, or its process died.

@@ -1,7 +1,7 @@
 //! All states of a small world.
 
 use super::model::{Bounds, Scenario};
-use super::scenarios::all;
+use super::scenarios::{all, two_operators};
 use stateright::{Checker, HasDiscoveries, Model};
 
 /// Explores a scenario until something is wrong; what is wrong and what led there.
@@ -34,8 +34,13 @@ fn nothing_happens_that_must_not() {
         events: 1,
         faults: 1,
     };
+    let operators = Bounds {
+        events: 1,
+        faults: 2,
+    };
     let mut states = 0;
-    for scenario in all(bounds).into_iter().chain(all(faults)) {
+    let scenarios = all(bounds).into_iter().chain(all(faults));
+    for scenario in scenarios.chain(two_operators(operators)) {
         let (name, bounds) = (scenario.name, scenario.bounds);
         let (explored, found) = explore(scenario);
         println!("{name}: {explored} states with {bounds:?}");

@@ -9,6 +9,8 @@
 
 #[path = "../../examples/champion/model.rs"]
 mod model;
+#[path = "../../examples/champion/operators.rs"]
+mod operators;
 #[path = "../../examples/champion/oracle.rs"]
 mod oracle;
 #[path = "../../examples/champion/people.rs"]

@@ -3,7 +3,7 @@
 use super::exploration::explore;
 use super::model::{Bounds, Scenario};
 use super::people::Event;
-use super::scenarios::all;
+use super::scenarios::{all, two_operators};
 use super::world::{Lens, World};
 use podium_core::champion::{Cause, GATES, Gate, GateTable};
 
@@ -299,6 +299,23 @@ fn removes_previous(action: &podium_core::champion::Action) -> bool {
     matches!(action, podium_core::champion::Action::MoveAlias { alias, to: None, .. } if alias == super::world::PREVIOUS)
 }
 
+/// An operator whose cache is behind must not store a status over one that it did not see.
+#[test]
+fn a_status_is_compared_before_it_is_replaced() {
+    let bounds = Bounds {
+        events: 1,
+        faults: 1,
+    };
+    let mut all = two_operators(bounds).into_iter();
+    let revert = all.find(|scenario| scenario.name == "two operators, revert");
+    let lens = Lens {
+        overwrites_status: true,
+        ..Lens::CLEAR
+    };
+    let revert = revert.unwrap();
+    must_find("overwrites a status", Scenario { lens, ..revert });
+}
+
 /// The same state gives the same plan.
 #[test]
 fn planning_is_a_function() {
@@ -311,7 +328,7 @@ fn planning_is_a_function() {
         for _ in 0..12 {
             let plan = world.plan(&Lens::CLEAR);
             assert_eq!(plan, world.plan(&Lens::CLEAR), "{}", scenario.name);
-            world.store(&plan);
+            world.store(&plan, &Lens::CLEAR);
             while !world.doing.is_empty() {
                 world.step();
             }

@@ -33,7 +33,7 @@ fn until(world: &mut World, phase: MovePhase) {
             return;
         }
         let plan = world.plan(&Lens::CLEAR);
-        world.store(&plan);
+        world.store(&plan, &Lens::CLEAR);
         while !world.doing.is_empty() {
             world.step();
         }
@@ -182,6 +182,25 @@ fn k2_consent_expires_and_a_rejection_stands() {
     );
 }
 
+#[test]
+fn k2_a_rejection_that_the_account_may_not_write_down_stands_in_the_status_until_it_may() {
+    let asked = |w: &mut Wishes| {
+        w.mode = Mode::Approval;
+        w.exclusivity = Exclusivity::Guarded;
+    };
+    let mut world = world(asked, Some("1"));
+    world.ledger_denied = true;
+    rest(&mut world);
+    approve(&mut world, "ada", false);
+    assert_eq!(settle(&mut world).reason, Reason::Refused);
+    assert!(world.ledger().refusals.is_empty());
+    assert_eq!(world.memory.refused[0].by, "ada");
+    world.ledger_denied = false;
+    world.wishes.exclusivity = Exclusivity::Ledger;
+    assert_eq!(settle(&mut world).reason, Reason::Refused);
+    assert_eq!(world.ledger().refusals.len(), 1);
+}
+
 /// Whatever closes a gate between the decision and the move voids it, and the history says which gate it was.
 #[test]
 fn k3_a_begun_move_whose_gate_closed_is_void() {
@@ -204,7 +223,7 @@ fn k3_a_begun_move_whose_gate_closed_is_void() {
                 if phase == MovePhase::Claimed {
                     // The claim is written and the process dies before it moves anything.
                     let plan = world.plan(&Lens::CLEAR);
-                    world.store(&plan);
+                    world.store(&plan, &Lens::CLEAR);
                     world.step();
                     world.doing.clear();
                 }
@@ -299,7 +318,7 @@ fn k3_an_answer_that_was_lost_is_no_move_by_somebody_else() {
     until(&mut world, MovePhase::Intended);
     for _ in 0..2 {
         let plan = world.plan(&Lens::CLEAR);
-        world.store(&plan);
+        world.store(&plan, &Lens::CLEAR);
         while !world.doing.is_empty() {
             world = world.lose_answer().unwrap_or_else(|| {
                 let mut next = world.clone();

@@ -1,5 +1,5 @@
-// Command forward is a chained network plugin: in every pod it listens at the service address of the API server and forwards to the
-// API server on the machine's own 127.0.0.1, which a pod cannot reach. So pods need no kube-proxy and no route.
+// Command forward is a chained network plugin: in every pod it listens at the service addresses of the API server and of other servers, and
+// forwards to them on the machine's own 127.0.0.1, which a pod cannot reach. So pods need no kube-proxy and no route.
 package main
 
 import (
@@ -20,10 +20,12 @@ import (
 // config is what the network configuration says and what the plugin before this one did.
 type config struct {
 	CNIVersion string `json:"cniVersion"`
-	// Listen is the address in the pod, such as 10.123.0.1:443.
-	Listen string `json:"listen"`
-	// To is the address on the machine.
-	To string `json:"to"`
+	Forwards   []struct {
+		// Listen is the address in the pod, such as 10.123.0.1:443.
+		Listen string `json:"listen"`
+		// To is the address on the machine.
+		To string `json:"to"`
+	} `json:"forwards"`
 	// Directory remembers the forwarders, one file each, named after its container.
 	Directory  string                     `json:"directory"`
 	PrevResult map[string]json.RawMessage `json:"prevResult"`
@@ -63,20 +65,25 @@ func main() {
 
 func add(network config) error {
 	container, namespace := os.Getenv("CNI_CONTAINERID"), os.Getenv("CNI_NETNS")
-	listener, err := listenIn(namespace, network.Listen)
-	if err != nil {
-		return err
+	var listeners []*os.File
+	var targets []string
+	for _, forward := range network.Forwards {
+		listener, err := listenIn(namespace, forward.Listen)
+		if err != nil {
+			return err
+		}
+		listeners, targets = append(listeners, listener), append(targets, forward.To)
 	}
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
 	// The command line names directory and container, so that whoever ends a forwarder knows it from a stranger.
-	command := exec.Command(self, "serve", network.Directory, container, namespace, network.To)
+	command := exec.Command(self, append([]string{"serve", network.Directory, container, namespace}, targets...)...)
 	command.Dir = "/"
 	// One thread and a small heap are enough to copy bytes.
 	command.Env = []string{"GOMAXPROCS=1", "GOGC=50"}
-	command.ExtraFiles = []*os.File{listener}
+	command.ExtraFiles = listeners
 	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := command.Start(); err != nil {
 		return fmt.Errorf("starting the forwarder: %w", err)
@@ -183,29 +190,33 @@ func end(network config) error {
 	return err
 }
 
-// serve forwards what comes to the listener that it was started with, until the namespace is gone.
+// serve forwards what comes to the listeners that it was started with, until the namespace is gone.
 func serve(arguments []string) error {
-	if len(arguments) != 5 || arguments[0] != "serve" {
-		return errors.New("usage: forward serve DIRECTORY CONTAINER NAMESPACE TO")
+	if len(arguments) < 5 || arguments[0] != "serve" {
+		return errors.New("usage: forward serve DIRECTORY CONTAINER NAMESPACE TO...")
 	}
-	namespace, to := arguments[3], arguments[4]
-	listener, err := net.FileListener(os.NewFile(3, "listener"))
-	if err != nil {
-		return err
+	namespace := arguments[3]
+	for index, to := range arguments[4:] {
+		listener, err := net.FileListener(os.NewFile(uintptr(3+index), "listener"))
+		if err != nil {
+			return err
+		}
+		go accept(listener, to)
 	}
 	opened, err := os.Stat(namespace)
 	if err != nil {
 		return err
 	}
-	go func() {
-		for {
-			time.Sleep(2 * time.Second)
-			// After an unmount the path is gone or another file.
-			if now, err := os.Stat(namespace); err != nil || !os.SameFile(opened, now) {
-				os.Exit(0)
-			}
+	for {
+		time.Sleep(2 * time.Second)
+		// After an unmount the path is gone or another file.
+		if now, err := os.Stat(namespace); err != nil || !os.SameFile(opened, now) {
+			return nil
 		}
-	}()
+	}
+}
+
+func accept(listener net.Listener, to string) {
 	for {
 		client, err := listener.Accept()
 		if err != nil {

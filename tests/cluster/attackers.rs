@@ -1,0 +1,248 @@
+//! People with rights of their own try to move an alias, or to read an account, that is not theirs. None of them may create anything but
+//! the objects of a kind in one namespace.
+
+use crate::bed::mlflow::Mlflow;
+use crate::bed::{Bed, helm, kubectl, on_bed};
+use crate::policies::{champion, operator, policy, ready, registry, until, with};
+use podium_api::{ChampionPolicy, ModelRegistry, TuningJob};
+use serde_json::{Value, json};
+
+/// Bytes that must be nowhere but in the Secret.
+const CANARY: &str = "canary-of-a-password-7f3a";
+/// The same as a Secret and as basic authentication show them.
+const ENCODED: [&str; 2] = [
+    "Y2FuYXJ5LW9mLWEtcGFzc3dvcmQtN2YzYQ==",
+    "cG9kaXVtOmNhbmFyeS1vZi1hLXBhc3N3b3JkLTdmM2E=",
+];
+
+fn approval(name: &str, decision: &str, evidence: &str, approver: &str) -> Value {
+    json!({
+        "apiVersion": "podium.dev/v1alpha1", "kind": "Approval", "metadata": {"name": name},
+        "spec": {
+            "policyRef": {"name": "fraud"}, "decisionID": decision, "evidenceDigest": evidence,
+            "verdict": "Approve", "approver": approver,
+        },
+    })
+}
+
+/// The reason of an object's condition `Ready`, once it is false.
+async fn refused_for<K>(bed: &Bed, name: &str) -> Option<String>
+where
+    K: kube::Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
+        + Clone
+        + std::fmt::Debug
+        + serde::de::DeserializeOwned
+        + serde::Serialize,
+{
+    let found = bed.find::<K>(name).await?;
+    let conditions = serde_json::to_value(found).unwrap()["status"]["conditions"].clone();
+    let conditions = conditions.as_array()?;
+    let ready = conditions.iter().find(|c| c["type"] == "Ready")?;
+    (ready["status"] == "False").then(|| ready["reason"].as_str().unwrap().to_string())
+}
+
+#[test]
+fn nobody_moves_an_alias_that_is_not_theirs() {
+    on_bed("attackers", async |bed| {
+        let mlflow = Mlflow::of_testbed();
+        let model = mlflow.model_with_versions(&bed.namespace, 3);
+        let operator = bed.dead_operator("a").await;
+        let operator = operator.with("PODIUM_ALLOWED_HOSTS", "*=127.0.0.1");
+        bed.apply(&registry(&mlflow.url));
+        operator.start_again();
+        let point = |alias: &str, version: &str| {
+            mlflow.python(&format!(
+                "client.set_registered_model_alias('{model}', '{alias}', '{version}')"
+            ))
+        };
+        point("challenger", "1");
+        let mut owner = policy(&model);
+        owner["spec"]["promotion"] =
+            json!({"firstChampion": "Approval", "approval": {"required": 2}});
+        bed.apply(&owner);
+        // Whoever may create Approvals could be two people.
+        bed.wait(60, "it is blocked without verified approvers", async || {
+            refused_for::<ChampionPolicy>(&bed, "fraud")
+                .await
+                .as_deref()
+                == Some("ApproversUnverified")
+        })
+        .await;
+        operator.kill();
+        let operator = operator.with("PODIUM_APPROVERS_VERIFIED", "true");
+        operator.start_again();
+        let waits = |policy: &ChampionPolicy| {
+            let status = policy.status.clone().unwrap_or_default();
+            status.pending_decision.is_some()
+        };
+        let waiting = until(&bed, "waits for consent", waits).await;
+        let pending = waiting.status.unwrap().pending_decision.unwrap();
+
+        // One approver who approves twice, and somebody who approves what was decided at another time or on something else.
+        bed.apply(&approval(
+            "once",
+            &pending.id,
+            &pending.evidence_digest,
+            "ada",
+        ));
+        bed.apply(&approval(
+            "twice",
+            &pending.id,
+            &pending.evidence_digest,
+            "ada",
+        ));
+        bed.apply(&approval(
+            "older",
+            "0123456789abcdef0123",
+            &pending.evidence_digest,
+            "bob",
+        ));
+        bed.apply(&approval("other", &pending.id, "0123456789abcdef", "eve"));
+        let counted = until(&bed, "counts one of them", |policy| {
+            let status = policy.status.clone().unwrap_or_default();
+            status.pending_decision.is_some_and(|p| p.approvals == 1)
+        })
+        .await;
+        assert_eq!(champion(&counted), None);
+
+        // A policy that is younger than the owner of the alias pins what it likes.
+        let mut younger = with(
+            policy(&model),
+            "pin",
+            json!({"version": "3", "reason": "mine"}),
+        );
+        younger["metadata"]["name"] = json!("younger");
+        bed.apply(&younger);
+        bed.wait(60, "the younger policy is blocked", async || {
+            refused_for::<ChampionPolicy>(&bed, "younger")
+                .await
+                .as_deref()
+                == Some("AliasOwnedByOther")
+        })
+        .await;
+
+        // An author of searches registers the winner as champion.
+        let mut search = crate::bed::manifests::search("crowned", 1, 1, "true");
+        search["spec"]["register"] =
+            json!({"registryRef": {"name": "mlflow"}, "model": model, "alias": "champion"});
+        bed.apply(&search);
+        bed.wait(60, "the search is blocked", async || {
+            refused_for::<TuningJob>(&bed, "crowned").await.as_deref() == Some("InvalidSpec")
+        })
+        .await;
+        assert_eq!(mlflow.alias(&model, "champion"), "");
+        assert_eq!(
+            ready(&counted).map(|(_, reason)| reason),
+            Some("ApprovalNeeded")
+        );
+    });
+}
+
+#[test]
+fn an_approval_names_who_creates_it() {
+    on_bed("attackers-name", async |bed| {
+        let name = &bed.namespace;
+        let policy = helm(&[
+            "template",
+            "podium",
+            "charts/podium",
+            "--namespace",
+            name,
+            "--set=approvers.verify=true",
+            &format!("--set=fullnameOverride={name}"),
+            "--show-only=templates/admissionpolicy.yaml",
+        ])
+        .unwrap();
+        kubectl(&["apply", "-f", "-"], Some(&policy)).unwrap();
+        let create = |object: &str, approver: &str| {
+            let object = approval(object, "0123456789abcdef0123", "none", approver).to_string();
+            let user = ["--as=ada", "--as-group=system:masters", "-n", name];
+            kubectl(&[&["create", "-f", "-"], &user[..]].concat(), Some(&object))
+        };
+        let mut refused = String::new();
+        bed.wait(60, "the policy is in force", async || {
+            refused = create("of-eve", "eve").err().unwrap_or_default();
+            let _ = bed.kubectl(&["delete", "approval", "of-eve", "--ignore-not-found"]);
+            !refused.is_empty()
+        })
+        .await;
+        assert!(refused.contains("the name of who asks, ada"), "{refused}");
+        create("of-ada", "ada").unwrap();
+        kubectl(&["delete", "-f", "-"], Some(&policy)).unwrap();
+    });
+}
+
+#[test]
+fn a_namespace_names_no_host_of_another_one() {
+    on_bed("attackers-host", async |bed| {
+        let mlflow = Mlflow::of_testbed();
+        let operator = bed.dead_operator("a").await;
+        let operator = operator.with("PODIUM_ALLOWED_HOSTS", "team-of-others=127.0.0.1");
+        operator.start_again();
+        bed.apply(&registry(&mlflow.url));
+        bed.wait(60, "the host is refused", async || {
+            refused_for::<ModelRegistry>(&bed, "mlflow")
+                .await
+                .as_deref()
+                == Some("HostNotAllowed")
+        })
+        .await;
+    });
+}
+
+#[test]
+fn what_a_secret_holds_is_nowhere_else() {
+    on_bed("attackers-secret", async |bed| {
+        let mlflow = Mlflow::of_testbed();
+        let model = mlflow.model_with_versions(&bed.namespace, 2);
+        let operator = operator(&bed).await;
+        bed.apply(&json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "account"},
+            "stringData": {"username": "podium", "password": CANARY},
+        }));
+        let account = |mut registry: Value, name: &str| {
+            registry["metadata"]["name"] = json!(name);
+            registry["spec"]["mlflow"]["credentialsSecretRef"] = json!({"name": "account"});
+            registry
+        };
+        bed.apply(&account(registry(&mlflow.url), "mlflow"));
+        // Where something goes wrong most is said.
+        for (name, url) in [
+            ("closed", "http://127.0.0.1:9".to_string()),
+            ("prefix", format!("{}/elsewhere", mlflow.url)),
+        ] {
+            bed.apply(&account(registry(&url), name));
+            bed.wait(60, "the registry cannot be used", async || {
+                refused_for::<ModelRegistry>(&bed, name).await.is_some()
+            })
+            .await;
+        }
+        let pin = json!({"version": "1", "reason": "by a test"});
+        bed.apply(&with(policy(&model), "pin", pin));
+        until(&bed, "has a champion", |policy| {
+            champion(policy) == Some("1")
+        })
+        .await;
+
+        // A Secret without an account is named, and not quoted.
+        bed.apply(&json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "account"},
+            "stringData": {"username": "", "password": CANARY, "token": CANARY},
+        }));
+        let kinds = "championpolicies,modelregistries,approvals,tuningjobs,trials,events,leases";
+        let said = [
+            bed.kubectl(&["get", kinds, "-o", "yaml"]).unwrap(),
+            operator.log(),
+            operator.get("metrics").await.unwrap(),
+            mlflow.python(&format!(
+                "print(client.get_registered_model('{model}'), [dict(v) for v in client.search_model_versions(\"name='{model}'\")])"
+            )),
+        ];
+        for text in &said {
+            assert!(!text.is_empty());
+            for secret in [CANARY].iter().chain(&ENCODED) {
+                assert!(!text.contains(secret), "{secret} stands in {text}");
+            }
+        }
+    });
+}
