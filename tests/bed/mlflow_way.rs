@@ -28,20 +28,26 @@ impl MlflowWay {
         Self { url, seen }
     }
 
-    /// Forgets what was witnessed; the operator dies at the n-th write from now on.
+    /// The operator dies at the n-th write from now on.
     pub fn die_at(&self, nth: usize, moment: Moment) {
-        *self.seen.lock().unwrap() = Seen {
-            die: Some((nth, moment)),
-            ..Seen::default()
-        };
+        let mut seen = self.seen.lock().unwrap();
+        seen.came = 0;
+        seen.die = Some((nth, moment));
     }
 
-    /// How often the operator died here since.
+    /// Forgets what was witnessed, and where the operator was to die.
+    pub fn forget(&self) {
+        let mut seen = self.seen.lock().unwrap();
+        seen.passed_on.clear();
+        seen.die = None;
+    }
+
+    /// How often the operator died here.
     pub fn deaths(&self) -> usize {
         self.seen.lock().unwrap().deaths
     }
 
-    /// The writes that MLflow got since.
+    /// The writes that MLflow got since they were forgotten.
     pub fn writes(&self) -> Vec<Call> {
         self.seen.lock().unwrap().passed_on.clone()
     }

@@ -173,6 +173,47 @@ fn an_approval_names_who_creates_it() {
 }
 
 #[test]
+fn who_writes_the_verdict_of_a_comparison_moves_nothing() {
+    on_bed("attackers-verdict", async |bed| {
+        let mlflow = Mlflow::of_testbed();
+        let model = mlflow.model_with_versions(&bed.namespace, 2);
+        let _operator = operator(&bed).await;
+        bed.apply(&registry(&mlflow.url));
+        for (alias, version) in [("champion", "1"), ("challenger", "2")] {
+            mlflow.python(&format!(
+                "client.set_registered_model_alias('{model}', '{alias}', '{version}')"
+            ));
+        }
+        bed.apply(&policy(&model));
+        let is_held = |policy: &ChampionPolicy| {
+            ready(policy).is_some_and(|(_, reason)| reason == "EvidenceMissing")
+        };
+        until(&bed, "is held for its evidence", is_held).await;
+        let file = |version: &str| json!({"version": version, "predictions": format!("s3://evaluation/fraud/{version}/predictions.parquet")});
+        bed.apply(&json!({
+            "apiVersion": "podium.dev/v1alpha1", "kind": "Evaluation", "metadata": {"name": "fraud-1-2"},
+            "spec": {
+                "policyRef": {"name": "fraud"}, "model": model, "champion": file("1"), "challenger": file("2"),
+                "columns": {"id": "id", "label": "label", "score": "score"},
+                "test": {"primary": {"metric": "rocAuc"}}, "rowsNoun": "rows",
+            },
+        }));
+        let verdict = json!({"status": {
+            "phase": "Compared", "verdict": "Superior", "sentence": "v2 is better.",
+            "look": {"number": 1, "ordinal": 1, "challengers": 1, "allowedError": 0.01},
+        }});
+        let verdict = verdict.to_string();
+        let forge = ["patch", "evaluation", "fraud-1-2", "--subresource=status"];
+        bed.kubectl(&[&forge[..], &["--type=merge", "-p", &verdict]].concat())
+            .unwrap();
+        let found = || bed.find::<ChampionPolicy>("fraud");
+        // Longer than a poll.
+        crate::looks::stays(15, "it is held", async || is_held(&found().await.unwrap())).await;
+        assert_eq!(mlflow.alias(&model, "champion"), "1");
+    });
+}
+
+#[test]
 fn a_namespace_names_no_host_of_another_one() {
     on_bed("attackers-host", async |bed| {
         let mlflow = Mlflow::of_testbed();

@@ -7,6 +7,10 @@ mod bed;
 mod cluster_laws;
 #[path = "../fixtures/admission.rs"]
 mod fixtures;
+#[path = "../fixtures/ledger_of_model.rs"]
+mod ledger_of_model;
+#[path = "../fixtures/mlflow_registry.rs"]
+mod mlflow_registry;
 #[path = "../contracts/runner_laws.rs"]
 mod runner_laws;
 
@@ -14,6 +18,7 @@ mod admission;
 mod attackers;
 mod clocks;
 mod contracts;
+mod credentials;
 mod foreign;
 mod inputs;
 mod kinds;

@@ -39,12 +39,12 @@ fn a_suspended_search_lets_trials_end_and_starts_none_until_it_is_resumed() {
         until_running(&bed, "pause-1").await;
         patch(&bed, "pause", json!({"suspend": true}));
         let held = |job: &TuningJob| phase(job) == Some("Suspended") && is_current(job);
-        bed.until("pause", 15, "is suspended", held).await;
+        bed.until("pause", 60, "is suspended", held).await;
         until_trial(&bed, "pause-1", 30, "has ended", |trial| {
             trial_phase(trial) == "Succeeded"
         })
         .await;
-        bed.until("pause", 15, "has counted it", |job| {
+        bed.until("pause", 60, "has counted it", |job| {
             job.status.as_ref().unwrap().progress.as_deref() == Some("1/3")
         })
         .await;
@@ -63,7 +63,7 @@ fn a_suspended_search_lets_trials_end_and_starts_none_until_it_is_resumed() {
         let mut born = search("born", 1, 1, REPORT);
         born["spec"]["suspend"] = json!(true);
         bed.apply(&born);
-        bed.until("born", 15, "is suspended", held).await;
+        bed.until("born", 60, "is suspended", held).await;
         assert!(bed.trials("born").await.is_empty());
         patch(&bed, "born", json!({"suspend": false}));
         bed.until_finished("born", 60).await;
@@ -89,12 +89,12 @@ fn parallelism_goes_up_at_once_and_down_as_trials_end() {
         until_running(&bed, "width-1").await;
         assert_eq!(bed.trials("width").await.len(), 1);
         patch(&bed, "width", json!({"parallelism": 3}));
-        bed.wait(15, "three trials are under way", async || {
+        bed.wait(60, "three trials are under way", async || {
             unfinished(&bed.trials("width").await) == 3
         })
         .await;
         patch(&bed, "width", json!({"parallelism": 1}));
-        bed.until("width", 15, "has seen the change", is_current)
+        bed.until("width", 60, "has seen the change", is_current)
             .await;
         let mut most = unfinished(&bed.trials("width").await).max(1);
         bed.wait(120, "all have ended", async || {
@@ -129,7 +129,7 @@ fn more_trials_may_be_asked_for_during_and_after_a_search() {
         let ended = first.status.unwrap().completion_time.unwrap();
         patch(&bed, "more", json!({"maxTrials": 4, "parallelism": 2}));
         let goes_on = |job: &TuningJob| phase(job) == Some("Running") && is_current(job);
-        let job = bed.until("more", 15, "goes on", goes_on).await;
+        let job = bed.until("more", 60, "goes on", goes_on).await;
         assert_eq!(
             job.status.unwrap().completion_time,
             None,
@@ -169,7 +169,7 @@ fn an_edit_of_a_finished_search_does_not_rewrite_how_it_ended() {
         bed.wait(60, "the deadline is over", async || past()).await;
         patch(&bed, "small", json!({"ttlSecondsAfterFinished": 3600}));
         let job = bed
-            .until("small", 15, "has seen the change", is_current)
+            .until("small", 60, "has seen the change", is_current)
             .await;
         assert_eq!(
             (phase(&job), reason(&job)),

@@ -200,7 +200,7 @@ fn events_tell_the_story() {
         bed.until_finished("story", 60).await;
         // The last event is told after the status is written.
         let mut story = String::new();
-        bed.wait(10, "the end is told", async || {
+        bed.wait(60, "the end is told", async || {
             story = bed.kubectl(&["describe", "tj", "story"]).unwrap();
             story.contains("Normal") && story.matches("MaxTrialsReached").count() >= 2
         })
@@ -266,7 +266,7 @@ fn a_template_that_kubernetes_refuses_is_reported_in_its_own_words_and_not_asked
         ] {
             bed.apply(&search);
             let blocked = |job: &podium_api::TuningJob| phase(job) == Some("Blocked");
-            let job = bed.until(name, 15, "is blocked", blocked).await;
+            let job = bed.until(name, 60, "is blocked", blocked).await;
             assert_eq!(reason(&job), Some("TrialRefused"));
             let message = ready_message(&job);
             assert!(message.contains(words), "{name}: {message}");
@@ -322,7 +322,7 @@ fn a_specification_that_cannot_be_carried_out_is_blocked_until_it_is_mended() {
             ),
         ] {
             let blocked = |job: &podium_api::TuningJob| phase(job) == Some("Blocked");
-            let job = bed.until(name, 15, "is blocked", blocked).await;
+            let job = bed.until(name, 60, "is blocked", blocked).await;
             assert_eq!(reason(&job), Some("InvalidSpec"));
             assert!(
                 ready_message(&job).contains(words),
@@ -371,7 +371,7 @@ fn a_search_that_waits_for_its_deletion_says_so() {
             bed.kubectl(&["delete", "tj", name, "--cascade=foreground", "--wait=false"])
                 .unwrap();
             let leaving = |job: &podium_api::TuningJob| phase(job) == Some("Terminating");
-            let job = bed.until(name, 15, "says that it goes", leaving).await;
+            let job = bed.until(name, 60, "says that it goes", leaving).await;
             assert_eq!(condition(&job, "Reconciling"), Some("True"));
             let patch = r#"{"metadata": {"finalizers": null}}"#;
             bed.kubectl(&["patch", "configmap", name, "--type=merge", "-p", patch])

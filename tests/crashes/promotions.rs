@@ -1,11 +1,12 @@
-//! The operator dies at every write of a promotion to MLflow, before, while and after MLflow carries it out. The alias ends where it was
-//! to go, by one move, and the ledger tells of one.
+//! The operator dies at every write of a promotion, to MLflow and to Kubernetes, before, while and after it is carried out. The alias ends
+//! where it was to go, by one move, and the ledger tells of one.
 
 use crate::bed::cuts::Moment;
 use crate::bed::mlflow::Mlflow;
 use crate::bed::mlflow_proxy::Call;
 use crate::bed::mlflow_way::MlflowWay;
 use crate::bed::operator::Operator;
+use crate::bed::way::{Cut, Witnessed};
 use crate::bed::{Bed, on_bed};
 use crate::ledger_of_model::{make_model, tells_of_one_promotion};
 use crate::mlflow_registry::mlflow_registry;
@@ -15,6 +16,39 @@ use std::time::Duration;
 
 /// More writes than a promotion has.
 const MOST_WRITES: usize = 40;
+
+/// Where the operator writes to when it dies.
+#[derive(Clone, Copy)]
+enum Place {
+    Mlflow,
+    Kubernetes,
+}
+
+impl Place {
+    /// The operator dies at the n-th write to this place from now on.
+    fn die_at(self, nth: usize, moment: Moment, operator: &Operator, way: &MlflowWay) {
+        way.forget();
+        operator.way.heal();
+        operator.way.forget();
+        match self {
+            Self::Mlflow => way.die_at(nth, moment),
+            Self::Kubernetes => operator.way.cut(Cut::KillAt {
+                life: Some(operator.way.deaths() + 1),
+                what: Witnessed::is_write,
+                nth,
+                moment,
+            }),
+        }
+    }
+
+    /// How often it died there.
+    fn deaths(self, operator: &Operator, way: &MlflowWay) -> usize {
+        match self {
+            Self::Mlflow => way.deaths(),
+            Self::Kubernetes => operator.way.deaths(),
+        }
+    }
+}
 
 fn policy(name: &str) -> serde_json::Value {
     json!({
@@ -47,11 +81,12 @@ async fn promote(
     operator: &Operator,
     way: &MlflowWay,
     model: &str,
-    [nth, moment]: [usize; 2],
+    (place, nth, moment): (Place, usize, Moment),
 ) -> bool {
     let registry = mlflow_registry(&way.url);
     make_model(&registry, model, 2, true).await;
-    way.die_at(nth, Moment::ALL[moment]);
+    let before = place.deaths(operator, way);
+    place.die_at(nth, moment, operator, way);
     bed.apply(&policy(model));
     let what = format!("{model} is settled");
     bed.wait(90, &what, async || {
@@ -63,7 +98,7 @@ async fn promote(
         is_settled(bed, model).await
     })
     .await;
-    let died = way.deaths() > 0;
+    let died = place.deaths(operator, way) > before;
     moved_once(model, &way.writes());
     tells_of_one_promotion(&registry, model).await;
     died
@@ -77,7 +112,7 @@ fn moved_once(model: &str, writes: &[Call]) {
     assert_eq!(moves[0].body["version"], "2", "{model}");
 }
 
-fn dies_at_each_write(name: &str, moment: usize) {
+fn dies_at_each_write(name: &str, place: Place, moment: Moment) {
     on_bed(name, async |bed| {
         let mlflow = Mlflow::of_testbed();
         let operator = bed.dead_operator("a").await;
@@ -93,7 +128,7 @@ fn dies_at_each_write(name: &str, moment: usize) {
         for nth in 1..=MOST_WRITES {
             let model = format!("{}-{nth}", bed.namespace);
             models.push(model.clone());
-            if !promote(&bed, &operator, &way, &model, [nth, moment]).await {
+            if !promote(&bed, &operator, &way, &model, (place, nth, moment)).await {
                 came_to_an_end = true;
                 break;
             }
@@ -112,15 +147,30 @@ fn dies_at_each_write(name: &str, moment: usize) {
 
 #[test]
 fn before_a_write_to_mlflow() {
-    dies_at_each_write("promotion-before", 0);
+    dies_at_each_write("promotion-before", Place::Mlflow, Moment::BeforeRequest);
 }
 
 #[test]
 fn while_mlflow_carries_out_a_write() {
-    dies_at_each_write("promotion-while", 1);
+    dies_at_each_write("promotion-while", Place::Mlflow, Moment::AfterRequest);
 }
 
 #[test]
 fn after_a_write_to_mlflow() {
-    dies_at_each_write("promotion-after", 2);
+    dies_at_each_write("promotion-after", Place::Mlflow, Moment::AfterResponse);
+}
+
+#[test]
+fn before_a_write_to_kubernetes() {
+    dies_at_each_write("status-before", Place::Kubernetes, Moment::BeforeRequest);
+}
+
+#[test]
+fn while_kubernetes_carries_out_a_write() {
+    dies_at_each_write("status-while", Place::Kubernetes, Moment::AfterRequest);
+}
+
+#[test]
+fn after_a_write_to_kubernetes() {
+    dies_at_each_write("status-after", Place::Kubernetes, Moment::AfterResponse);
 }

@@ -5,6 +5,11 @@
 #[path = "../bed/mod.rs"]
 mod bed;
 mod filled;
+#[path = "../fixtures/ledger_of_model.rs"]
+mod ledger_of_model;
+#[path = "../fixtures/mlflow_registry.rs"]
+mod mlflow_registry;
+mod registry;
 mod scale;
 mod stub_kubelet;
 

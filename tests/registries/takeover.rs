@@ -1,10 +1,10 @@
-//! An operator that begins to lead while its cache is behind.
+//! Who leads and who owns: an operator that begins to lead while its cache is behind, and policies of one name.
 
-use super::ledger_of_model::{make_model, tells_of_one_promotion};
+use super::ledger_of_model::{champion, make_model, tells_of_one_promotion};
 use super::mlflow_registry::mlflow_registry;
-use super::promotion::is_settled;
+use super::promotion::{is_settled, until_settled};
 use super::run;
-use super::world::{NAME, cluster_with_policy, operator, operator_behind, pin};
+use super::world::{NAME, cluster_with_policy, operator, operator_behind, pin, ready};
 use kube::ResourceExt;
 use podium_operator::adapters::write_lease::WriteLease;
 use podium_operator::ports::ModelRegistry;
@@ -45,6 +45,29 @@ fn an_operator_whose_cache_is_behind_does_nothing() {
             }
         }
         assert!(caches.len() > 4, "{}", caches.len());
+        tells_of_one_promotion(&registry, model).await;
+    });
+}
+
+#[test]
+fn policies_of_one_name_in_two_namespaces_are_two_owners() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = MlflowServer::start(directory.path(), MLFLOW, None).unwrap();
+    let registry = mlflow_registry(&server.url());
+    let model = "of two teams";
+    run(async {
+        make_model(&registry, model, 3, true).await;
+        let of_team = |version: &str| cluster_with_policy(model, |policy| pin(policy, version));
+        let (one, two) = (of_team("2"), of_team("3"));
+        let always = WriteLease::always();
+        let first = operator("prod/one", &one, &server.url(), &always);
+        until_settled(&first, &one, &["Pinned"]).await;
+        let second = operator("prod/two", &two, &server.url(), &always);
+        until_settled(&second, &two, &["AliasOwnedByOther"]).await;
+        let blocked = two.policy();
+        let said = &ready(&blocked).unwrap().message;
+        assert!(said.contains("prod/one/team/fraud"), "{said}");
+        assert_eq!(champion(&registry, model).await.as_deref(), Some("2"));
         tells_of_one_promotion(&registry, model).await;
     });
 }

@@ -16,15 +16,15 @@ usage: podium-testbed up [--image ARCHIVE]...
        podium-testbed python-image --name NAME:TAG --output ARCHIVE
        podium-testbed stop|kill|start PART
 
-up            starts a one-node Kubernetes and an MLflow server beside it, as root, unless one runs in its directory, and prints lines for
-              a shell's eval; what remains there of one that lost a part is ended first
+up            starts a one-node Kubernetes, an S3 server and an MLflow server beside it, as root, unless one runs in its directory, and
+              prints lines for a shell's eval; what remains there of one that lost a part is ended first
               --api-server-only: etcd, the API server and the controller manager and no node, as any user; nothing runs in it
 down          ends it and removes everything it made
 load          gives it images
 image         writes an image archive from files of this machine
 python-image  writes an image archive with this machine's python3 and its standard library, to run as any user
 stop          ends one process of it as an administrator would; kill: as a crash would; start: starts it again
-PART          etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kubelet or mlflow
+PART          etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kubelet, versitygw or mlflow
 
 KUBEBUILDER_ASSETS, if it is set, is a folder with etcd, kube-apiserver and kubectl for `up --api-server-only`, which builds them
 otherwise. Without a kube-controller-manager there, namespaces stay when they are deleted, and so does what the deleted owned.

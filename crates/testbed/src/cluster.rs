@@ -9,6 +9,7 @@ use crate::node::{Node, check_machine};
 use crate::parts::{self, Parts, output_of};
 use crate::ports::{Ports, health};
 use crate::processes::{Processes, wait_until};
+use crate::s3;
 use crate::{TestbedError, at};
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -260,6 +261,7 @@ impl Cluster {
             Component::ControllerManager => self.control_plane.controller_manager(),
             Component::Scheduler => self.control_plane.scheduler(),
             Component::Kubelet => self.node()?.kubelet(),
+            Component::S3 => self.s3(),
             Component::Mlflow => self.mlflow(),
         };
         self.processes.start(component.name(), command)?;
@@ -292,6 +294,22 @@ impl Cluster {
         mlflow::command(&program, &data, self.ports.mlflow, None)
     }
 
+    /// Where the object store is, if there is one: a cluster with a node has it from its start.
+    #[must_use]
+    pub fn s3_url(&self) -> Option<String> {
+        let url = || format!("http://127.0.0.1:{}", self.ports.s3);
+        self.parts.has(Component::S3.name()).then(url)
+    }
+
+    fn s3(&self) -> Command {
+        let program = self.parts.program(Component::S3.name());
+        s3::command(&program, &self.s3_data(), self.ports.s3)
+    }
+
+    fn s3_data(&self) -> PathBuf {
+        self.directory.join("s3")
+    }
+
     /// Whether every part of it runs and answers.
     fn is_whole(&self) -> bool {
         let runs = |name| self.processes.runs(name);
@@ -317,6 +335,7 @@ impl Cluster {
             Component::Kubelet => self.node_report().is_some_and(|report| {
                 report.starts_with("True") && old_report != Some(report.as_str())
             }),
+            Component::S3 => s3::answers(self.ports.s3),
             Component::Mlflow => mlflow::answers(self.ports.mlflow),
         }
     }
@@ -369,6 +388,8 @@ impl Cluster {
             // The API server takes a while; containerd does not need it.
             node.write_files()?;
             node.start_containerd(&self.processes)?;
+            s3::prepare(&self.s3_data())?;
+            self.start_component(Component::S3)?;
         }
         let log = self.processes.log("kube-apiserver");
         wait_until("the API server is ready", 90, &log, || {

@@ -17,18 +17,21 @@ pub enum Component {
     Scheduler,
     /// What runs the pods of the node.
     Kubelet,
+    /// The object store beside the cluster.
+    S3,
     /// The model registry beside the cluster, where it was started.
     Mlflow,
 }
 
 impl Component {
     /// All of them, in the order in which they start.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Etcd,
         Self::ApiServer,
         Self::ControllerManager,
         Self::Scheduler,
         Self::Kubelet,
+        Self::S3,
         Self::Mlflow,
     ];
 
@@ -41,6 +44,7 @@ impl Component {
             Self::ControllerManager => "kube-controller-manager",
             Self::Scheduler => "kube-scheduler",
             Self::Kubelet => "kubelet",
+            Self::S3 => "versitygw",
             Self::Mlflow => "mlflow",
         }
     }

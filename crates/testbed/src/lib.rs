@@ -16,6 +16,7 @@ pub mod pki;
 pub mod ports;
 pub mod processes;
 pub mod python;
+pub mod s3;
 
 use std::path::{Path, PathBuf};
 

@@ -8,8 +8,9 @@ use podium_testbed::cluster::Cluster;
 use podium_testbed::extent::Extent;
 use podium_testbed::image::write_archive;
 use podium_testbed::mlflow::{self, MLFLOW};
-use podium_testbed::ports::MLFLOW_SERVICE;
+use podium_testbed::ports::{MLFLOW_SERVICE, S3_SERVICE};
 use podium_testbed::python::python_image;
+use podium_testbed::s3;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -80,6 +81,24 @@ fn registry_exports(cluster: &Cluster) -> Result<Vec<String>, TestbedError> {
     ])
 }
 
+/// What a shell evaluates to reach the object store, in the variables that its clients know.
+fn object_store_exports(url: Option<&str>) -> Vec<String> {
+    let Some(url) = url else {
+        return Vec::new();
+    };
+    let in_pods = format!("http://{S3_SERVICE}");
+    let variables = [
+        ("AWS_ENDPOINT_URL_S3", url),
+        ("AWS_ACCESS_KEY_ID", s3::ACCESS_KEY),
+        ("AWS_SECRET_ACCESS_KEY", s3::SECRET_KEY),
+        ("AWS_REGION", s3::REGION),
+        ("S3_BUCKET", s3::BUCKET),
+        ("S3_IN_PODS", &in_pods),
+    ];
+    let export = |(name, value)| format!("export {name}={value}");
+    variables.map(export).to_vec()
+}
+
 fn load(cluster: &Cluster, archives: &[PathBuf]) -> Result<(), TestbedError> {
     archives
         .iter()
@@ -107,6 +126,7 @@ fn exports(cluster: &Cluster) -> Result<Vec<String>, TestbedError> {
         .iter()
         .filter_map(|(name, path)| Some(format!("export {name}={}", quoted(path.as_ref()?))))
         .collect();
+    lines.extend(object_store_exports(cluster.s3_url().as_deref()));
     let pods_run = cluster.extent() == Extent::Full;
     lines.push(format!("export PODIUM_TESTBED_PODS={pods_run}"));
     lines.push(format!("export PATH={}:\"$PATH\"", quoted(&tools)));

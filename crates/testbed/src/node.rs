@@ -3,7 +3,7 @@
 use crate::image::{Image, ImageFile, write_archive};
 use crate::outside::{ControlGroup, remove_files};
 use crate::parts::{Parts, output_of};
-use crate::ports::{API_SERVER_SERVICE, MLFLOW_SERVICE, Ports};
+use crate::ports::{API_SERVER_SERVICE, MLFLOW_SERVICE, Ports, S3_SERVICE};
 use crate::processes::{Processes, kill_by_command_line, wait_until};
 use crate::{TestbedError, at};
 use serde_json::json;
@@ -287,6 +287,7 @@ sandbox = "{PAUSE}"
                     "forwards": [
                         {"listen": format!("{API_SERVER_SERVICE}:443"), "to": format!("127.0.0.1:{}", self.ports.api_server)},
                         {"listen": MLFLOW_SERVICE, "to": format!("127.0.0.1:{}", self.ports.mlflow)},
+                        {"listen": S3_SERVICE, "to": format!("127.0.0.1:{}", self.ports.s3)},
                     ],
                     "directory": self.forwarders(),
                 },

@@ -13,6 +13,7 @@ const CONTAINERD: &str = "2.2.1";
 const CNI: &str = "1.8.0";
 const HELM: &str = "4.1.1";
 const KUBECONFORM: &str = "0.8.0";
+const VERSITYGW: &str = "1.8.0";
 
 /// The folder that people have who test controllers without a cluster, with what [`ASSETS`] names.
 const ASSETS_VARIABLE: &str = "KUBEBUILDER_ASSETS";
@@ -31,12 +32,13 @@ struct Step {
     programs: &'static [&'static str],
     /// Whether it makes nothing that a cluster without pods needs.
     only_for_pods: bool,
-    /// The text of a program of this crate, which is built anew when its text changes; the others have versions.
+    /// The text of a program of this crate, or the version of another one, which is built anew when it changes; without one the folder's
+    /// name has the version.
     source: Option<&'static str>,
     build: fn(&Path) -> Result<(), TestbedError>,
 }
 
-const STEPS: [Step; 10] = [
+const STEPS: [Step; 11] = [
     Step {
         name: "etcd",
         programs: &["etcd"],
@@ -120,6 +122,16 @@ const STEPS: [Step; 10] = [
         source: None,
         build: |bin| {
             let package = format!("github.com/yannh/kubeconform/cmd/kubeconform@v{KUBECONFORM}");
+            go_install(bin, &[], &[package])
+        },
+    },
+    Step {
+        name: "versitygw, an S3 server (about two minutes)",
+        programs: &["versitygw"],
+        only_for_pods: true,
+        source: Some(VERSITYGW),
+        build: |bin| {
+            let package = format!("github.com/versity/versitygw/cmd/versitygw@v{VERSITYGW}");
             go_install(bin, &[], &[package])
         },
     },
@@ -269,9 +281,9 @@ impl Parts {
         })
     }
 
-    /// The text that a program of this crate was built from.
+    /// What a program was built from.
     fn source(&self, program: &str) -> PathBuf {
-        self.directory.join(format!("{program}.go"))
+        self.directory.join(format!("{program}.source"))
     }
 
     /// Whether there is a program.

@@ -15,6 +15,8 @@ pub const SERVICES: &str = "10.123.0.0/24";
 pub const API_SERVER_SERVICE: &str = "10.123.0.1";
 /// Where pods reach MLflow.
 pub const MLFLOW_SERVICE: &str = "10.123.0.2:5000";
+/// Where pods reach the object store.
+pub const S3_SERVICE: &str = "10.123.0.3:7070";
 
 /// Below the ports of outgoing connections, which begin at 32768, and below those of node ports, which begin at 30000.
 const FIRST: u16 = 10_000;
@@ -41,6 +43,9 @@ pub struct Ports {
     /// The model registry.
     #[serde(default)]
     pub mlflow: u16,
+    /// The object store.
+    #[serde(default)]
+    pub s3: u16,
     /// Pods have addresses of 10.88.SUBNET.0/24.
     #[serde(default)]
     pub subnet: u8,
@@ -53,7 +58,7 @@ impl Ports {
     /// There are none.
     pub fn free() -> Result<Self, TestbedError> {
         // All are held at once, so that they differ.
-        let held: Vec<TcpListener> = (0..8).map(|_| free()).collect::<Result<_, _>>()?;
+        let held: Vec<TcpListener> = (0..9).map(|_| free()).collect::<Result<_, _>>()?;
         let mut ports = held
             .iter()
             .filter_map(|listener| listener.local_addr().ok())
@@ -69,6 +74,7 @@ impl Ports {
             kubelet,
             kubelet_health: next()?,
             mlflow: next()?,
+            s3: next()?,
             subnet: free_subnet(kubelet)?,
         })
     }

@@ -8,7 +8,9 @@ use podium_testbed::cluster::Cluster;
 use podium_testbed::component::Component;
 use podium_testbed::extent::Extent;
 use podium_testbed::image::{Image, ImageFile, write_archive};
+use podium_testbed::ports::S3_SERVICE;
 use podium_testbed::python::python_image;
+use podium_testbed::s3;
 use serde_json::{Value, json};
 use std::fs;
 use std::io::Write;
@@ -178,6 +180,8 @@ fn pods_run_and_nothing_is_left_behind() {
     the_audit_log_says_who_asked(&cluster);
     an_image_is_loaded(&cluster);
     step("an image has run");
+    a_pod_reaches_the_object_store(&cluster);
+    step("a pod has reached the object store");
     python_runs(&cluster);
     step("python has run");
     parts_end_and_start(&cluster);
@@ -220,6 +224,21 @@ fn a_pod_reaches_the_api_server(cluster: &Cluster, name: &str) {
     let answer: Value = serde_json::from_str(&answer).unwrap();
     let version = answer["gitVersion"].as_str().unwrap();
     assert!(version.starts_with("v1."), "{version}");
+}
+
+fn a_pod_reaches_the_object_store(cluster: &Cluster) {
+    let signed = format!(
+        "curl --fail --silent --show-error --aws-sigv4 aws:amz:{}:s3 --user {}:{} \
+         --header 'x-amz-content-sha256: UNSIGNED-PAYLOAD'",
+        s3::REGION,
+        s3::ACCESS_KEY,
+        s3::SECRET_KEY
+    );
+    let object = format!("http://{S3_SERVICE}/{}/of/a/pod.txt", s3::BUCKET);
+    let script = format!(
+        "{signed} --request PUT --data-binary 'from a pod' {object} && {signed} {object} > /dev/termination-log"
+    );
+    assert_eq!(run(cluster, "stores", &script), "from a pod");
 }
 
 /// Leaves a pod that runs.

@@ -1,0 +1,87 @@
+//! The account of a registry that is wrong, mended, and changed by MLflow's administrator while the operator runs.
+
+use crate::bed::{Bed, on_bed};
+use crate::ledger_of_model::make_model;
+use crate::mlflow_registry::mlflow_registry_as;
+use crate::policies::{champion, operator, policy, ready, registry, until, with};
+use podium_api::ModelRegistry;
+use podium_operator::adapters::mlflow::server::Credentials;
+use podium_operator::adapters::write_lease::WriteLease;
+use podium_testbed::mlflow::{ADMIN, MLFLOW, MlflowServer};
+use serde_json::json;
+
+const CHANGED: &str = "another-battery-staple";
+
+fn give(bed: &Bed, password: &str) {
+    bed.apply(&json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "account"},
+        "stringData": {"username": ADMIN.0, "password": password},
+    }));
+}
+
+async fn says(bed: &Bed, status: &str, reason: &str) {
+    let what = format!("the registry says {reason}");
+    bed.wait(90, &what, async || {
+        let found = bed.find::<ModelRegistry>("mlflow").await;
+        let conditions = found.and_then(|found| found.status).map(|s| s.conditions);
+        let mut conditions = conditions.into_iter().flatten();
+        conditions.any(|c| c.type_ == "Ready" && c.status == status && c.reason == reason)
+    })
+    .await;
+}
+
+#[test]
+fn credentials_are_read_anew_whenever_they_change() {
+    on_bed("credentials", async |bed| {
+        let directory = tempfile::tempdir().unwrap();
+        let server = MlflowServer::start_with_accounts(directory.path(), MLFLOW).unwrap();
+        let administrator = Credentials::Basic {
+            username: ADMIN.0.to_string(),
+            password: ADMIN.1.to_string(),
+        };
+        let admin = mlflow_registry_as(administrator, &server.url(), WriteLease::always());
+        make_model(&admin, "fraud", 2, false).await;
+        let _operator = operator(&bed).await;
+        give(&bed, CHANGED);
+        let mut with_account = registry(&server.url());
+        with_account["spec"]["mlflow"]["credentialsSecretRef"] = json!({"name": "account"});
+        bed.apply(&with_account);
+        says(&bed, "False", "WrongCredentials").await;
+        give(&bed, ADMIN.1);
+        says(&bed, "True", "Usable").await;
+
+        let pinned = |version: &str| {
+            let pin = json!({"version": version, "reason": "by a test"});
+            with(policy("fraud"), "pin", pin)
+        };
+        bed.apply(&pinned("1"));
+        until(&bed, "has version 1 as champion", |policy| {
+            champion(policy) == Some("1") && ready(policy) == Some(("True", "Pinned"))
+        })
+        .await;
+
+        let body = json!({"username": ADMIN.0, "password": CHANGED, "current_password": ADMIN.1});
+        let changed = reqwest::Client::new()
+            .patch(format!(
+                "{}/api/2.0/mlflow/users/update-password",
+                server.url()
+            ))
+            .basic_auth(ADMIN.0, Some(ADMIN.1))
+            .header("Content-Type", "application/json")
+            .body(body.to_string())
+            .send()
+            .await
+            .unwrap();
+        assert!(changed.status().is_success(), "{changed:?}");
+        bed.apply(&pinned("2"));
+        until(&bed, "cannot look at the registry", |policy| {
+            ready(policy).is_some_and(|(status, _)| status == "False")
+        })
+        .await;
+        give(&bed, CHANGED);
+        until(&bed, "has version 2 as champion", |policy| {
+            champion(policy) == Some("2") && ready(policy) == Some(("True", "Pinned"))
+        })
+        .await;
+    });
+}
