@@ -140,8 +140,13 @@ impl Model for Scenario {
             actions.extend([Transition::Do, Transition::Die]);
             actions.extend([Transition::LoseAnswer, Transition::DelayWrite]);
         }
-        actions.extend([Transition::LateWrite, Transition::CatchUp]);
-        actions.extend([true, false].map(|is_behind| Transition::TakeOver { is_behind }));
+        actions.push(Transition::LateWrite);
+        if state.world.cached.is_some() {
+            actions.push(Transition::CatchUp);
+        }
+        if state.world.standby.is_some() {
+            actions.extend([true, false].map(|is_behind| Transition::TakeOver { is_behind }));
+        }
         actions.extend(self.events.iter().cloned().map(Transition::Event));
     }
 
