@@ -318,7 +318,7 @@ mod tests {
             ("stop", "there must be one PART"),
             (
                 "stop docker",
-                "a part must be one of etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kubelet, mlflow, and is docker",
+                "a part must be one of etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kubelet, versitygw, mlflow, and is docker",
             ),
             ("image --output a", "--name must be given"),
             (
