@@ -68,6 +68,14 @@ impl KubernetesCluster {
         }
     }
 
+    /// The same of a kind of which the operator has the right to list and none to get.
+    async fn listed<K: Object>(&self, name: &str) -> Result<Option<K>, PortError> {
+        let of_name = ListParams::default().fields(&format!("metadata.name={name}"));
+        let asked = self.ask(self.path::<K>().list(&of_name)).await;
+        let found: ObjectList<K> = asked.map_err(|error| port_error(&error))?;
+        Ok(found.items.into_iter().next())
+    }
+
     fn observe_write<K: Object>(&self, object: K) {
         if let Some(cache) = self.caches.of::<K>() {
             cache.observe_write(object);
@@ -244,7 +252,7 @@ impl Cluster for KubernetesCluster {
     }
 
     async fn confirm<K: Object>(&self, object: &K) -> Result<(), PortError> {
-        let stored = self.read::<K>(&object.name_any()).await?;
+        let stored = self.listed::<K>(&object.name_any()).await?;
         let stored = stored.ok_or_else(|| PortError::changed(object))?;
         let is_as_read =
             (stored.uid(), stored.resource_version()) == (object.uid(), object.resource_version());
