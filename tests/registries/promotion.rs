@@ -7,7 +7,7 @@ use podium_operator::engine::Engine;
 use std::time::{Duration, Instant};
 
 /// After this time it is given up that a policy settles.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(240);
 
 /// Whether a policy has nothing left to do, for one of these reasons. A move stays begun while the registry is one that was set back.
 pub fn is_settled(objects: &Objects, reasons: &[&str]) -> bool {
