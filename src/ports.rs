@@ -100,13 +100,18 @@ impl PortError {
         Self::new(PortErrorKind::Missing, message)
     }
 
-    /// See [`PortErrorKind::Conflict`]: what is stored is not this object as it was read.
-    pub fn changed<K: Object>(object: &K) -> Self {
+    /// See [`PortErrorKind::Conflict`]: fails unless what is stored is this object as it was read.
+    ///
+    /// # Errors
+    /// It is gone, or has another uid or version.
+    pub fn unless_as_read<K: Object>(stored: Option<&K>, object: &K) -> Result<(), Self> {
+        let which = |object: &K| (object.uid(), object.resource_version());
+        if stored.is_some_and(|stored| which(stored) == which(object)) {
+            return Ok(());
+        }
         let (kind, name) = (K::kind(&()), object.name_any());
-        Self::new(
-            PortErrorKind::Conflict,
-            format!("{kind} `{name}` changed since it was read"),
-        )
+        let message = format!("{kind} `{name}` changed since it was read");
+        Err(Self::new(PortErrorKind::Conflict, message))
     }
 
     /// See [`PortErrorKind::is_transient`].

@@ -375,18 +375,11 @@ impl Cluster for StateDirectory {
     }
 
     async fn confirm<K: Object>(&self, object: &K) -> Result<(), PortError> {
-        let stored = self.read(&K::plural(&()), &object.name_any())?;
-        let version = |stored: &Value| -> Option<String> {
-            let version = stored.pointer("/metadata/resourceVersion")?.as_str()?;
-            Some(version.to_string())
-        };
-        let is_as_read = stored.as_ref().is_some_and(|stored| {
-            uid_of(stored) == object.uid().as_deref()
-                && version(stored) == object.resource_version()
-        });
-        is_as_read
-            .then_some(())
-            .ok_or_else(|| PortError::changed(object))
+        let (plural, name) = (K::plural(&()), object.name_any());
+        let stored = self.read(&plural, &name)?;
+        let path = self.path(&plural, &name);
+        let stored = stored.map(|stored| typed::<K>(&path, stored)).transpose()?;
+        PortError::unless_as_read(stored.as_ref(), object)
     }
 
     async fn delete<K: Object>(&self, object: &K) -> Result<(), PortError> {

@@ -1,4 +1,4 @@
-//! Searches whose trials are shell scripts of this machine, so that no image but the test bed's own is needed.
+//! Searches whose trials are shell scripts of this machine, so that no image but the test bed's own is needed; registries and policies.
 
 use serde_json::{Value, json};
 
@@ -53,6 +53,29 @@ pub fn cases(name: &str, cases: &[&str], parallelism: u32, script: &str) -> Valu
     search["spec"]["parameters"] = json!([{"name": "case", "categorical": {"values": cases}}]);
     search["spec"]["algorithm"] = json!({"name": "Grid"});
     search
+}
+
+/// A registry named `mlflow`.
+pub fn model_registry(url: &str) -> Value {
+    json!({
+        "apiVersion": "podium.dev/v1alpha1", "kind": "ModelRegistry", "metadata": {"name": "mlflow"},
+        "spec": {"mlflow": {"url": url}},
+    })
+}
+
+/// A policy for a model of that registry.
+pub fn champion_policy(name: &str, model: &str) -> Value {
+    json!({
+        "apiVersion": "podium.dev/v1alpha1", "kind": "ChampionPolicy", "metadata": {"name": name},
+        "spec": {
+            "registryRef": {"name": "mlflow"}, "model": model,
+            "evidence": {"predictions": {
+                "uri": "s3://evaluation/fraud/$(version)/predictions.parquet",
+                "columns": {"id": "id", "label": "label", "score": "score"},
+            }},
+            "test": {"primary": {"metric": "rocAuc"}},
+        },
+    })
 }
 
 /// The pod of a search's trials.

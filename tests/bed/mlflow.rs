@@ -34,6 +34,13 @@ impl Mlflow {
         name.to_string()
     }
 
+    /// Points an alias of a model at a version, as people do who ask nobody.
+    pub fn point(&self, model: &str, alias: &str, version: &str) {
+        self.python(&format!(
+            "client.set_registered_model_alias('{model}', '{alias}', '{version}')"
+        ));
+    }
+
     /// The version that carries an alias; empty for none.
     pub fn alias(&self, model: &str, alias: &str) -> String {
         self.python(&format!(

@@ -1,9 +1,10 @@
 //! People with rights of their own try to move an alias, or to read an account, that is not theirs. None of them may create anything but
 //! the objects of a kind in one namespace.
 
+use crate::bed::manifests::model_registry;
 use crate::bed::mlflow::Mlflow;
 use crate::bed::{Bed, helm, kubectl, on_bed};
-use crate::policies::{champion, operator, policy, ready, registry, until, with};
+use crate::policies::{champion, operator, policy, ready, until, waits_for_consent, with};
 use podium_api::{ChampionPolicy, ModelRegistry, TuningJob};
 use serde_json::{Value, json};
 
@@ -41,41 +42,40 @@ where
     (ready["status"] == "False").then(|| ready["reason"].as_str().unwrap().to_string())
 }
 
+async fn until_refused<K>(bed: &Bed, name: &str, reason: &str)
+where
+    K: kube::Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
+        + Clone
+        + std::fmt::Debug
+        + serde::de::DeserializeOwned
+        + serde::Serialize,
+{
+    let what = format!("{name} is refused for {reason}");
+    bed.wait(60, &what, async || {
+        refused_for::<K>(bed, name).await.as_deref() == Some(reason)
+    })
+    .await;
+}
+
 #[test]
 fn nobody_moves_an_alias_that_is_not_theirs() {
     on_bed("attackers", async |bed| {
         let mlflow = Mlflow::of_testbed();
         let model = mlflow.model_with_versions(&bed.namespace, 3);
-        let operator = bed.dead_operator("a").await;
-        let operator = operator.with("PODIUM_ALLOWED_HOSTS", "*=127.0.0.1");
-        bed.apply(&registry(&mlflow.url));
-        operator.start_again();
-        let point = |alias: &str, version: &str| {
-            mlflow.python(&format!(
-                "client.set_registered_model_alias('{model}', '{alias}', '{version}')"
-            ))
-        };
+        let operator = operator(&bed).await;
+        bed.apply(&model_registry(&mlflow.url));
+        let point = |alias: &str, version: &str| mlflow.point(&model, alias, version);
         point("challenger", "1");
         let mut owner = policy(&model);
         owner["spec"]["promotion"] =
             json!({"firstChampion": "Approval", "approval": {"required": 2}});
         bed.apply(&owner);
         // Whoever may create Approvals could be two people.
-        bed.wait(60, "it is blocked without verified approvers", async || {
-            refused_for::<ChampionPolicy>(&bed, "fraud")
-                .await
-                .as_deref()
-                == Some("ApproversUnverified")
-        })
-        .await;
+        until_refused::<ChampionPolicy>(&bed, "fraud", "ApproversUnverified").await;
         operator.kill();
         let operator = operator.with("PODIUM_APPROVERS_VERIFIED", "true");
         operator.start_again();
-        let waits = |policy: &ChampionPolicy| {
-            let status = policy.status.clone().unwrap_or_default();
-            status.pending_decision.is_some()
-        };
-        let waiting = until(&bed, "waits for consent", waits).await;
+        let waiting = until(&bed, "waits for consent", waits_for_consent).await;
         let pending = waiting.status.unwrap().pending_decision.unwrap();
 
         // One approver who approves twice, and somebody who approves what was decided at another time or on something else.
@@ -113,23 +113,14 @@ fn nobody_moves_an_alias_that_is_not_theirs() {
         );
         younger["metadata"]["name"] = json!("younger");
         bed.apply(&younger);
-        bed.wait(60, "the younger policy is blocked", async || {
-            refused_for::<ChampionPolicy>(&bed, "younger")
-                .await
-                .as_deref()
-                == Some("AliasOwnedByOther")
-        })
-        .await;
+        until_refused::<ChampionPolicy>(&bed, "younger", "AliasOwnedByOther").await;
 
         // An author of searches registers the winner as champion.
         let mut search = crate::bed::manifests::search("crowned", 1, 1, "true");
         search["spec"]["register"] =
             json!({"registryRef": {"name": "mlflow"}, "model": model, "alias": "champion"});
         bed.apply(&search);
-        bed.wait(60, "the search is blocked", async || {
-            refused_for::<TuningJob>(&bed, "crowned").await.as_deref() == Some("InvalidSpec")
-        })
-        .await;
+        until_refused::<TuningJob>(&bed, "crowned", "InvalidSpec").await;
         assert_eq!(mlflow.alias(&model, "champion"), "");
         assert_eq!(
             ready(&counted).map(|(_, reason)| reason),
@@ -178,11 +169,9 @@ fn who_writes_the_verdict_of_a_comparison_moves_nothing() {
         let mlflow = Mlflow::of_testbed();
         let model = mlflow.model_with_versions(&bed.namespace, 2);
         let _operator = operator(&bed).await;
-        bed.apply(&registry(&mlflow.url));
+        bed.apply(&model_registry(&mlflow.url));
         for (alias, version) in [("champion", "1"), ("challenger", "2")] {
-            mlflow.python(&format!(
-                "client.set_registered_model_alias('{model}', '{alias}', '{version}')"
-            ));
+            mlflow.point(&model, alias, version);
         }
         bed.apply(&policy(&model));
         let is_held = |policy: &ChampionPolicy| {
@@ -220,14 +209,8 @@ fn a_namespace_names_no_host_of_another_one() {
         let operator = bed.dead_operator("a").await;
         let operator = operator.with("PODIUM_ALLOWED_HOSTS", "team-of-others=127.0.0.1");
         operator.start_again();
-        bed.apply(&registry(&mlflow.url));
-        bed.wait(60, "the host is refused", async || {
-            refused_for::<ModelRegistry>(&bed, "mlflow")
-                .await
-                .as_deref()
-                == Some("HostNotAllowed")
-        })
-        .await;
+        bed.apply(&model_registry(&mlflow.url));
+        until_refused::<ModelRegistry>(&bed, "mlflow", "HostNotAllowed").await;
     });
 }
 
@@ -246,13 +229,13 @@ fn what_a_secret_holds_is_nowhere_else() {
             registry["spec"]["mlflow"]["credentialsSecretRef"] = json!({"name": "account"});
             registry
         };
-        bed.apply(&account(registry(&mlflow.url), "mlflow"));
+        bed.apply(&account(model_registry(&mlflow.url), "mlflow"));
         // Where something goes wrong most is said.
         for (name, url) in [
             ("closed", "http://127.0.0.1:9".to_string()),
             ("prefix", format!("{}/elsewhere", mlflow.url)),
         ] {
-            bed.apply(&account(registry(&url), name));
+            bed.apply(&account(model_registry(&url), name));
             bed.wait(60, "the registry cannot be used", async || {
                 refused_for::<ModelRegistry>(&bed, name).await.is_some()
             })

@@ -1,13 +1,15 @@
 //! The account of a registry that is wrong, mended, and changed by MLflow's administrator while the operator runs.
 
+use crate::bed::manifests::model_registry;
 use crate::bed::{Bed, on_bed};
 use crate::ledger_of_model::make_model;
+use crate::mlflow_accounts::{account, administer};
 use crate::mlflow_registry::mlflow_registry_as;
-use crate::policies::{champion, operator, policy, ready, registry, until, with};
+use crate::policies::{champion, operator, policy, ready, until, with};
 use podium_api::ModelRegistry;
-use podium_operator::adapters::mlflow::server::Credentials;
 use podium_operator::adapters::write_lease::WriteLease;
 use podium_testbed::mlflow::{ADMIN, MLFLOW, MlflowServer};
+use reqwest::Method;
 use serde_json::json;
 
 const CHANGED: &str = "another-battery-staple";
@@ -35,15 +37,15 @@ fn credentials_are_read_anew_whenever_they_change() {
     on_bed("credentials", async |bed| {
         let directory = tempfile::tempdir().unwrap();
         let server = MlflowServer::start_with_accounts(directory.path(), MLFLOW).unwrap();
-        let administrator = Credentials::Basic {
-            username: ADMIN.0.to_string(),
-            password: ADMIN.1.to_string(),
-        };
-        let admin = mlflow_registry_as(administrator, &server.url(), WriteLease::always());
+        let admin = mlflow_registry_as(
+            account(ADMIN.0, ADMIN.1),
+            &server.url(),
+            WriteLease::always(),
+        );
         make_model(&admin, "fraud", 2, false).await;
         let _operator = operator(&bed).await;
         give(&bed, CHANGED);
-        let mut with_account = registry(&server.url());
+        let mut with_account = model_registry(&server.url());
         with_account["spec"]["mlflow"]["credentialsSecretRef"] = json!({"name": "account"});
         bed.apply(&with_account);
         says(&bed, "False", "WrongCredentials").await;
@@ -61,18 +63,8 @@ fn credentials_are_read_anew_whenever_they_change() {
         .await;
 
         let body = json!({"username": ADMIN.0, "password": CHANGED, "current_password": ADMIN.1});
-        let changed = reqwest::Client::new()
-            .patch(format!(
-                "{}/api/2.0/mlflow/users/update-password",
-                server.url()
-            ))
-            .basic_auth(ADMIN.0, Some(ADMIN.1))
-            .header("Content-Type", "application/json")
-            .body(body.to_string())
-            .send()
-            .await
-            .unwrap();
-        assert!(changed.status().is_success(), "{changed:?}");
+        let path = "2.0/mlflow/users/update-password";
+        administer(&server, Method::PATCH, path, body).await;
         bed.apply(&pinned("2"));
         until(&bed, "cannot look at the registry", |policy| {
             ready(policy).is_some_and(|(status, _)| status == "False")

@@ -9,6 +9,8 @@ mod cluster_laws;
 mod fixtures;
 #[path = "../fixtures/ledger_of_model.rs"]
 mod ledger_of_model;
+#[path = "../fixtures/mlflow_accounts.rs"]
+mod mlflow_accounts;
 #[path = "../fixtures/mlflow_registry.rs"]
 mod mlflow_registry;
 #[path = "../contracts/runner_laws.rs"]

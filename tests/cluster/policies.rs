@@ -1,34 +1,18 @@
 //! Policies in a cluster, on a real MLflow whose own client is the witness.
 
+use crate::bed::manifests::{champion_policy, model_registry};
 use crate::bed::mlflow::Mlflow;
 use crate::bed::operator::Operator;
 use crate::bed::{Bed, on_bed};
 use podium_api::{Approval, ChampionPolicy, ModelRegistry};
 use serde_json::{Value, json};
 
-pub fn registry(url: &str) -> Value {
-    json!({
-        "apiVersion": "podium.dev/v1alpha1", "kind": "ModelRegistry", "metadata": {"name": "mlflow"},
-        "spec": {"mlflow": {"url": url}},
-    })
-}
-
-/// A policy for `model` that polls each second.
+/// A policy for `model` that polls often and takes the challenger by its alias.
 pub fn policy(model: &str) -> Value {
-    json!({
-        "apiVersion": "podium.dev/v1alpha1", "kind": "ChampionPolicy", "metadata": {"name": "fraud"},
-        "spec": {
-            "registryRef": {"name": "mlflow"},
-            "model": model,
-            "pollSeconds": 10,
-            "challengers": {"alias": {}},
-            "evidence": {"predictions": {
-                "uri": "s3://evaluation/fraud/$(version)/predictions.parquet",
-                "columns": {"id": "id", "label": "label", "score": "score"},
-            }},
-            "test": {"primary": {"metric": "rocAuc"}},
-        },
-    })
+    let mut policy = champion_policy("fraud", model);
+    policy["spec"]["pollSeconds"] = json!(10);
+    policy["spec"]["challengers"] = json!({"alias": {}});
+    policy
 }
 
 /// An operator that may connect to this machine's MLflow.
@@ -61,6 +45,12 @@ pub async fn until(
     );
 }
 
+/// Whether a decision waits for people.
+pub fn waits_for_consent(policy: &ChampionPolicy) -> bool {
+    let status = policy.status.as_ref();
+    status.is_some_and(|status| status.pending_decision.is_some())
+}
+
 pub fn champion(policy: &ChampionPolicy) -> Option<&str> {
     let status = policy.status.as_ref()?;
     Some(status.champion.as_ref()?.version.as_str())
@@ -83,7 +73,7 @@ fn a_pin_moves_the_alias_once_and_a_move_by_hand_stays() {
         let mlflow = Mlflow::of_testbed();
         let model = mlflow.model_with_versions(&bed.namespace, 3);
         let operator = operator(&bed).await;
-        bed.apply(&registry(&mlflow.url));
+        bed.apply(&model_registry(&mlflow.url));
         bed.wait(60, "the registry is ready", async || {
             let found = bed.find::<ModelRegistry>("mlflow").await;
             let status = found.and_then(|found| found.status).unwrap_or_default();
@@ -122,9 +112,7 @@ fn a_pin_moves_the_alias_once_and_a_move_by_hand_stays() {
             r#"[{"op": "remove", "path": "/spec/pin"}]"#,
         ])
         .unwrap();
-        mlflow.python(&format!(
-            "client.set_registered_model_alias('{model}', 'champion', '3')"
-        ));
+        mlflow.point(&model, "champion", "3");
         let adopted = until(&bed, "has adopted version 3", |policy| {
             champion(policy) == Some("3")
         })
@@ -143,16 +131,10 @@ fn a_first_champion_waits_for_consent_and_a_challenger_without_evidence_is_held(
         let mlflow = Mlflow::of_testbed();
         let model = mlflow.model_with_versions(&bed.namespace, 2);
         let _operator = operator(&bed).await;
-        bed.apply(&registry(&mlflow.url));
-        mlflow.python(&format!(
-            "client.set_registered_model_alias('{model}', 'challenger', '1')"
-        ));
+        bed.apply(&model_registry(&mlflow.url));
+        mlflow.point(&model, "challenger", "1");
         bed.apply(&policy(&model));
-        let waiting = until(&bed, "waits for consent", |policy| {
-            let status = policy.status.clone().unwrap_or_default();
-            status.pending_decision.is_some()
-        })
-        .await;
+        let waiting = until(&bed, "waits for consent", waits_for_consent).await;
         let pending = waiting.status.unwrap().pending_decision.unwrap();
         bed.apply(&json!({
             "apiVersion": "podium.dev/v1alpha1", "kind": "Approval", "metadata": {"name": "yes"},
@@ -173,9 +155,7 @@ fn a_first_champion_waits_for_consent_and_a_challenger_without_evidence_is_held(
         })
         .await;
 
-        mlflow.python(&format!(
-            "client.set_registered_model_alias('{model}', 'challenger', '2')"
-        ));
+        mlflow.point(&model, "challenger", "2");
         let held = until(&bed, "is held for its evidence", |policy| {
             ready(policy).is_some_and(|(_, reason)| reason == "EvidenceMissing")
         })
@@ -217,19 +197,11 @@ fn people_decide_by_the_commands_of_podium() {
         let mlflow = Mlflow::of_testbed();
         let model = mlflow.model_with_versions(&bed.namespace, 3);
         let _operator = operator(&bed).await;
-        bed.apply(&registry(&mlflow.url));
-        let point = |alias: &str, version: &str| {
-            mlflow.python(&format!(
-                "client.set_registered_model_alias('{model}', '{alias}', '{version}')"
-            ))
-        };
+        bed.apply(&model_registry(&mlflow.url));
+        let point = |alias: &str, version: &str| mlflow.point(&model, alias, version);
         point("challenger", "3");
         bed.apply(&policy(&model));
-        let waits = |policy: &ChampionPolicy| {
-            let status = policy.status.clone().unwrap_or_default();
-            status.pending_decision.is_some()
-        };
-        until(&bed, "waits for consent", waits).await;
+        until(&bed, "waits for consent", waits_for_consent).await;
         podium(
             &bed,
             &["reject", "fraud", "--as", "ada", "--comment", "too young"],
@@ -239,7 +211,7 @@ fn people_decide_by_the_commands_of_podium() {
         })
         .await;
         point("challenger", "1");
-        until(&bed, "waits for consent again", waits).await;
+        until(&bed, "waits for consent again", waits_for_consent).await;
         podium(&bed, &["approve", "fraud", "--as", "ada"]);
         until(&bed, "has version 1 as champion", |policy| {
             champion(policy) == Some("1")

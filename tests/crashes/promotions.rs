@@ -2,6 +2,7 @@
 //! where it was to go, by one move, and the ledger tells of one.
 
 use crate::bed::cuts::Moment;
+use crate::bed::manifests::{champion_policy, model_registry};
 use crate::bed::mlflow::Mlflow;
 use crate::bed::mlflow_proxy::Call;
 use crate::bed::mlflow_way::MlflowWay;
@@ -50,19 +51,12 @@ impl Place {
     }
 }
 
+/// A policy that pins version 2 of the model of its own name.
 fn policy(name: &str) -> serde_json::Value {
-    json!({
-        "apiVersion": "podium.dev/v1alpha1", "kind": "ChampionPolicy", "metadata": {"name": name},
-        "spec": {
-            "registryRef": {"name": "mlflow"}, "model": name, "pollSeconds": 5,
-            "evidence": {"predictions": {
-                "uri": "s3://evaluation/$(version)/predictions.parquet",
-                "columns": {"id": "id", "label": "label", "score": "score"},
-            }},
-            "test": {"primary": {"metric": "rocAuc"}},
-            "pin": {"version": "2", "reason": "by a test"},
-        },
-    })
+    let mut policy = champion_policy(name, name);
+    policy["spec"]["pollSeconds"] = json!(5);
+    policy["spec"]["pin"] = json!({"version": "2", "reason": "by a test"});
+    policy
 }
 
 async fn is_settled(bed: &Bed, model: &str) -> bool {
@@ -118,10 +112,7 @@ fn dies_at_each_write(name: &str, place: Place, moment: Moment) {
         let operator = bed.dead_operator("a").await;
         let operator = operator.with("PODIUM_ALLOWED_HOSTS", "*=127.0.0.1");
         let way = MlflowWay::open(&mlflow.url, &operator).await;
-        bed.apply(&json!({
-            "apiVersion": "podium.dev/v1alpha1", "kind": "ModelRegistry", "metadata": {"name": "mlflow"},
-            "spec": {"mlflow": {"url": way.url}},
-        }));
+        bed.apply(&model_registry(&way.url));
         operator.start_again();
         let mut models = Vec::new();
         let mut came_to_an_end = false;

@@ -1,5 +1,6 @@
 //! What policies ask of a model registry, how soon a decision is carried out, and whether people are heard meanwhile.
 
+use crate::bed::manifests::{champion_policy, model_registry};
 use crate::bed::mlflow::Mlflow;
 use crate::bed::mlflow_proxy::{self, Fate};
 use crate::bed::operator::Operator;
@@ -53,35 +54,18 @@ async fn way(by: Who, log: &Log) -> String {
 async fn operator_of(bed: &Bed, url: &str) -> Operator {
     let operator = bed.dead_operator("a").await;
     let operator = operator.with("PODIUM_ALLOWED_HOSTS", "*=127.0.0.1");
-    bed.apply(&json!({
-        "apiVersion": "podium.dev/v1alpha1", "kind": "ModelRegistry", "metadata": {"name": "mlflow"},
-        "spec": {"mlflow": {"url": url}},
-    }));
+    bed.apply(&model_registry(url));
     operator.start_again();
     operator.until_ready(30).await;
     operator
 }
 
 fn policy(name: &str, model: &str, pin: Option<usize>) -> Value {
-    let mut policy = json!({
-        "apiVersion": "podium.dev/v1alpha1", "kind": "ChampionPolicy", "metadata": {"name": name},
-        "spec": {
-            "registryRef": {"name": "mlflow"}, "model": model,
-            "evidence": {"predictions": {
-                "uri": "s3://evaluation/$(version)/predictions.parquet",
-                "columns": {"id": "id", "label": "label", "score": "score"},
-            }},
-            "test": {"primary": {"metric": "rocAuc"}},
-        },
-    });
+    let mut policy = champion_policy(name, model);
     if let Some(version) = pin {
         policy["spec"]["pin"] = json!({"version": version.to_string(), "reason": "a figure"});
     }
     policy
-}
-
-fn status_of(policy: Option<ChampionPolicy>) -> podium_api::ChampionPolicyStatus {
-    policy.and_then(|policy| policy.status).unwrap_or_default()
 }
 
 async fn change_pin(bed: &Bed, policy: &str, version: &str) {
@@ -94,7 +78,7 @@ async fn change_pin(bed: &Bed, policy: &str, version: &str) {
 
 /// Whether the policy has seen this champion and has nothing under way.
 fn follows(policy: Option<ChampionPolicy>, version: &str) -> bool {
-    let status = status_of(policy);
+    let status = policy.and_then(|policy| policy.status).unwrap_or_default();
     status.in_flight.is_none() && status.champion.is_some_and(|c| c.version == version)
 }
 
@@ -126,8 +110,8 @@ fn five_hundred_policies_of_one_server() {
             let policies = policies.map_or_else(|_| Vec::new(), |list| list.items);
             let known = policies
                 .into_iter()
-                .filter(|p| follows(Some(p.clone()), "1"));
-            known.count() == POLICIES
+                .map(|policy| follows(Some(policy), "1"));
+            known.filter(|follows| *follows).count() == POLICIES
         })
         .await;
         let known = began.elapsed();

@@ -1,6 +1,7 @@
 //! MLflow with accounts: what each of them may do, and what is said where it may not.
 
 use super::ledger_of_model::{champion, make_model, outcomes};
+use super::mlflow_accounts::{account, administer};
 use super::mlflow_registry::mlflow_registry_as;
 use super::promotion::until_settled;
 use super::run;
@@ -10,39 +11,18 @@ use podium_operator::adapters::mlflow::server::Credentials;
 use podium_operator::adapters::write_lease::WriteLease;
 use podium_operator::ports::{ModelRegistry, Preflight};
 use podium_testbed::mlflow::{ADMIN, MLFLOW, MlflowServer};
-use serde_json::{Value, json};
+use reqwest::Method;
+use serde_json::json;
 
 const PASSWORD: &str = "a canary of a password";
-
-fn account(name: &str, password: &str) -> Credentials {
-    Credentials::Basic {
-        username: name.to_string(),
-        password: password.to_string(),
-    }
-}
 
 fn registry(server: &MlflowServer, credentials: Credentials) -> MlflowRegistry {
     mlflow_registry_as(credentials, &server.url(), WriteLease::always())
 }
 
-/// Asks something as the administrator.
-async fn administer(server: &MlflowServer, path: &str, body: Value) -> Value {
-    let answer = reqwest::Client::new()
-        .post(format!("{}/api/{path}", server.url()))
-        .basic_auth(ADMIN.0, Some(ADMIN.1))
-        .header("Content-Type", "application/json")
-        .body(body.to_string())
-        .send()
-        .await
-        .unwrap();
-    let (status, text) = (answer.status(), answer.text().await.unwrap());
-    assert!(status.is_success(), "{path}: {text}");
-    serde_json::from_str(&text).unwrap_or(Value::Null)
-}
-
 async fn add(server: &MlflowServer, name: &str) -> Credentials {
     let body = json!({"username": name, "password": PASSWORD});
-    administer(server, "2.0/mlflow/users/create", body).await;
+    administer(server, Method::POST, "2.0/mlflow/users/create", body).await;
     account(name, PASSWORD)
 }
 
@@ -50,7 +30,13 @@ async fn grant(server: &MlflowServer, name: &str, kind: &str, id: &str, permissi
     let body = json!({
         "username": name, "resource_type": kind, "resource_id": id, "permission": permission,
     });
-    administer(server, "3.0/mlflow/users/permissions/grant", body).await;
+    administer(
+        server,
+        Method::POST,
+        "3.0/mlflow/users/permissions/grant",
+        body,
+    )
+    .await;
 }
 
 fn problem(preflight: &Preflight) -> Option<&'static str> {
@@ -65,9 +51,7 @@ fn ledger_problem(preflight: &Preflight) -> Option<&'static str> {
 }
 
 fn pin(objects: &Objects, model: &str, version: &str) {
-    objects.apply(&policy(model, |policy| {
-        policy["spec"]["pin"] = json!({"version": version, "reason": "by a test"});
-    }));
+    objects.apply(&policy(model, |policy| super::world::pin(policy, version)));
 }
 
 fn owner_condition(objects: &Objects) -> (String, String) {
@@ -103,7 +87,13 @@ fn an_account_is_told_what_it_lacks_and_works_as_far_as_its_rights_reach() {
 
         // An account that may edit the model, and another one's ledgers not.
         let of_others = json!({"name": "promotion-ledger"});
-        let created = administer(&server, "2.0/mlflow/experiments/create", of_others).await;
+        let created = administer(
+            &server,
+            Method::POST,
+            "2.0/mlflow/experiments/create",
+            of_others,
+        )
+        .await;
         let credentials = add(&server, "podium").await;
         let account = registry(&server, credentials.clone());
         let preflight = account.preflight().await;

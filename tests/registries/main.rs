@@ -7,6 +7,8 @@ mod registry_laws;
 
 #[path = "../fixtures/ledger_of_model.rs"]
 mod ledger_of_model;
+#[path = "../fixtures/mlflow_accounts.rs"]
+mod mlflow_accounts;
 #[path = "../bed/mlflow_proxy.rs"]
 mod mlflow_proxy;
 #[path = "../fixtures/mlflow_registry.rs"]

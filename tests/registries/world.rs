@@ -155,10 +155,7 @@ impl Cluster for Held {
     async fn confirm<K: Object>(&self, object: &K) -> Result<(), PortError> {
         let objects = self.objects.0.lock().unwrap();
         let stored: Option<K> = objects.get(&key_of::<K>(&object.name_any())).map(typed);
-        let version = stored.and_then(|stored| stored.resource_version());
-        (version == object.resource_version())
-            .then_some(())
-            .ok_or_else(|| PortError::changed(object))
+        PortError::unless_as_read(stored.as_ref(), object)
     }
 
     async fn delete<K: Object>(&self, _: &K) -> Result<(), PortError> {

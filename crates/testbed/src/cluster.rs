@@ -7,7 +7,7 @@ use crate::extent::Extent;
 use crate::mlflow::{self, MLFLOW};
 use crate::node::{Node, check_machine};
 use crate::parts::{self, Parts, output_of};
-use crate::ports::{Ports, health};
+use crate::ports::{Ports, health, is_healthy};
 use crate::processes::{Processes, wait_until};
 use crate::s3;
 use crate::{TestbedError, at};
@@ -335,8 +335,8 @@ impl Cluster {
             Component::Kubelet => self.node_report().is_some_and(|report| {
                 report.starts_with("True") && old_report != Some(report.as_str())
             }),
-            Component::S3 => s3::answers(self.ports.s3),
-            Component::Mlflow => mlflow::answers(self.ports.mlflow),
+            Component::S3 => is_healthy(self.ports.s3),
+            Component::Mlflow => is_healthy(self.ports.mlflow),
         }
     }
 

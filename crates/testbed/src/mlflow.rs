@@ -1,7 +1,7 @@
 //! MLflow servers of this machine: each version from PyPI in an environment of its own, kept beside the other programs.
 
 use crate::parts::{cache_directory, output_of, succeed};
-use crate::ports::{free_port, health};
+use crate::ports::{free_port, is_healthy};
 use crate::processes::{Processes, wait_until};
 use crate::{TestbedError, at};
 use std::fs::{self, File};
@@ -94,7 +94,7 @@ impl MlflowServer {
             &format!("MLflow {version} answers"),
             SECONDS_TO_ANSWER,
             &log,
-            || answers(server.port),
+            || is_healthy(server.port),
         )?;
         Ok(server)
     }
@@ -181,11 +181,6 @@ pub(crate) fn command(program: &Path, directory: &Path, port: u16, store: Option
         .env("GIT_PYTHON_REFRESH", "quiet")
         .current_dir(directory);
     command
-}
-
-/// Whether it serves.
-pub(crate) fn answers(port: u16) -> bool {
-    health(port).is_ok_and(|answer| answer.contains(" 200 "))
 }
 
 /// A PostgreSQL with an empty database, that ends with this.

@@ -99,6 +99,11 @@ pub(crate) fn health(port: u16) -> std::io::Result<String> {
     Ok(answer)
 }
 
+/// Whether a server of this machine says that it is well.
+pub(crate) fn is_healthy(port: u16) -> bool {
+    health(port).is_ok_and(|answer| answer.contains(" 200 "))
+}
+
 /// Of the ports that the kernel gives to nobody: one of those that it gives to outgoing connections may be taken before its server listens.
 fn free() -> Result<TcpListener, TestbedError> {
     // Each state is a random one, so that those who choose at the same time choose differently.

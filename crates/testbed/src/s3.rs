@@ -1,6 +1,5 @@
 //! The object store beside a cluster: an S3 server whose objects are files of its directory.
 
-use crate::ports::health;
 use crate::{TestbedError, at};
 use std::fs;
 use std::path::Path;
@@ -42,9 +41,4 @@ pub(crate) fn command(program: &Path, directory: &Path, port: u16) -> Command {
 /// Where what is known of objects is kept.
 fn facts(directory: &Path) -> std::path::PathBuf {
     directory.join("facts")
-}
-
-/// Whether it serves.
-pub(crate) fn answers(port: u16) -> bool {
-    health(port).is_ok_and(|answer| answer.contains(" 200 "))
 }

@@ -253,14 +253,12 @@ impl Cluster for KubernetesCluster {
 
     async fn confirm<K: Object>(&self, object: &K) -> Result<(), PortError> {
         let stored = self.listed::<K>(&object.name_any()).await?;
-        let stored = stored.ok_or_else(|| PortError::changed(object))?;
-        let is_as_read =
-            (stored.uid(), stored.resource_version()) == (object.uid(), object.resource_version());
+        let confirmed = PortError::unless_as_read(stored.as_ref(), object);
         // Whoever tries again finds what is stored.
-        self.observe_write(stored);
-        is_as_read
-            .then_some(())
-            .ok_or_else(|| PortError::changed(object))
+        if let Some(stored) = stored {
+            self.observe_write(stored);
+        }
+        confirmed
     }
 
     async fn delete<K: Object>(&self, object: &K) -> Result<(), PortError> {

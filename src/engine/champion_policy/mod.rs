@@ -12,12 +12,19 @@ use super::{Engine, Requeue};
 use crate::ports::{Cluster, Events, PortError, PortErrorKind, Ports};
 use comparisons::views;
 use observe::Observed;
-use podium_api::convert::{PolicySettings, World, memory_of, policy as settings_of};
+use podium_api::convert::{PolicySettings, World, memory_of, policy as settings_of, window_at};
 use podium_api::{ChampionPolicy, ModelRegistry};
-use podium_core::champion::{Freshness, Memory, plan};
+use podium_core::champion::{Freshness, Memory, Plan, plan};
 use podium_core::problem::in_one_line;
 use podium_core::time::Timestamp;
 use status::StatusInput;
+
+/// A plan, what it was made of, and what is to be shown of it.
+struct Planned {
+    observed: Observed,
+    plan: Plan,
+    shown: StatusInput,
+}
 
 fn unverified(required: u32) -> String {
     format!(
@@ -90,13 +97,13 @@ impl<P: Ports> Engine<P> {
         let named = self.named_registry(object).await?;
         let registry = self.ports.registry(&named).await?;
         let memory = memory_of(object.status.as_ref());
-        let observed = self
-            .observe_for_plan(object, settings, (&named, &registry), &memory, now)
+        let Planned {
+            observed,
+            plan,
+            shown,
+        } = self
+            .plan_policy(object, settings, (&named, &registry), &memory, now)
             .await?;
-        let evaluations = views(&observed.evaluations, settings);
-        let input = observed.input(settings, &memory, &evaluations, now);
-        let plan = plan(&input, now);
-        let shown = StatusInput::planned(&input, &plan, object);
         let is_written = self.report_policy(object, &shown, now).await?;
         // A write of the status compares; without one, an operator that has just begun to lead could go by a status of before.
         if !is_written && !plan.actions.is_empty() {
@@ -111,15 +118,15 @@ impl<P: Ports> Engine<P> {
         })
     }
 
-    /// Looks at what the plan depends on; once more, if what would be done demands a newer look at the registry.
-    async fn observe_for_plan(
+    /// Looks at what the plan depends on, and plans; once more, if what would be done demands a newer look at the registry.
+    async fn plan_policy(
         &self,
         object: &ChampionPolicy,
         settings: &PolicySettings,
         registry: (&ModelRegistry, &P::Registry),
         memory: &Memory,
         now: Timestamp,
-    ) -> Result<Observed, PortError> {
+    ) -> Result<Planned, PortError> {
         // Whoever changed the specification waits for an answer, and may have changed the registry for it.
         let observed_generation = object.status.as_ref().and_then(|s| s.observed_generation);
         let mut freshness = match object.metadata.generation == observed_generation {
@@ -131,10 +138,18 @@ impl<P: Ports> Engine<P> {
                 .observe_policy(object, settings, registry, memory, freshness)
                 .await?;
             let evaluations = views(&observed.evaluations, settings);
-            let input = observed.input(settings, memory, &evaluations, now);
-            let demanded = plan(&input, now).demanded_freshness(memory);
-            if observed.freshness >= demanded {
-                return Ok(observed);
+            let window = window_at(&settings.windows, now);
+            let input = observed.input(memory, &evaluations, window);
+            let plan = plan(&input, now);
+            if observed.freshness >= plan.demanded_freshness(memory) {
+                let shown = StatusInput::planned(&input, &plan, object);
+                // They borrow what is returned.
+                drop(evaluations);
+                return Ok(Planned {
+                    observed,
+                    plan,
+                    shown,
+                });
             }
             freshness = Freshness::Now;
         }

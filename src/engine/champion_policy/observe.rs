@@ -6,7 +6,7 @@ use crate::ports::{Cluster, ModelRegistry as _, PortError, Ports};
 use kube::ResourceExt;
 use podium_api::approval::{ApprovalSpec, ApprovalVerdict};
 use podium_api::champion_policy::ChampionPolicySpec;
-use podium_api::convert::{PolicySettings, from_time, settled_condition, window_at};
+use podium_api::convert::{PolicySettings, from_time, settled_condition};
 use podium_api::{Approval, ChampionPolicy, ModelRegistry, TuningJob};
 use podium_core::champion::{
     ApprovalView, ChampionInput, EvaluationView, Exclusivity, Freshness, Identity, Ledger, Memory,
@@ -90,7 +90,7 @@ impl<P: Ports> Engine<P> {
         let Some(champion) = champion.filter(|_| !policy.suspend) else {
             return Ok(observed);
         };
-        for challenger in observed.challengers(settings, memory) {
+        for challenger in observed.challengers(memory) {
             self.observe_pair(
                 object,
                 settings,
@@ -276,10 +276,9 @@ impl Observed {
     /// What the plan is made of.
     pub(super) fn input<'a>(
         &'a self,
-        settings: &'a PolicySettings,
         memory: &'a Memory,
         evaluations: &'a [EvaluationView<'a>],
-        now: Timestamp,
+        window: WindowView,
     ) -> ChampionInput<'a> {
         ChampionInput {
             policy: &self.policy,
@@ -294,25 +293,12 @@ impl Observed {
             predictions: &self.predictions,
             evaluations,
             approvals: &self.approvals,
-            window: window_at(&settings.windows, now),
+            window,
         }
     }
 
-    /// The versions that want to be champion.
-    fn challengers(&self, settings: &PolicySettings, memory: &Memory) -> Vec<String> {
-        challengers(&ChampionInput {
-            policy: &settings.policy,
-            identity: &self.identity,
-            leads: true,
-            registry: self.registry.as_ref(),
-            ledger: self.ledger.as_ref().map_err(String::as_str),
-            ledger_denied: self.ledger_denied.as_deref(),
-            memory,
-            registered: &self.registered,
-            predictions: &BTreeMap::new(),
-            evaluations: &[],
-            approvals: &[],
-            window: WindowView::ALWAYS,
-        })
+    /// The versions that want to be champion, whatever is known of them and whenever it is.
+    fn challengers(&self, memory: &Memory) -> Vec<String> {
+        challengers(&self.input(memory, &[], WindowView::ALWAYS))
     }
 }

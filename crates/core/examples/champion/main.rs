@@ -40,8 +40,7 @@ fn check(bounds: Bounds) {
         bounds.events, bounds.faults
     );
     let mut wrong = false;
-    let with_a_second = scenarios::two_operators(bounds);
-    for scenario in scenarios::all(bounds).into_iter().chain(with_a_second) {
+    for scenario in scenarios::all_with_any_operators(bounds) {
         let (name, began) = (scenario.name, Instant::now());
         let checker = scenario
             .checker()
@@ -72,9 +71,8 @@ fn explore(name: Option<&str>) {
         events: 2,
         faults: 1,
     };
-    let scenario = scenarios::all(bounds)
+    let scenario = scenarios::all_with_any_operators(bounds)
         .into_iter()
-        .chain(scenarios::two_operators(bounds))
         .find(|scenario| scenario.name == name);
     let scenario = scenario.unwrap_or_else(|| panic!("there is no scenario `{name}`"));
     println!("http://127.0.0.1:3000 shows `{name}`");

@@ -20,11 +20,9 @@ impl World {
 
     /// Stores a status. Whoever waits has not seen it yet.
     pub fn set_status(&mut self, status: Status) {
-        if let Some(standby) = &mut self.standby
-            && *standby != status
-        {
-            standby.memory.clone_from(&self.memory);
-            standby.shown.clone_from(&self.shown);
+        let before = self.status();
+        if let Some(standby) = self.standby.as_mut().filter(|known| **known != status) {
+            *standby = before;
         }
         self.memory = status.memory;
         self.shown = status.shown;

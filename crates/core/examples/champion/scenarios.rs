@@ -12,6 +12,13 @@ fn with(change: fn(&mut Wishes), champion: Option<&str>) -> World {
     World::new(wishes, &["1", "2", "3"], champion, Some("2"))
 }
 
+/// All scenarios, with one operator and with two.
+pub fn all_with_any_operators(bounds: Bounds) -> Vec<Scenario> {
+    let mut scenarios = all(bounds);
+    scenarios.extend(two_operators(bounds));
+    scenarios
+}
+
 /// Two operators of one cluster, each of which may lead, with no fault seeded.
 pub fn two_operators(bounds: Bounds) -> Vec<Scenario> {
     let scenario = |name, change, champion| Scenario {
