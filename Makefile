@@ -17,8 +17,8 @@ lint: ## Format, clippy with warnings denied, docs, licences and sources of depe
 check-champion: ## Explore the champion's state machine further than the tests do; takes some minutes
 	cargo run --release --locked -p podium-core --example champion -- check 3 1
 
-check-registry: ## Promotions of rivals on a real MLflow, many more than the tests have, and a server that is down for ten minutes; needs root and a quarter of an hour
-	PODIUM_CHECK_REGISTRY=true cargo test --workspace --locked --test registries -- --nocapture rivals:: server_that_is_down
+check-registry: ## Rivals and stale leaders on a real MLflow, three times as many epochs as the tests have, and a server that is down for ten minutes; needs root and a quarter of an hour
+	PODIUM_CHECK_REGISTRY=true cargo test --workspace --locked --test registries -- --nocapture rivals:: stale_leaders:: server_that_is_down
 
 crds: ## Write crds/ and the chart's copy anew from the types
 	UPDATE_CRDS=1 cargo test -q -p podium-api --test crds generated_files

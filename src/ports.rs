@@ -31,6 +31,8 @@ pub struct PortError {
     pub kind: PortErrorKind,
     /// One sentence, in the words of the system where it gave any.
     pub message: String,
+    /// Its name in conditions, as one CamelCase word of a closed list, where the kind says too little.
+    pub reason: Option<&'static str>,
 }
 
 /// The kinds of failures of a port.
@@ -77,6 +79,16 @@ impl PortError {
         Self {
             kind,
             message: message.into(),
+            reason: None,
+        }
+    }
+
+    /// The same with its name in conditions.
+    #[must_use]
+    pub fn because(self, reason: &'static str) -> Self {
+        Self {
+            reason: Some(reason),
+            ..self
         }
     }
 
@@ -179,6 +191,11 @@ pub trait Cluster: Send + Sync {
         &self,
         object: &K,
     ) -> impl Future<Output = Result<(), PortError>> + Send;
+    /// The same, and it fails with [`PortErrorKind::Conflict`] unless the object is stored as it was read, its status included.
+    fn replace_status<K: Object>(
+        &self,
+        object: &K,
+    ) -> impl Future<Output = Result<(), PortError>> + Send;
     /// Fails with [`PortErrorKind::Conflict`] unless the object is stored as it was read, which a cache that is behind does not know.
     fn confirm<K: Object>(&self, object: &K) -> impl Future<Output = Result<(), PortError>> + Send;
     /// Deletes this very object, and what belongs to it; one that is gone or was made anew since is left alone.
@@ -192,6 +209,11 @@ pub enum AliasUpdate {
     Done,
     /// It did not point where it was expected to and was left alone.
     Contended {
+        /// Where it points.
+        found: Option<String>,
+    },
+    /// The registry confirmed the move, and it points elsewhere since: somebody else moved it at once.
+    MovedOn {
         /// Where it points.
         found: Option<String>,
     },

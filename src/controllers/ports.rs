@@ -91,20 +91,18 @@ impl ClusterPorts {
 /// Systems that this version does not reach from a cluster.
 pub(super) struct OutOfReach;
 
-fn out_of_reach<T>() -> Result<T, PortError> {
-    let message = "this version of Podium reads no predictions in a cluster, so nothing is compared there; `podium run` does";
-    Err(PortError::refused(message))
-}
-
 impl ObjectStore for OutOfReach {
-    async fn digest(&self, _: &str) -> Result<Option<String>, PortError> {
-        out_of_reach()
+    async fn digest(&self, uri: &str) -> Result<Option<String>, PortError> {
+        Err(PortError::refused(format!(
+            "the predictions at {uri} are missing: this version of Podium reads none in a cluster, so nothing is compared there; `podium run` does"
+        )))
     }
 }
 
 impl Evaluator for OutOfReach {
     async fn evaluate(&self, _: &str, _: &EvaluationSpec) -> Result<EvaluationState, PortError> {
-        out_of_reach()
+        let message = "this version of Podium compares nothing in a cluster; `podium run` does";
+        Err(PortError::refused(message))
     }
 }
 
@@ -155,11 +153,6 @@ impl Ports for ClusterPorts {
 
     fn unsupported(&self, spec: &TuningJobSpec) -> Vec<SpecProblem> {
         let mut problems = Vec::new();
-        if spec.register.is_some() {
-            let message =
-                "must be left out: this version of Podium registers no versions from a cluster";
-            problems.push(SpecProblem::new("spec.register", message));
-        }
         let job = spec.trial.job.as_ref();
         let ttl = job.and_then(|job| job.other.get("ttlSecondsAfterFinished"));
         let ttl = ttl.and_then(Value::as_i64);

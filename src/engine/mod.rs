@@ -9,6 +9,7 @@ mod events;
 mod failure;
 mod model_registry;
 mod not_in_this_version;
+mod pauses;
 mod registration;
 mod search_settings;
 mod search_view;
@@ -18,8 +19,10 @@ mod tuning_job;
 mod tuning_status;
 
 use crate::ports::{Clock, PortError, Ports};
+use champion_policy::Cause;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::ResourceExt;
+use pauses::Pauses;
 use podium_api::TuningJob;
 use podium_core::time::Timestamp;
 use search_settings::CachedSettings;
@@ -75,6 +78,10 @@ pub struct Engine<P> {
     settings: Mutex<HashMap<String, CachedSettings>>,
     // By name of the search. Lost with the process, which costs one look at all of its trials.
     views: Mutex<HashMap<String, SearchView>>,
+    // Of policies.
+    pauses: Pauses<Cause>,
+    // Of searches whose winner could not be registered.
+    registrations: Pauses<registration::Cause>,
 }
 
 /// When a search's status was last written, and when it was first seen to differ since.
@@ -124,6 +131,8 @@ impl<P: Ports> Engine<P> {
             failing: Mutex::default(),
             settings: Mutex::default(),
             views: Mutex::default(),
+            pauses: Pauses::default(),
+            registrations: Pauses::default(),
         }
     }
 
@@ -165,10 +174,16 @@ impl<P: Ports> Engine<P> {
         let mut reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
         reports.remove(name);
         self.succeeded(name);
+        self.registrations.forget(name);
         let mut views = self.views.lock().unwrap_or_else(PoisonError::into_inner);
         views.remove(name);
         let mut settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
         settings.remove(name);
+    }
+
+    /// A policy is gone.
+    pub fn forget_policy(&self, name: &str) {
+        self.pauses.forget(name);
     }
 
     /// What is kept of a search; one object is never reconciled twice at once, so it is taken out meanwhile.

@@ -6,10 +6,12 @@ use crate::ports::{
     Cluster, ModelRegistry as _, PortError, PortErrorKind, Ports, Preflight, PreflightProblem,
 };
 use podium_api::ModelRegistry;
-use podium_api::convert::with_conditions;
+use podium_api::convert::{settled_condition, with_conditions};
 use podium_api::model_registry::ModelRegistryStatus;
+use podium_api::schema::Conditions;
 use podium_core::tuning::conditions::{Condition, Status};
 
+const LEDGER_AVAILABLE: &str = "LedgerAvailable";
 /// Seconds between two looks at a registry that can be used.
 const INTERVAL_SECONDS: u64 = 300;
 /// Seconds between two looks at one that cannot.
@@ -40,7 +42,7 @@ impl<P: Ports> Engine<P> {
             observed_generation: generation,
             conditions: with_conditions(
                 &before.conditions,
-                &conditions(&preflight),
+                &conditions(&preflight, &before.conditions),
                 generation,
                 now,
             ),
@@ -63,20 +65,20 @@ impl<P: Ports> Engine<P> {
 /// Nothing could be asked of the registry.
 fn without_a_connection(error: &PortError) -> PreflightProblem {
     PreflightProblem {
-        reason: match error.kind {
+        reason: error.reason.unwrap_or(match error.kind {
             PortErrorKind::Invalid => "InvalidSpec",
             PortErrorKind::Missing => "ReferenceNotFound",
             PortErrorKind::Forbidden => "HostNotAllowed",
             PortErrorKind::Refused => "CannotCarryOut",
             PortErrorKind::Unavailable | PortErrorKind::Conflict => "Unavailable",
-        },
+        }),
         message: error.message.clone(),
         is_transient: error.is_transient(),
     }
 }
 
 /// The conditions of a registry. `Reconciling` and `Stalled` are abnormal, and absent instead of false.
-fn conditions(preflight: &Preflight) -> Vec<Condition> {
+fn conditions(preflight: &Preflight, before: &Conditions) -> Vec<Condition> {
     let condition = |kind, status, reason: &str, message: &str| Condition {
         kind,
         status,
@@ -104,29 +106,44 @@ fn conditions(preflight: &Preflight) -> Vec<Condition> {
             conditions.push(condition(abnormal, Status::True, reason, message));
         }
     }
-    // Nothing is known of ledgers while the registry cannot be used.
-    if preflight.problem.is_none() {
-        conditions.push(match &preflight.ledger_problem {
-            None => condition(
-                "LedgerAvailable",
-                Status::True,
-                "Usable",
-                "the account may keep ledgers, which policies of several clusters share",
-            ),
-            Some(problem) => condition(
-                "LedgerAvailable",
-                Status::False,
-                problem.reason,
-                &problem.message,
-            ),
-        });
-    }
+    conditions.extend(of_ledgers(preflight, before));
     conditions
+}
+
+/// Whether the account may keep ledgers.
+fn of_ledgers(preflight: &Preflight, before: &Conditions) -> Option<Condition> {
+    let condition = |status, reason: &str, message: &str| Condition {
+        kind: LEDGER_AVAILABLE,
+        status,
+        reason: reason.to_string(),
+        message: message.to_string(),
+    };
+    match (&preflight.problem, &preflight.ledger_problem) {
+        (None, None) => {
+            let message = "the account may keep ledgers, which policies of several clusters share";
+            Some(condition(Status::True, "Usable", message))
+        }
+        (None, Some(problem)) => Some(condition(Status::False, problem.reason, &problem.message)),
+        // A server that is away for a while has the rights that it had.
+        (Some(problem), _) if problem.is_transient => {
+            let (status, reason, message) = settled_condition(before, LEDGER_AVAILABLE)?;
+            let is_available = status == Status::True.as_str();
+            let status = if is_available {
+                Status::True
+            } else {
+                Status::False
+            };
+            Some(condition(status, reason, message))
+        }
+        // Nothing is known of ledgers of a registry that cannot be used.
+        (Some(_), _) => None,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use podium_core::time::Timestamp;
 
     fn problem(is_transient: bool) -> PreflightProblem {
         PreflightProblem {
@@ -136,13 +153,27 @@ mod tests {
         }
     }
 
-    fn said(problem: Option<PreflightProblem>, ledger: Option<PreflightProblem>) -> Vec<String> {
-        let preflight = Preflight {
+    fn preflight(
+        problem: Option<PreflightProblem>,
+        ledger_problem: Option<PreflightProblem>,
+    ) -> Preflight {
+        Preflight {
             server_version: Some("3.17.2".to_string()),
             problem,
-            ledger_problem: ledger,
-        };
-        let said = conditions(&preflight);
+            ledger_problem,
+        }
+    }
+
+    fn said(problem: Option<PreflightProblem>, ledger: Option<PreflightProblem>) -> Vec<String> {
+        said_after(&Vec::new(), problem, ledger)
+    }
+
+    fn said_after(
+        before: &Conditions,
+        problem: Option<PreflightProblem>,
+        ledger: Option<PreflightProblem>,
+    ) -> Vec<String> {
+        let said = conditions(&preflight(problem, ledger), before);
         said.iter()
             .map(|said| format!("{}={}", said.kind, said.status.as_str()))
             .collect()
@@ -163,5 +194,22 @@ mod tests {
             said(Some(problem(false)), None),
             ["Ready=False", "Stalled=True"]
         );
+    }
+
+    #[test]
+    fn a_server_that_is_away_has_the_rights_that_it_had() {
+        let known = |ledger| {
+            let said = conditions(&preflight(None, ledger), &Vec::new());
+            with_conditions(&Vec::new(), &said, Some(1), Timestamp(0))
+        };
+        let (available, denied) = (known(None), known(Some(problem(false))));
+        let away = ["Ready=False", "Reconciling=True"];
+        for (before, expected) in [(&available, "True"), (&denied, "False")] {
+            let said = said_after(before, Some(problem(true)), None);
+            let ledger = format!("LedgerAvailable={expected}");
+            assert_eq!(said, [away[0], away[1], &ledger]);
+            let unusable = said_after(before, Some(problem(false)), None);
+            assert_eq!(unusable, ["Ready=False", "Stalled=True"]);
+        }
     }
 }

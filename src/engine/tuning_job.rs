@@ -49,6 +49,13 @@ impl<P: Ports> Engine<P> {
             return Ok(Requeue::default());
         };
         let job = Arc::new(job);
+        if let Some(at) = self.registration_waits_until(&job).await {
+            // Its status says why, and this is no success that would take that back.
+            return Ok(Requeue {
+                at: Some(at),
+                ..Requeue::default()
+            });
+        }
         let reconciled = self.reconcile_search(&job).await;
         match &reconciled {
             Ok(_) => self.succeeded(name),
@@ -64,16 +71,15 @@ impl<P: Ports> Engine<P> {
         if !is_deleted(job.as_ref()) && is_finished(job, &trials) {
             return self.expire(job, now).await;
         }
-        let unsupported = self.ports.unsupported(&job.spec);
+        let mut unsupported = self.ports.unsupported(&job.spec);
+        unsupported.extend(self.unregistrable(job).await);
         let settings = match self.settings_of(job).await? {
             Ok(settings) if unsupported.is_empty() => settings,
             converted => {
                 let problems = converted.err().unwrap_or_default();
                 let problems: Vec<SpecProblem> =
                     problems.iter().cloned().chain(unsupported).collect();
-                self.report_invalid(job, &in_one_line(&problems), now)
-                    .await?;
-                return Ok(Requeue::default());
+                return self.report_invalid(job, &in_one_line(&problems), now).await;
             }
         };
         let mut view = self.take_view(&job.name_any());
@@ -284,7 +290,7 @@ impl<P: Ports> Engine<P> {
         job: &TuningJob,
         message: &str,
         now: Timestamp,
-    ) -> Result<(), PortError> {
+    ) -> Result<Requeue, PortError> {
         let (phase, reason, message) = if is_deleted(job) {
             (Phase::Terminating, Reason::Deleted, DELETING)
         } else {
@@ -299,7 +305,13 @@ impl<P: Ports> Engine<P> {
             conditions: with_conditions(&before.conditions, &said, generation, now),
             ..before.clone()
         };
-        self.report(job, &before, &status, now).await.map(drop)
+        // Other words for what is wrong are written a little later.
+        let put_off = self.report(job, &before, &status, now).await?;
+        Ok(Requeue {
+            changed: false,
+            pending: put_off.is_some(),
+            at: put_off,
+        })
     }
 }
 

@@ -9,7 +9,6 @@ use crate::ports::{EventRecord, Events, PortError, Ports};
 use crate::runs::process::ProcessRunner;
 use crate::runs::template::problems_of;
 use podium_api::convert::{self, RegistryPlace, World};
-use podium_api::tuning_job::RegisterSpec;
 use podium_api::{ModelRegistry, ModelRegistrySpec, TuningJobSpec};
 use podium_core::champion::cause::digest;
 use podium_core::problem::{SpecProblem, in_one_line};
@@ -46,38 +45,6 @@ impl LocalPorts {
     #[must_use]
     pub fn directory(&self) -> &Path {
         &self.directory
-    }
-
-    /// Why a winner could not be registered as a search asks; better said before hours of trials than after them.
-    fn unusable(&self, register: &RegisterSpec) -> Option<SpecProblem> {
-        let name = &register.registry_ref.name;
-        let problem = |path: &str, message: String| Some(SpecProblem::new(path, message));
-        let reference = "spec.register.registryRef.name";
-        let found = match self.state.shared::<ModelRegistry>(name) {
-            Ok(Some(found)) => found,
-            Ok(None) => {
-                let message = format!(
-                    "must be the name of a ModelRegistry in this directory, which has no `{name}`"
-                );
-                return problem(reference, message);
-            }
-            Err(error) => return problem(reference, error.to_string()),
-        };
-        let settings = convert::registry(&found.spec, World::Local)
-            .map_err(|problems| -> String { problems.iter().map(ToString::to_string).collect() });
-        match (settings, &register.alias) {
-            (Err(why), _) => problem(
-                reference,
-                format!("the ModelRegistry `{name}` cannot be used: {why}"),
-            ),
-            (Ok(settings), Some(alias)) if settings.protected_aliases.contains(alias) => problem(
-                "spec.register.alias",
-                format!(
-                    "must not be `{alias}`: the ModelRegistry `{name}` protects it (`protectedAliases`), so that only a ChampionPolicy moves it"
-                ),
-            ),
-            _ => None,
-        }
     }
 }
 
@@ -170,11 +137,6 @@ impl Ports for LocalPorts {
                 SpecProblem::new(format!("spec.trial.job.{}", problem.path), problem.message)
             }));
         }
-        problems.extend(
-            spec.register
-                .as_ref()
-                .and_then(|register| self.unusable(register)),
-        );
         problems
     }
 

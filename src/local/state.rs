@@ -374,6 +374,11 @@ impl Cluster for StateDirectory {
         self.keep::<K>(&plural, stored)
     }
 
+    async fn replace_status<K: Object>(&self, object: &K) -> Result<(), PortError> {
+        self.confirm(object).await?;
+        self.write_status(object).await
+    }
+
     async fn confirm<K: Object>(&self, object: &K) -> Result<(), PortError> {
         let (plural, name) = (K::plural(&()), object.name_any());
         let stored = self.read(&plural, &name)?;

@@ -1,5 +1,6 @@
 //! Searches whose trials are shell scripts of this machine, so that no image but the test bed's own is needed; registries and policies.
 
+use podium_api::champion_policy::PendingDecisionStatus;
 use serde_json::{Value, json};
 
 /// A Job whose container runs a script in the machine's own shell; `$(rate)` is the one parameter.
@@ -27,6 +28,10 @@ pub fn script_job(script: &str) -> Value {
 
 /// Reports the parameter as the metric `auc`.
 pub const REPORT: &str = r#"echo "{\"metrics\": {\"auc\": $(rate)}}" > /dev/termination-log"#;
+
+/// Reports its index as the metric `auc`, so that the last trial is the best one.
+pub const BETTER_EACH_TIME: &str =
+    r#"echo "{\"metrics\": {\"auc\": $PODIUM_TRIAL_INDEX}}" > /dev/termination-log"#;
 
 /// A random search over `rate` in [0, 1] that maximises `auc`, with trials that run `script`.
 pub fn search(name: &str, max_trials: u32, parallelism: u32, script: &str) -> Value {
@@ -63,6 +68,15 @@ pub fn model_registry(url: &str) -> Value {
     })
 }
 
+/// The same search, whose winner becomes a version of `model` in that registry, with the alias `challenger`.
+pub fn registering(mut search: Value, model: &str) -> Value {
+    let spec = &mut search["spec"];
+    spec["register"] =
+        json!({"registryRef": {"name": "mlflow"}, "model": model, "alias": "challenger"});
+    spec["trial"]["outputURI"] = json!("s3://models/$(PODIUM_TRIAL)");
+    search
+}
+
 /// A policy for a model of that registry.
 pub fn champion_policy(name: &str, model: &str) -> Value {
     json!({
@@ -74,6 +88,17 @@ pub fn champion_policy(name: &str, model: &str) -> Value {
                 "columns": {"id": "id", "label": "label", "score": "score"},
             }},
             "test": {"primary": {"metric": "rocAuc"}},
+        },
+    })
+}
+
+/// Consent of `approver` to a decision of the policy `fraud` that waits, or once did.
+pub fn approval(name: &str, decision: &PendingDecisionStatus, approver: &str) -> Value {
+    json!({
+        "apiVersion": "podium.dev/v1alpha1", "kind": "Approval", "metadata": {"name": name},
+        "spec": {
+            "policyRef": {"name": "fraud"}, "decisionID": decision.id, "evidenceDigest": decision.evidence_digest,
+            "verdict": "Approve", "approver": approver,
         },
     })
 }

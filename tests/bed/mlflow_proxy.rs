@@ -4,8 +4,12 @@ use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
 use axum::response::Response;
+use axum::serve::Listener;
+use futures::StreamExt;
 use http::{HeaderValue, Method, StatusCode, header};
 use serde_json::Value;
+use std::fmt::Debug;
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +21,8 @@ pub struct Call {
     pub method: Method,
     /// Such as `registered-models/alias`, without a query.
     pub path: String,
+    /// Value of the header `Authorization`; empty without one.
+    pub authorization: String,
     pub body: Value,
 }
 
@@ -48,6 +54,10 @@ pub enum Fate {
     BreakThen(Then),
     /// The server carries it out, and something else is answered.
     PassAndAnswer(Said),
+    /// The server carries it out, and its answer is sent on once something else has happened.
+    PassAndWait(Before),
+    /// The server never sees it. The answer is a success that never ends: so many bytes, and again after each pause.
+    Endless(usize, Duration),
     /// The server gets it once something else has happened.
     PassAfter(Before),
     /// The same, and nobody waits for the answer any more: whoever asked is told at once that nothing answers.
@@ -62,6 +72,8 @@ pub struct Said {
     pub body: String,
     /// Value of the header `Retry-After`.
     pub retry_after: Option<&'static str>,
+    /// Value of the header `Location`.
+    pub location: Option<String>,
 }
 
 impl Said {
@@ -71,6 +83,7 @@ impl Said {
             kind: "application/json",
             body: body.to_string(),
             retry_after: None,
+            location: None,
         }
     }
 
@@ -80,6 +93,15 @@ impl Said {
             kind: "text/html",
             body: "<html><body>Sign in</body></html>".to_string(),
             retry_after: None,
+            location: None,
+        }
+    }
+
+    /// Another address is named.
+    pub fn redirect(status: u16, location: &str) -> Self {
+        Self {
+            location: Some(location.to_string()),
+            ..Self::html(status)
         }
     }
 }
@@ -99,6 +121,16 @@ pub async fn open(
 ) -> String {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let port = listener.local_addr().unwrap().port();
+    serve(listener, upstream, decide);
+    format!("http://127.0.0.1:{port}")
+}
+
+/// Opens one where the test listens.
+pub fn serve<L>(listener: L, upstream: &str, decide: impl Fn(&Call) -> Fate + Send + Sync + 'static)
+where
+    L: Listener,
+    L::Addr: Debug,
+{
     let shared = Arc::new(Shared {
         upstream: upstream.to_string(),
         http: reqwest::Client::new(),
@@ -106,7 +138,6 @@ pub async fn open(
     });
     let router = Router::new().fallback(pass).with_state(shared);
     tokio::spawn(async move { axum::serve(listener, router).await });
-    format!("http://127.0.0.1:{port}")
 }
 
 /// An answer of the server.
@@ -136,14 +167,31 @@ impl Said {
         if let Some(pause) = self.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static(pause));
         }
+        if let Some(location) = self.location {
+            headers.insert(header::LOCATION, location.parse().unwrap());
+        }
         response
     }
 }
 
 /// What is answered where the connection breaks: its headers come, and its body does not.
 fn broken() -> Response {
-    let cut = futures::stream::iter([Err::<Bytes, _>(std::io::Error::other("cut"))]);
-    let mut response = Response::new(Body::from_stream(cut));
+    let cut = futures::stream::iter([Err::<Bytes, _>(io::Error::other("cut"))]);
+    streamed(Body::from_stream(cut))
+}
+
+/// White space, of which any JSON may have as much as it likes.
+fn endless(bytes: usize, pause: Duration) -> Response {
+    let piece = Bytes::from(vec![b' '; bytes]);
+    let pieces = futures::stream::repeat(piece).then(move |piece| async move {
+        tokio::time::sleep(pause).await;
+        Ok::<_, io::Error>(piece)
+    });
+    streamed(Body::from_stream(pieces))
+}
+
+fn streamed(body: Body) -> Response {
+    let mut response = Response::new(body);
     let headers = response.headers_mut();
     headers.insert(
         header::CONTENT_TYPE,
@@ -156,8 +204,11 @@ async fn pass(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let body = to_bytes(body, 16 << 20).await.unwrap();
     let path = parts.uri.path_and_query().unwrap().to_string();
+    let authorization = parts.headers.get(header::AUTHORIZATION);
+    let authorization = authorization.map(|value| value.to_str().unwrap().to_string());
     let call = Call {
         method: parts.method.clone(),
+        authorization: authorization.unwrap_or_default(),
         path: parts
             .uri
             .path()
@@ -212,6 +263,12 @@ async fn pass(State(shared): State<Arc<Shared>>, request: Request) -> Response {
             let _ = sent(None).await;
             said.response()
         }
+        Fate::PassAndWait(before) => {
+            let response = answered(sent(None).await);
+            before.await;
+            response
+        }
+        Fate::Endless(bytes, pause) => endless(bytes, pause),
         Fate::PassAfter(before) => answered(sent(Some(before)).await),
         Fate::LoseAndPassAfter(before) => {
             drop(sent(Some(before)));

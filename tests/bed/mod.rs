@@ -13,6 +13,7 @@ pub mod mlflow_proxy;
 pub mod mlflow_way;
 pub mod operator;
 pub mod oracle;
+pub mod tls;
 pub mod way;
 pub mod webhook;
 

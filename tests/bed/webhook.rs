@@ -2,6 +2,7 @@
 //! server of this machine.
 
 use super::manifests::{REPORT, script_job};
+use super::tls::Tls;
 use super::{Bed, kubectl, run};
 use axum::Router;
 use axum::body::Bytes;
@@ -10,20 +11,9 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use axum::serve::Listener;
-use podium_testbed::pki::Authority;
 use serde_json::{Value, json};
-use std::io;
-use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio_rustls::server::TlsStream;
 
 /// The API server gives up on it after so long, the longest that Kubernetes allows.
 const TIMEOUT_SECONDS: u64 = 30;
@@ -68,21 +58,15 @@ impl Webhook {
     /// For the Jobs that `selector` selects by their labels; it selects those of the search named `search`.
     async fn in_force(bed: &Bed, selector: Value, search: &str) -> Self {
         let directory = bed.directory();
-        let authority = Authority::new(&directory).unwrap();
-        authority.server("webhook", &["127.0.0.1"]).unwrap();
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let port = listener.local_addr().unwrap().port();
+        let listener = Tls::listen(&directory).await;
+        let port = listener.port();
         let state = Arc::new(Mutex::new(Asked {
             manner: Manner::Allow,
             times: 0,
         }));
         let router = Router::new().route("/", post(review));
         let router = router.with_state(Arc::clone(&state));
-        let server = Tls {
-            listener,
-            acceptor: acceptor(&directory),
-        };
-        tokio::spawn(async move { axum::serve(server, router).await });
+        tokio::spawn(async move { axum::serve(listener, router).await });
         let webhook = Self {
             name: bed.namespace.clone(),
             state,
@@ -169,37 +153,4 @@ async fn review(State(state): State<Arc<Mutex<Asked>>>, review: Bytes) -> Respon
         "response": {"uid": review["request"]["uid"], "allowed": true},
     });
     ([(CONTENT_TYPE, "application/json")], answer.to_string()).into_response()
-}
-
-fn acceptor(directory: &Path) -> TlsAcceptor {
-    let certificate = CertificateDer::from_pem_file(directory.join("webhook.crt")).unwrap();
-    let key = PrivateKeyDer::from_pem_file(directory.join("webhook.key")).unwrap();
-    let config = ServerConfig::builder()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate], key)
-        .unwrap();
-    TlsAcceptor::from(Arc::new(config))
-}
-
-struct Tls {
-    listener: TcpListener,
-    acceptor: TlsAcceptor,
-}
-
-impl Listener for Tls {
-    type Io = TlsStream<TcpStream>;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        loop {
-            let (stream, from) = Listener::accept(&mut self.listener).await;
-            if let Ok(stream) = self.acceptor.accept(stream).await {
-                return (stream, from);
-            }
-        }
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
-    }
 }

@@ -43,7 +43,7 @@ fn the_clock_of_a_search_stands_while_it_is_suspended() {
         late["spec"]["activeDeadlineSeconds"] = json!(40);
         bed.apply(&late);
         let suspended = |job: &TuningJob| phase(job) == Some("Suspended");
-        bed.until("stands", 30, "is suspended", suspended).await;
+        bed.until("stands", 60, "is suspended", suspended).await;
         stays(42, "it is suspended", async || {
             suspended(&bed.search("stands").await.unwrap())
         })

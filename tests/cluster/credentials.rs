@@ -6,6 +6,7 @@ use crate::ledger_of_model::make_model;
 use crate::mlflow_accounts::{account, administer};
 use crate::mlflow_registry::mlflow_registry_as;
 use crate::policies::{champion, operator, policy, ready, until, with};
+use crate::secrets::stand_nowhere;
 use podium_api::ModelRegistry;
 use podium_operator::adapters::write_lease::WriteLease;
 use podium_testbed::mlflow::{ADMIN, MLFLOW, MlflowServer};
@@ -43,7 +44,7 @@ fn credentials_are_read_anew_whenever_they_change() {
             WriteLease::always(),
         );
         make_model(&admin, "fraud", 2, false).await;
-        let _operator = operator(&bed).await;
+        let operator = operator(&bed).await;
         give(&bed, CHANGED);
         let mut with_account = model_registry(&server.url());
         with_account["spec"]["mlflow"]["credentialsSecretRef"] = json!({"name": "account"});
@@ -75,5 +76,7 @@ fn credentials_are_read_anew_whenever_they_change() {
             champion(policy) == Some("2") && ready(policy) == Some(("True", "Pinned"))
         })
         .await;
+        let secrets = [(ADMIN.0, ADMIN.1), (ADMIN.0, CHANGED)];
+        stand_nowhere(&bed, &operator, &secrets).await;
     });
 }

@@ -45,7 +45,7 @@ fn a_job_of_somebody_else_under_a_trials_name_is_waited_for() {
             let waits = |trial: &Trial| {
                 trial_phase(trial) == "Queued" && trial_reason(trial) == "PodRefused"
             };
-            let waiting = until_trial(&bed, &trial, 30, "waits", waits).await;
+            let waiting = until_trial(&bed, &trial, 60, "waits", waits).await;
             let said = trial_message(&waiting);
             assert!(
                 said.contains(&format!(
@@ -106,7 +106,7 @@ fn a_trial_that_belongs_to_nobody_is_named_and_waited_for() {
         let patch = r#"[{"op": "remove", "path": "/metadata/ownerReferences"}]"#;
         bed.kubectl(&["patch", "trial", "taken-1", "--type=json", "-p", patch])
             .unwrap();
-        bed.kubectl(&["delete", "tj", "taken", "--timeout=30s"])
+        bed.kubectl(&["delete", "tj", "taken", "--timeout=60s"])
             .unwrap();
         operator.way.forget();
         bed.apply(&search("taken", 2, 2, REPORT));
@@ -114,7 +114,7 @@ fn a_trial_that_belongs_to_nobody_is_named_and_waited_for() {
             let says = "\"taken-1\" exists and belongs to something else";
             phase(job) == Some("Blocked") && ready_message(job).contains(says)
         };
-        bed.until("taken", 30, "names what is in its way", named)
+        bed.until("taken", 60, "names what is in its way", named)
             .await;
         assert_eq!(bed.trials("taken").await.len(), 1);
         stays(5, "this is said once", async || {

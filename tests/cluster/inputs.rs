@@ -97,7 +97,7 @@ fn an_expression_without_an_end_is_refused_wherever_it_stands_and_stops_nobody()
         assert_eq!(phase(&job), Some("Succeeded"));
         for (name, place, _) in places {
             let blocked = |job: &TuningJob| phase(job) == Some("Blocked");
-            bed.until(name, 30, "is refused", blocked).await;
+            bed.until(name, 60, "is refused", blocked).await;
             let message = ready_message(&bed.search(name).await.unwrap());
             let field = place.trim_start_matches('/').split('/').next().unwrap();
             assert!(message.contains(field), "{name}: {message}");

@@ -33,7 +33,7 @@ fn a_kind_of_a_later_version_says_so() {
     on_bed("kinds", async |bed| {
         let operator = bed.operator("a").await;
         bed.apply(&evaluation());
-        bed.wait(30, "it says so", async || {
+        bed.wait(60, "it says so", async || {
             let says = |kind, status| {
                 condition(&bed, "evaluation", kind) == format!("{status} NotInThisVersion 1")
             };

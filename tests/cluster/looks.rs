@@ -1,15 +1,20 @@
 //! What these tests look at: trials by what they tried, the table of states, live pods over time.
 
+use crate::bed::mlflow::Mlflow;
 use crate::bed::operator::Operator;
 use crate::bed::{Bed, trial_phase};
 use futures::StreamExt;
+use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::Pod;
-use kube::ResourceExt;
 use kube::api::ListParams;
 use kube::runtime::watcher::{Config, Event, watcher};
+use kube::{Resource, ResourceExt};
 use podium_api::{TRIAL_LABEL, Trial, TrialStatus, TuningJob};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -40,6 +45,62 @@ pub fn ready_message(job: &TuningJob) -> String {
         .next()
         .map(|ready| ready.message.clone())
         .unwrap_or_default()
+}
+
+/// Waits until the condition Ready of an object is so, and returns it.
+pub async fn until_ready_is<K>(
+    bed: &Bed,
+    name: &str,
+    what: &str,
+    holds: impl Fn(&Value) -> bool,
+) -> Value
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + Debug
+        + DeserializeOwned
+        + Serialize,
+{
+    let what = format!("{name} {what}");
+    let mut ready = Value::Null;
+    bed.wait(60, &what, async || {
+        let found = json!(bed.find::<K>(name).await);
+        let conditions = found.pointer("/status/conditions");
+        let mut conditions = conditions.and_then(Value::as_array).into_iter().flatten();
+        let is_ready = |condition: &&Value| condition["type"] == "Ready";
+        ready = conditions.find(is_ready).cloned().unwrap_or_default();
+        holds(&ready)
+    })
+    .await;
+    ready
+}
+
+/// Waits until the condition Ready of an object has this reason, and returns what it says in words.
+pub async fn until_says<K>(bed: &Bed, name: &str, reason: &str) -> String
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + Debug
+        + DeserializeOwned
+        + Serialize,
+{
+    let what = format!("says {reason}");
+    let ready = until_ready_is::<K>(bed, name, &what, |ready| ready["reason"] == reason).await;
+    ready["message"].as_str().unwrap_or_default().to_string()
+}
+
+/// The version that MLflow's own interface calls champion, past everything of Podium; empty for none.
+pub async fn champion_in(mlflow: &Mlflow, model: &str) -> String {
+    let path = "api/2.0/mlflow/registered-models/get";
+    let answer = reqwest::get(format!("{}/{path}?name={model}", mlflow.url)).await;
+    let answer: Value = serde_json::from_str(&answer.unwrap().text().await.unwrap()).unwrap();
+    let found = &answer["registered_model"];
+    assert_eq!(found["name"], model, "{answer}");
+    let aliases = found["aliases"].as_array();
+    let mut aliases = aliases.into_iter().flatten();
+    let champion = aliases.find(|alias| alias["alias"] == "champion");
+    let version = champion.map(|alias| alias["version"].as_str().unwrap().to_string());
+    version.unwrap_or_default()
 }
 
 /// Changes fields of a search's specification.

@@ -1,5 +1,6 @@
 //! What people do to a search that runs, or has ended.
 
+use crate::bed::gates::{gated, open};
 use crate::bed::manifests::{HANG, REPORT, search};
 use crate::bed::{Bed, on_bed, phase, phases, reason, trial_phase};
 use crate::looks::{
@@ -9,8 +10,6 @@ use crate::looks::{
 use kube::ResourceExt;
 use podium_api::{Trial, TuningJob};
 use serde_json::{Value, json};
-
-const SOON: &str = "sleep 2; echo '{\"metrics\": {\"auc\": 0.5}}' > /dev/termination-log";
 
 fn is_current(job: &TuningJob) -> bool {
     let observed = job
@@ -35,12 +34,13 @@ async fn all_succeeded(bed: &Bed, name: &str, count: u32) {
 fn a_suspended_search_lets_trials_end_and_starts_none_until_it_is_resumed() {
     on_bed("suspend", async |bed| {
         let operator = bed.operator("a").await;
-        bed.apply(&search("pause", 3, 1, SOON));
+        bed.apply(&gated(&bed, "pause", 3, 1));
         until_running(&bed, "pause-1").await;
         patch(&bed, "pause", json!({"suspend": true}));
         let held = |job: &TuningJob| phase(job) == Some("Suspended") && is_current(job);
         bed.until("pause", 60, "is suspended", held).await;
-        until_trial(&bed, "pause-1", 30, "has ended", |trial| {
+        open(&bed, "all");
+        until_trial(&bed, "pause-1", 60, "has ended", |trial| {
             trial_phase(trial) == "Succeeded"
         })
         .await;
@@ -105,7 +105,7 @@ fn parallelism_goes_up_at_once_and_down_as_trials_end() {
             trials.len() == 7 && now == 0
         })
         .await;
-        let job = bed.until_finished("width", 15).await;
+        let job = bed.until_finished("width", 60).await;
         assert_eq!(
             job.status.unwrap().trials.unwrap().succeeded,
             7,
@@ -118,11 +118,15 @@ fn parallelism_goes_up_at_once_and_down_as_trials_end() {
 fn more_trials_may_be_asked_for_during_and_after_a_search() {
     on_bed("more", async |bed| {
         let operator = bed.operator("a").await;
-        let mut more = search("more", 1, 1, SOON);
+        let mut more = gated(&bed, "more", 1, 1);
         more["spec"]["ttlSecondsAfterFinished"] = json!(3600);
         bed.apply(&more);
         until_running(&bed, "more-1").await;
         patch(&bed, "more", json!({"maxTrials": 2}));
+        bed.until("more", 60, "has seen the change", is_current)
+            .await;
+        open(&bed, "1");
+        open(&bed, "2");
         let two = |job: &TuningJob| is_current(job) && reason(job) == Some("MaxTrialsReached");
         let first = bed.until("more", 60, "has ended with two", two).await;
         all_succeeded(&bed, "more", 2).await;
@@ -135,6 +139,7 @@ fn more_trials_may_be_asked_for_during_and_after_a_search() {
             None,
             "it has not ended"
         );
+        open(&bed, "all");
         let job = bed.until_finished("more", 60).await;
         all_succeeded(&bed, "more", 4).await;
         assert!(job.status.unwrap().completion_time.unwrap().0 > ended.0);
@@ -200,10 +205,10 @@ fn the_place_of_a_deleted_trial_is_filled_again() {
         bed.kubectl(&delete).unwrap();
         for old in [&ended, &running] {
             let is_new = |trial: &Trial| trial.uid() != old.uid();
-            until_trial(&bed, &old.name_any(), 30, "is there again", is_new).await;
+            until_trial(&bed, &old.name_any(), 60, "is there again", is_new).await;
         }
         let waits = |trial: &Trial| trial_reason(trial) == "PodRefused";
-        let waiting = until_trial(&bed, "places-1", 30, "waits for the name", waits).await;
+        let waiting = until_trial(&bed, "places-1", 60, "waits for the name", waits).await;
         assert_eq!(trial_phase(&waiting), "Queued");
         finalizers(json!([]));
         let job = bed.until_finished("places", 120).await;
@@ -249,7 +254,7 @@ fn a_search_is_deleted_with_all_that_belongs_to_it() {
             .await;
         }
         // Orphans stay as they are: their owner asked for it.
-        bed.apply(&search("orphan", 2, 1, SOON));
+        bed.apply(&gated(&bed, "orphan", 2, 1));
         until_running(&bed, "orphan-1").await;
         // What the garbage collector does for `--cascade=orphan`, which it may do too early for a young trial.
         let patch = r#"[{"op": "remove", "path": "/metadata/ownerReferences"}]"#;
@@ -257,6 +262,7 @@ fn a_search_is_deleted_with_all_that_belongs_to_it() {
             .unwrap();
         bed.kubectl(&["delete", "tj", "orphan", "--timeout=60s"])
             .unwrap();
+        open(&bed, "all");
         bed.wait(60, "its pod has ended", async || {
             live_pods(&bed).await.is_empty()
         })
@@ -282,7 +288,7 @@ fn a_finished_search_is_deleted_when_its_time_has_come_and_an_operator_without_w
         bed.apply(&short);
         bed.until_finished("short", 60).await;
         bed.until_finished("kept", 60).await;
-        bed.wait(30, "it is gone with its trials", async || {
+        bed.wait(60, "it is gone with its trials", async || {
             let left = bed.kubectl(&["get", "tj,trials,jobs,pods", "-o", "name"]);
             left.is_ok_and(|left| !left.contains("short"))
         })

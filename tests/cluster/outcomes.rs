@@ -147,7 +147,8 @@ fn a_run_that_hangs_and_one_that_cannot_start_have_failed() {
     on_bed("hang", async |bed| {
         let _operator = bed.operator("a").await;
         let mut hang = search("hang", 1, 1, "echo epoch 1; exec sleep 600");
-        hang["spec"]["trial"]["activeDeadlineSeconds"] = json!(4);
+        // Long enough for a container to start on a busy machine: otherwise there would be another run.
+        hang["spec"]["trial"]["activeDeadlineSeconds"] = json!(10);
         bed.apply(&hang);
         let mut absent = search("absent", 1, 1, "");
         container_of(&mut absent)["command"] = json!(["/no/such/program"]);
@@ -156,7 +157,7 @@ fn a_run_that_hangs_and_one_that_cannot_start_have_failed() {
             (
                 "hang",
                 "DeadlineExceeded",
-                "it ran longer than `trial.activeDeadlineSeconds` 4 and was ended",
+                "it ran longer than `trial.activeDeadlineSeconds` 10 and was ended",
             ),
             ("absent", "CannotStart", "/no/such/program"),
         ] {
@@ -174,7 +175,7 @@ fn a_run_that_hangs_and_one_that_cannot_start_have_failed() {
             assert!(said.contains(message), "{said}");
             assert_eq!(status(&trial).attempts.len(), 1);
         }
-        bed.wait(30, "nothing runs any more", async || {
+        bed.wait(60, "nothing runs any more", async || {
             live_pods(&bed).await.is_empty()
         })
         .await;
@@ -327,7 +328,7 @@ async fn the_others_were_stopped(bed: &Bed, job: &TuningJob, other: (&str, &str)
         (counts.stopped_early, counts.running, counts.queued),
         (2, 0, 0)
     );
-    bed.wait(30, "the pods of what was stopped are gone", async || {
+    bed.wait(60, "the pods of what was stopped are gone", async || {
         live_pods(bed).await.is_empty()
     })
     .await;
@@ -390,7 +391,7 @@ fn a_search_ends_at_its_own_deadline() {
         let trials = bed.trials("long").await;
         let stopped = |index| (format!("long-{index}"), "StoppedEarly".to_string());
         assert_eq!(phases(&trials), [stopped(1), stopped(2)]);
-        bed.wait(30, "nothing runs any more", async || {
+        bed.wait(60, "nothing runs any more", async || {
             live_pods(&bed).await.is_empty()
         })
         .await;

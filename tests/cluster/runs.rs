@@ -1,5 +1,6 @@
 //! Which objects of a cluster are a run, what of it decides, and what is put into its Job.
 
+use crate::bed::gates::{gated, open};
 use crate::bed::manifests::{HANG, REPORT, container_of, pod_of, search};
 use crate::bed::{Bed, on_bed, phase, reason, trial_phase};
 use crate::looks::{
@@ -47,10 +48,7 @@ fn a_container_beside_the_named_one_neither_hides_nor_spoils_a_result() {
 fn a_pod_of_somebody_else_decides_nothing() {
     on_bed("forged", async |bed| {
         let _operator = bed.operator("a").await;
-        let script = format!(
-            "until [ -e /tmp/never ] || [ $((i += 1)) -gt 200 ]; do sleep 0.05; done; {REPORT}"
-        );
-        let mut slow = search("forged", 1, 1, &script);
+        let mut slow = gated(&bed, "forged", 1, 1);
         bed.apply(&slow);
         until_running(&bed, "forged-1").await;
         let real: Job = bed.find("forged-1-1").await.unwrap();
@@ -69,6 +67,8 @@ fn a_pod_of_somebody_else_decides_nothing() {
             phase.as_deref() == Some("Succeeded")
         })
         .await;
+        // Not before there is a pod that could be taken for the trial's.
+        open(&bed, "all");
         succeeded(&bed, "forged").await;
         let ended = trial(&bed, "forged-1").await;
         assert!(status(&ended).objective.unwrap() <= 1.0, "{ended:#?}");
@@ -185,7 +185,7 @@ fn a_misspelt_field_is_refused_by_its_path() {
             mistake(&mut misspelt);
             bed.apply(&misspelt);
             let blocked = |job: &TuningJob| phase(job) == Some("Blocked");
-            let job = bed.until(name, 30, "is blocked", blocked).await;
+            let job = bed.until(name, 60, "is blocked", blocked).await;
             let said = ready_message(&job);
             assert!(
                 said.contains("unknown field") && said.contains(field),
@@ -288,7 +288,7 @@ fn an_object_that_cannot_be_read_says_so_and_stops_nobody() {
                 told.starts_with("Blocked ") && told.contains("spec.initialTrials[0]")
             })
         };
-        bed.wait(30, "the bad search says so", is_told).await;
+        bed.wait(60, "the bad search says so", is_told).await;
         bed.apply(&search("beside", 1, 1, REPORT));
         succeeded(&bed, "beside").await;
         operator.kill();

@@ -198,11 +198,13 @@ fn events_tell_the_story() {
         let script = "case $(case) in bad) echo no data; exit 1;; esac; echo '{\"metrics\": {\"auc\": 0.75}}' > /dev/termination-log";
         bed.apply(&cases("story", &["bad", "good"], 1, script));
         bed.until_finished("story", 60).await;
-        // The last event is told after the status is written.
+        // Events are told after statuses are written, those of trials by others than those of their search.
         let mut story = String::new();
-        bed.wait(60, "the end is told", async || {
+        bed.wait(60, "all of it is told", async || {
             story = bed.kubectl(&["describe", "tj", "story"]).unwrap();
-            story.contains("Normal") && story.matches("MaxTrialsReached").count() >= 2
+            let of_trials = ["TrialSucceeded", "TrialFailed"];
+            of_trials.iter().all(|reason| story.contains(reason))
+                && story.matches("MaxTrialsReached").count() >= 2
         })
         .await;
         let (_, events) = story.split_once("Events:").unwrap();
@@ -376,7 +378,7 @@ fn a_search_that_waits_for_its_deletion_says_so() {
             let patch = r#"{"metadata": {"finalizers": null}}"#;
             bed.kubectl(&["patch", "configmap", name, "--type=merge", "-p", patch])
                 .unwrap();
-            bed.wait(30, "the search is gone", async || {
+            bed.wait(60, "the search is gone", async || {
                 bed.search(name).await.is_none()
             })
             .await;
@@ -386,7 +388,7 @@ fn a_search_that_waits_for_its_deletion_says_so() {
                 Some(&("Terminating".to_string(), "Deleted".to_string()))
             );
         }
-        bed.wait(30, "all of it is gone", async || {
+        bed.wait(60, "all of it is gone", async || {
             bed.kubectl(&["get", "trials,jobs,pods", "-o", "name"])
                 .is_ok_and(|left| left.is_empty())
         })

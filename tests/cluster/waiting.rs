@@ -27,7 +27,7 @@ async fn until_waiting(bed: &Bed, search: &str, because: &str) -> String {
     let message = trial_message(&trial);
     // The search quotes the first of its trials that wait, which may be another one for a moment.
     let quotes = |job: &TuningJob| ready_message(job).contains(&format!("{name}: {message}"));
-    bed.until(search, 30, "quotes its trial", quotes).await;
+    bed.until(search, 60, "quotes its trial", quotes).await;
     message
 }
 
@@ -75,7 +75,7 @@ fn an_image_that_cannot_be_pulled_is_named_and_ends_at_the_queue_deadline() {
             "{said}"
         );
         assert!(said.contains("127.0.0.1:1/nothing:1"), "{said}");
-        bed.wait(30, "its pod is gone", async || {
+        bed.wait(60, "its pod is gone", async || {
             live_pods(&bed).await.is_empty()
         })
         .await;
@@ -157,7 +157,7 @@ fn a_pod_without_a_node_waits_until_there_is_one() {
         let why = until_waiting(&bed, "picky", "Unschedulable").await;
         assert!(why.contains("0/1 nodes are available"), "{why}");
         // The second trial may have begun to wait just after the first one.
-        bed.until("picky", 30, "counts both of them", |job| {
+        bed.until("picky", 60, "counts both of them", |job| {
             let counts = job.status.clone().unwrap_or_default().trials;
             counts.is_some_and(|c| (c.queued, c.running, c.failed) == (2, 0, 0))
         })
@@ -182,7 +182,7 @@ fn a_quota_that_refuses_pods_is_quoted_and_waited_for() {
             "-o",
             "jsonpath={.status.hard.pods}",
         ];
-        bed.wait(30, "the quota holds", async || {
+        bed.wait(60, "the quota holds", async || {
             bed.kubectl(&counted).is_ok_and(|hard| hard == "0")
         })
         .await;
@@ -214,7 +214,7 @@ fn a_quota_that_refuses_jobs_is_quoted_and_waited_for() {
             "-o",
             "jsonpath={.status.hard}",
         ];
-        bed.wait(30, "the quota holds", async || {
+        bed.wait(60, "the quota holds", async || {
             bed.kubectl(&counted)
                 .is_ok_and(|hard| hard.contains("jobs.batch"))
         })
@@ -361,7 +361,7 @@ fn an_end_after_a_resume_has_an_event_of_its_own() {
             phase(job) == Some("Succeeded") && counts.is_some_and(|counts| counts.total == 4)
         };
         bed.until("resumed", 60, "has ended again", ended).await;
-        bed.wait(20, "both ends have their event", async || {
+        bed.wait(60, "both ends have their event", async || {
             let events = bed
                 .kubectl(&[
                     "get",

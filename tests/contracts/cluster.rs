@@ -20,6 +20,7 @@ suite! {
     a_status_is_written_and_nothing_else,
     a_status_without_a_change_is_not_written,
     an_object_is_confirmed_only_as_it_was_read,
+    a_status_is_replaced_only_where_it_was_read,
     lists_are_complete_and_in_order,
     a_name_that_is_no_name_is_refused,
     ]

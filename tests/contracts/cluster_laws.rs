@@ -89,6 +89,41 @@ pub async fn an_object_is_confirmed_only_as_it_was_read(case: &Case<impl Cluster
     assert_eq!(error.kind, PortErrorKind::Conflict, "{error}");
 }
 
+pub async fn a_status_is_replaced_only_where_it_was_read(case: &Case<impl Cluster>) {
+    let Case { cluster, owner } = case;
+    let in_phase = |read: &Trial, phase: &str| {
+        let mut changed = read.clone();
+        changed.status = Some(TrialStatus {
+            phase: Some(phase.to_string()),
+            ..TrialStatus::default()
+        });
+        changed
+    };
+    cluster.create(&trial(owner, "a", 1)).await.unwrap();
+    let read = cluster.get::<Trial>("a").await.unwrap().unwrap();
+    cluster
+        .replace_status(&in_phase(&read, "Queued"))
+        .await
+        .unwrap();
+    let first = cluster.get::<Trial>("a").await.unwrap().unwrap();
+    let late = cluster.replace_status(&in_phase(&read, "Failed")).await;
+    assert_eq!(late.unwrap_err().kind, PortErrorKind::Conflict);
+    let stored = cluster.get::<Trial>("a").await.unwrap().unwrap();
+    assert_eq!(stored.status, first.status);
+    cluster
+        .replace_status(&in_phase(&stored, "Running"))
+        .await
+        .unwrap();
+    let second = cluster.get::<Trial>("a").await.unwrap().unwrap();
+    cluster.replace_status(&second).await.unwrap();
+    let third = cluster.get::<Trial>("a").await.unwrap().unwrap();
+    assert_eq!(
+        second.resource_version(),
+        third.resource_version(),
+        "a status without a change is not written"
+    );
+}
+
 pub async fn lists_are_complete_and_in_order(case: &Case<impl Cluster>) {
     let Case { cluster, owner } = case;
     for name in ["b", "a", "c-10", "c-9"] {

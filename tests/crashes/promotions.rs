@@ -13,6 +13,7 @@ use crate::ledger_of_model::{make_model, tells_of_one_promotion};
 use crate::mlflow_registry::mlflow_registry;
 use podium_api::ChampionPolicy;
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// More writes than a promotion has.
@@ -20,14 +21,14 @@ const MOST_WRITES: usize = 40;
 
 /// Where the operator writes to when it dies.
 #[derive(Clone, Copy)]
-enum Place {
+pub enum Place {
     Mlflow,
     Kubernetes,
 }
 
 impl Place {
     /// The operator dies at the n-th write to this place from now on.
-    fn die_at(self, nth: usize, moment: Moment, operator: &Operator, way: &MlflowWay) {
+    pub fn die_at(self, nth: usize, moment: Moment, operator: &Operator, way: &MlflowWay) {
         way.forget();
         operator.way.heal();
         operator.way.forget();
@@ -43,7 +44,7 @@ impl Place {
     }
 
     /// How often it died there.
-    fn deaths(self, operator: &Operator, way: &MlflowWay) -> usize {
+    pub fn deaths(self, operator: &Operator, way: &MlflowWay) -> usize {
         match self {
             Self::Mlflow => way.deaths(),
             Self::Kubernetes => operator.way.deaths(),
@@ -93,17 +94,80 @@ async fn promote(
     })
     .await;
     let died = place.deaths(operator, way) > before;
-    moved_once(model, &way.writes());
+    was_set_once(model, &way.writes());
     tells_of_one_promotion(&registry, model).await;
     died
 }
 
-/// MLflow was asked to move the champion once: a second request would wake whoever deploys it again.
-fn moved_once(model: &str, writes: &[Call]) {
-    let moves = writes.iter().filter(|write| write.moves("champion"));
-    let moves: Vec<&Call> = moves.collect();
-    assert_eq!(moves.len(), 1, "{model}: {moves:?}");
-    assert_eq!(moves[0].body["version"], "2", "{model}");
+/// MLflow was asked to set each alias once in an epoch, also to where it was: a second request would wake whoever deploys it again. The
+/// champion was set once in all.
+fn was_set_once(model: &str, writes: &[Call]) {
+    let sets = sets(model, writes);
+    let repeated = sets.values().any(|versions| versions.len() > 1);
+    assert!(!repeated, "{model}: {sets:?}");
+    let of_champion = sets.iter().filter(|((alias, _), _)| alias == "champion");
+    let of_champion: Vec<_> = of_champion.map(|(_, versions)| versions).collect();
+    assert_eq!(of_champion, [&["2"]], "{model}: {sets:?}");
+}
+
+/// The versions that each alias of a model was set to, by alias and epoch: a claim opens one, and what follows until the next belongs to it.
+fn sets(model: &str, writes: &[Call]) -> BTreeMap<(String, u64), Vec<String>> {
+    let text = |write: &Call, field: &str| write.body[field].as_str().map(str::to_string);
+    let mut sets = BTreeMap::new();
+    let mut epoch = 0;
+    for write in writes {
+        let key = text(write, "key").unwrap_or_default();
+        if let Some(number) = key.strip_prefix("claim/champion/") {
+            epoch = number.parse().unwrap();
+        }
+        if write.path == "registered-models/alias" && write.body["name"] == model {
+            let alias = text(write, "alias").unwrap();
+            let versions: &mut Vec<String> = sets.entry((alias, epoch)).or_default();
+            // One that is removed is set to nothing.
+            versions.push(text(write, "version").unwrap_or_default());
+        }
+    }
+    sets
+}
+
+#[test]
+fn sets_are_told_apart_by_alias_and_epoch() {
+    let write = |path: &str, body: serde_json::Value| Call {
+        method: http::Method::POST,
+        path: path.to_string(),
+        authorization: String::new(),
+        body,
+    };
+    let claims = |epoch: &str| {
+        write(
+            "runs/log-parameter",
+            json!({"key": format!("claim/champion/{epoch}")}),
+        )
+    };
+    let set = |model: &str, alias: &str, version: &str| {
+        let body = json!({"name": model, "alias": alias, "version": version});
+        write("registered-models/alias", body)
+    };
+    let writes = [
+        claims("00000001"),
+        set("fraud", "champion", "2"),
+        set("other", "champion", "2"),
+        set("fraud", "previous-champion", "1"),
+        claims("00000002"),
+        set("fraud", "champion", "2"),
+        set("fraud", "champion", "2"),
+    ];
+    let found = sets("fraud", &writes);
+    let found: Vec<_> = found
+        .iter()
+        .map(|((alias, epoch), versions)| (alias.as_str(), *epoch, versions.len()))
+        .collect();
+    let expected = [
+        ("champion", 1, 1),
+        ("champion", 2, 2),
+        ("previous-champion", 1, 1),
+    ];
+    assert_eq!(found, expected);
 }
 
 fn dies_at_each_write(name: &str, place: Place, moment: Moment) {

@@ -239,19 +239,25 @@ fn a_thousand_ends_at_once() {
         let recorded = began.elapsed();
         let writes = operator.writes();
         let mut ends = std::collections::BTreeMap::<String, usize>::new();
+        let (mut others, mut refused) = (0, 0);
         for write in writes.iter().filter(|w| w.resource == "trials/status") {
-            *ends.entry(write.name.clone()).or_default() += 1;
+            match (write.text("/status/phase"), write.code) {
+                ("Succeeded", Some(200)) => *ends.entry(write.name.clone()).or_default() += 1,
+                (_, Some(200)) => others += 1,
+                _ => refused += 1,
+            }
         }
         figure(
             "1,000 pods that end at once",
             &format!(
-                "they end within {:.1} s; all are recorded after {:.1} s, by {} writes of {} trials",
+                "they end within {:.1} s; all are recorded after {:.1} s, {} of {} once; {others} writes of states before, {refused} refused",
                 ended.as_secs_f64(),
                 recorded.as_secs_f64(),
-                ends.values().sum::<usize>(),
-                ends.len()
+                ends.values().filter(|writes| **writes == 1).count(),
+                ends.len(),
             ),
         );
+        assert!(ends.len() == 1000 && ends.values().all(|writes| *writes == 1));
         figure(
             "resident memory with 1,000 trials that run at once",
             &format!("{:.1} MiB", resident_mib(&operator)),

@@ -308,6 +308,7 @@ fn without_helm() {
     ];
     kubectl(&finished, None).unwrap();
     assert_eq!(phase_of("podium-system", "quadratic"), "Succeeded");
+    names_are_resolved();
     let again = kubectl(&["apply", "-f", "deploy/podium.yaml"], None).unwrap();
     let changed: Vec<&str> = again
         .lines()
@@ -323,4 +324,38 @@ fn without_helm() {
         None,
     )
     .unwrap();
+}
+
+/// The program of the image, which has no libraries beside it, finds a server by its name: MLflow answers that it does not know the name.
+fn names_are_resolved() {
+    let Ok(mlflow) = std::env::var("MLFLOW_IN_PODS") else {
+        println!("SKIPPED: MLFLOW_IN_PODS names no MLflow");
+        return;
+    };
+    let (host, port) = mlflow
+        .trim_start_matches("http://")
+        .rsplit_once(':')
+        .unwrap();
+    let name = "mlflow.podium.test";
+    let template = serde_json::json!({"spec": {"template": {"spec": {"hostAliases": [{"ip": host, "hostnames": [name]}]}}}});
+    let patch = format!("--patch={template}");
+    let of_podium = ["-n", "podium-system", "deployment/podium"];
+    kubectl(&[&["patch"], &of_podium[..], &[&patch]].concat(), None).unwrap();
+    let rollout = [&["rollout", "status"], &of_podium[..], &["--timeout=90s"]];
+    kubectl(&rollout.concat(), None).unwrap();
+    let mut registry = bed::manifests::model_registry(&format!("http://{name}:{port}"));
+    registry["metadata"]["namespace"] = "podium-system".into();
+    kubectl(&["apply", "-f", "-"], Some(&registry.to_string())).unwrap();
+    let told = [
+        "wait",
+        "-n",
+        "podium-system",
+        "modelregistry/mlflow",
+        "--for=jsonpath={.status.conditions[?(@.type==\"Ready\")].reason}=HostRejected",
+        "--timeout=60s",
+    ];
+    if let Err(error) = kubectl(&told, None) {
+        let status = ["get", "mreg", "mlflow", "-n", "podium-system", "-o", "yaml"];
+        panic!("{error}: {}", kubectl(&status, None).unwrap());
+    }
 }

@@ -3,11 +3,11 @@
 use super::ledger_of_model::{champion, make_model, outcomes};
 use super::mlflow_accounts::{account, administer};
 use super::mlflow_registry::mlflow_registry_as;
-use super::promotion::until_settled;
+use super::promotion::{at_rest, until_settled};
 use super::run;
 use super::world::{NAME, Objects, cluster_with_policy, operator_as, policy, ready};
+use podium_operator::adapters::mlflow::credentials::Credentials;
 use podium_operator::adapters::mlflow::registry::MlflowRegistry;
-use podium_operator::adapters::mlflow::server::Credentials;
 use podium_operator::adapters::write_lease::WriteLease;
 use podium_operator::ports::{ModelRegistry, Preflight};
 use podium_testbed::mlflow::{ADMIN, MLFLOW, MlflowServer};
@@ -34,6 +34,18 @@ async fn grant(server: &MlflowServer, name: &str, kind: &str, id: &str, permissi
         server,
         Method::POST,
         "3.0/mlflow/users/permissions/grant",
+        body,
+    )
+    .await;
+}
+
+/// Leaves an account what everybody has: it may read.
+async fn revoke(server: &MlflowServer, name: &str, kind: &str, id: &str) {
+    let body = json!({"username": name, "resource_type": kind, "resource_id": id});
+    administer(
+        server,
+        Method::POST,
+        "3.0/mlflow/users/permissions/revoke",
         body,
     )
     .await;
@@ -144,11 +156,39 @@ fn an_account_is_told_what_it_lacks_and_works_as_far_as_its_rights_reach() {
         pin(&objects, model, "3");
         until_settled(&engine, &objects, &["Pinned"]).await;
         assert_eq!(champion(&admin, model).await.as_deref(), Some("3"));
-        let outcomes = outcomes(&admin, model).await;
-        assert!(
-            outcomes.iter().any(|o| o.contains("Promoted")),
-            "{outcomes:?}"
-        );
+        let ended = outcomes(&admin, model).await;
+        assert!(ended.iter().any(|o| o.contains("Promoted")), "{ended:?}");
+        let (_, message) = owner_condition(&objects);
+        assert!(!message.contains("no ledger can be kept"), "{message}");
+
+        // Past a ledger that is there nothing goes, and the right to it comes back as it went.
+        revoke(&server, "podium", "experiment", experiment).await;
+        engine.reconcile_model_registry(NAME).await.unwrap();
+        pin(&objects, model, "2");
+        let said = at_rest(&engine, &objects).await;
+        assert_eq!(said.status, "False", "{said:?}");
+        assert!(said.message.contains("needs EDIT"), "{said:?}");
+        let conditions = objects.policy().status.unwrap().conditions;
+        assert!(conditions.iter().all(|c| c.reason != "Guarded"));
+        assert_eq!(champion(&admin, model).await.as_deref(), Some("3"));
+
+        grant(&server, "podium", "experiment", experiment, "EDIT").await;
+        engine.reconcile_model_registry(NAME).await.unwrap();
+        until_settled(&engine, &objects, &["Pinned"]).await;
+        assert_eq!(champion(&admin, model).await.as_deref(), Some("2"));
+        let (reason, _) = owner_condition(&objects);
+        assert_eq!(reason, "Pinned");
         assert!(!format!("{:?}", objects.policy()).contains(PASSWORD));
+
+        // To remove an alias takes MANAGE. That of the previous champion is a convenience, and holds up nothing.
+        let moved = admin.move_alias(model, "previous-champion", None, Some("2"));
+        moved.await.unwrap();
+        let begun = operator_as(credentials, "a", &objects, &server.url(), &lease);
+        let said = at_rest(&begun, &objects).await;
+        assert_eq!(
+            (said.status.as_str(), said.reason.as_str()),
+            ("True", "Pinned"),
+            "the alias `previous-champion` cannot be removed: {said:?}"
+        );
     });
 }

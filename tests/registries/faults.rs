@@ -1,25 +1,27 @@
-//! A promotion while the way to MLflow is bad, while somebody else moves the alias, and while what it needs is deleted: at each of its
-//! requests.
+//! A promotion while the way to MLflow is bad and while somebody else moves the alias, at each of its requests; a database that was set
+//! back, and a server that is down.
 
 use super::ledger_of_model::{champion, make_model, outcomes, tells_of_one_promotion};
 use super::mlflow_proxy::{self, Before, Call, Fate, Said};
 use super::mlflow_registry::mlflow_registry;
 use super::promotion::{is_settled, until_in_sync, until_settled};
-use super::world::{NAME, Objects, cluster_with_policy, operator, pin, policy, reason};
+use super::world::{NAME, Objects, cluster_with_policy, operator, pin, policy};
 use super::{run, witness};
 use futures::StreamExt;
 use podium_operator::adapters::mlflow::registry::MlflowRegistry;
 use podium_operator::adapters::write_lease::WriteLease;
 use podium_operator::ports::ModelRegistry;
 use podium_testbed::mlflow::{MLFLOW, MlflowServer};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
 /// Promotions that run at once.
-const AT_ONCE: usize = 6;
+pub const AT_ONCE: usize = 6;
 /// So many requests in a row meet a fault: more than one is repeated.
 const IN_A_ROW: usize = 3;
+/// A slow answer comes after so long, within the time that the operator gives it.
+const SLOW: Duration = Duration::from_secs(3);
 /// How long a server is down; `make check-registry` takes its time.
 static DOWN: LazyLock<Duration> = LazyLock::new(|| {
     let all = std::env::var("PODIUM_CHECK_REGISTRY").is_ok_and(|value| value == "true");
@@ -34,12 +36,18 @@ enum Fault {
     Busy,
     /// Too many requests, and nothing was done.
     TooMany,
+    /// An error of its own, after it was done.
+    Broken,
     /// It was done, and the connection broke.
     ReplyLost,
     /// It was done, and a page of somebody else was answered.
     PageInstead,
     /// A login page, and nothing was done.
     LoginPage,
+    /// It was done, and the answer takes some seconds.
+    Slow,
+    /// It was done, and the answer takes longer than the operator waits.
+    TooSlow,
 }
 
 impl Fault {
@@ -50,9 +58,23 @@ impl Fault {
                 retry_after: Some("0"),
                 ..Said::json(429, "{}")
             }),
+            Self::Broken => Fate::PassAndAnswer(Said::json(
+                500,
+                r#"{"error_code": "INTERNAL_ERROR", "message": "by a test"}"#,
+            )),
             Self::ReplyLost => Fate::BreakThen(Box::new(|| {})),
             Self::PageInstead => Fate::PassAndAnswer(Said::html(200)),
             Self::LoginPage => Fate::Answer(Said::html(200)),
+            Self::Slow => Fate::PassAndWait(Box::pin(tokio::time::sleep(SLOW))),
+            Self::TooSlow => Fate::PassAndWait(Box::pin(std::future::pending::<()>())),
+        }
+    }
+
+    /// How many requests in a row meet it.
+    fn in_a_row(self) -> usize {
+        match self {
+            Self::Slow | Self::TooSlow => 1,
+            _ => IN_A_ROW,
         }
     }
 }
@@ -75,7 +97,7 @@ pub async fn way(
             *came
         };
         let fate = decide(number, call);
-        if !matches!(fate, Fate::Answer(_)) {
+        if !matches!(fate, Fate::Answer(_) | Fate::Endless(..)) {
             seen.lock().unwrap().push(call.clone());
         }
         fate
@@ -84,7 +106,8 @@ pub async fn way(
     (url, passed)
 }
 
-fn moves(passed: &Passed) -> usize {
+/// How often MLflow was asked to move the alias `champion`.
+pub fn moves(passed: &Passed) -> usize {
     let passed = passed.lock().unwrap();
     passed.iter().filter(|call| call.moves("champion")).count()
 }
@@ -95,7 +118,7 @@ pub fn pinned(model: &str) -> Objects {
 }
 
 /// Whether each of a promotion's requests is a write.
-async fn requests(server: &str) -> Vec<bool> {
+pub async fn requests(server: &str) -> Vec<bool> {
     let registry = mlflow_registry(server);
     make_model(&registry, "undisturbed", 2, true).await;
     let (url, passed) = way(server, |_, _| Fate::Pass).await;
@@ -112,7 +135,7 @@ async fn promotes_in_spite_of(server: &str, fault: Fault, at: usize) {
     let model = format!("{fault:?} at {at}");
     make_model(&registry, &model, 2, true).await;
     let (url, passed) = way(server, move |number, _| {
-        let is_met = (at..at + IN_A_ROW).contains(&number);
+        let is_met = (at..at + fault.in_a_row()).contains(&number);
         if is_met { fault.fate() } else { Fate::Pass }
     })
     .await;
@@ -139,6 +162,7 @@ fn a_promotion_gets_over_a_bad_way_to_mlflow_at_each_request() {
         let at_writes = [
             Fault::Busy,
             Fault::TooMany,
+            Fault::Broken,
             Fault::ReplyLost,
             Fault::PageInstead,
         ];
@@ -152,15 +176,28 @@ fn a_promotion_gets_over_a_bad_way_to_mlflow_at_each_request() {
             faults.iter().map(move |fault| (*fault, index + 1))
         });
         let plans: Vec<_> = plans.collect();
-        eprintln!("{} requests, {} plans", requests.len(), plans.len());
-        futures::stream::iter(plans)
-            .for_each_concurrent(AT_ONCE, |(fault, at)| promotes_in_spite_of(&url, fault, at))
-            .await;
+        let writes = (1..).zip(&requests).filter(|(_, is_write)| **is_write);
+        let slow_plans = writes.flat_map(|(at, _)| [(Fault::Slow, at), (Fault::TooSlow, at)]);
+        let slow_plans: Vec<_> = slow_plans.collect();
+        eprintln!(
+            "{} requests, {} plans, {} slow ones",
+            requests.len(),
+            plans.len(),
+            slow_plans.len()
+        );
+        // The slow ones do nothing for most of their time.
+        let url = url.as_str();
+        let all_of = |plans: Vec<(Fault, usize)>, at_once: usize| {
+            futures::stream::iter(plans).for_each_concurrent(at_once, move |(fault, at)| {
+                promotes_in_spite_of(url, fault, at)
+            })
+        };
+        tokio::join!(all_of(plans, AT_ONCE), all_of(slow_plans, 2 * AT_ONCE));
     });
 }
 
 /// Does something to the server right before the request with this number is passed on.
-async fn way_with(
+pub async fn way_with(
     server: &str,
     at: usize,
     act: impl Fn(MlflowRegistry) -> Before + Send + Sync + 'static,
@@ -233,112 +270,6 @@ fn a_person_who_moves_the_alias_at_any_step_but_the_last_is_heard() {
             .await
     });
     assert!(steps > 10, "{steps}");
-}
-
-/// Asks MLflow to delete something.
-fn deletion(server: &str, path: &str, body: &Value) -> Before {
-    let asked = reqwest::Client::new()
-        .delete(format!("{server}/api/2.0/mlflow/{path}"))
-        .header("Content-Type", "application/json")
-        .body(body.to_string());
-    Box::pin(async move {
-        let answer = asked.send().await.unwrap();
-        assert!(answer.status().is_success(), "{answer:?}");
-    })
-}
-
-/// Something is deleted right before a request of a promotion. What is in the ledger has an end, and the policy says what it misses.
-async fn survives_a_deletion(server: &str, what: &'static str, at: usize) {
-    let registry = mlflow_registry(server);
-    let model = format!("{what} deleted at {at}");
-    make_model(&registry, &model, 2, true).await;
-    let (url, name) = (server.to_string(), model.clone());
-    let (way, passed) = way_with(server, at, move |_| match what {
-        "version" => {
-            let version = json!({"name": name, "version": "2"});
-            deletion(&url, "model-versions/delete", &version)
-        }
-        _ => deletion(&url, "registered-models/delete", &json!({"name": name})),
-    })
-    .await;
-    let objects = pinned(&model);
-    let engine = operator("a", &objects, &way, &WriteLease::always());
-    let ends = [
-        "Pinned",
-        "VersionNotFound",
-        "ModelNotFound",
-        "RegistrySetBack",
-        "ChampionRemoved",
-    ];
-    until_settled(&engine, &objects, &ends).await;
-    let came = passed.lock().unwrap().len();
-    assert!(came >= at, "{model}: it was deleted");
-    // What happened during the last look is seen by one of the next.
-    until_settled(&engine, &objects, &ends[1..]).await;
-    let said = reason(&objects.policy());
-    // Of a registry that was set back nothing is believed, and nothing is written to its ledger.
-    if said != "RegistrySetBack" {
-        outcomes(&registry, &model).await;
-    }
-}
-
-#[test]
-fn what_is_deleted_at_any_step_is_said_and_leaves_no_epoch_open() {
-    let directory = tempfile::tempdir().unwrap();
-    let server = MlflowServer::start(directory.path(), MLFLOW, None).unwrap();
-    let url = server.url();
-    run(async {
-        let requests = requests(&url).await.len();
-        let plans = (1..requests).flat_map(|at| [("version", at), ("model", at)]);
-        let plans: Vec<_> = plans.collect();
-        futures::stream::iter(plans)
-            .for_each_concurrent(AT_ONCE, |(what, at)| survives_a_deletion(&url, what, at))
-            .await;
-    });
-}
-
-/// The id of the run that is a model's ledger.
-fn ledger_run(server: &MlflowServer, model: &str) -> String {
-    let script = format!(
-        "from mlflow import MlflowClient\nprint(MlflowClient().get_experiment_by_name('promotion-ledger/{model}').tags['podium.dev/ledger-run'])"
-    );
-    witness(server, &script)
-}
-
-#[test]
-fn without_its_ledger_nothing_moves_and_with_it_everything_goes_on() {
-    let directory = tempfile::tempdir().unwrap();
-    let server = MlflowServer::start(directory.path(), MLFLOW, None).unwrap();
-    let registry = mlflow_registry(&server.url());
-    let model = "without a ledger";
-    let objects = pinned(model);
-    let engine = operator("a", &objects, &server.url(), &WriteLease::always());
-    run(async {
-        make_model(&registry, model, 3, true).await;
-        until_settled(&engine, &objects, &["Pinned"]).await;
-    });
-    let ledger = ledger_run(&server, model);
-    let client = "from mlflow import MlflowClient\nclient = MlflowClient()\n";
-    witness(&server, &format!("{client}client.delete_run('{ledger}')"));
-    objects.apply(&policy(model, |policy| pin(policy, "3")));
-    run(async {
-        for _ in 0..5 {
-            let _ = engine.reconcile_champion_policy(NAME).await;
-        }
-        let status = objects.policy().status.unwrap();
-        let said = status
-            .conditions
-            .iter()
-            .any(|c| c.message.contains("mlflow runs restore"));
-        assert!(said, "it says how to restore it: {:#?}", status.conditions);
-        assert_eq!(champion(&registry, model).await.as_deref(), Some("2"));
-    });
-    witness(&server, &format!("{client}client.restore_run('{ledger}')"));
-    run(async {
-        until_settled(&engine, &objects, &["Pinned"]).await;
-        assert_eq!(champion(&registry, model).await.as_deref(), Some("3"));
-        outcomes(&registry, model).await;
-    });
 }
 
 /// Copies a live sqlite database into another one.

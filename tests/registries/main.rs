@@ -13,12 +13,20 @@ mod mlflow_accounts;
 mod mlflow_proxy;
 #[path = "../fixtures/mlflow_registry.rs"]
 mod mlflow_registry;
+#[path = "../bed/tls.rs"]
+mod tls;
 
 mod accounts;
+mod api_server;
+mod connections;
+mod deletions;
 mod faults;
+mod gates;
+mod mortal;
 mod polls;
 mod promotion;
 mod rivals;
+mod stale_leaders;
 mod takeover;
 mod world;
 

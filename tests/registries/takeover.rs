@@ -1,6 +1,6 @@
 //! Who leads and who owns: an operator that begins to lead while its cache is behind, and policies of one name.
 
-use super::ledger_of_model::{champion, make_model, tells_of_one_promotion};
+use super::ledger_of_model::{champion, make_model, registers, tells_of_one_promotion};
 use super::mlflow_registry::mlflow_registry;
 use super::promotion::{is_settled, until_settled};
 use super::run;
@@ -46,6 +46,9 @@ fn an_operator_whose_cache_is_behind_does_nothing() {
         }
         assert!(caches.len() > 4, "{}", caches.len());
         tells_of_one_promotion(&registry, model).await;
+        // The outcome of the epoch says that the version before is refused.
+        let refused = registers(&registry, model, "refused").await;
+        assert_eq!(refused, Vec::<String>::new());
     });
 }
 

@@ -1,24 +1,29 @@
 //! Clusters of one namespace: their objects stand in memory, their registry is a real MLflow.
 
+use super::api_server::client_of;
 use super::mlflow_registry::mlflow_registry_as;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
 use podium_api::convert::World;
-use podium_api::{ChampionPolicy, ModelRegistry, ModelRegistrySpec, TuningJobSpec};
+use podium_api::{ChampionPolicy, EvaluationSpec, ModelRegistry, ModelRegistrySpec, TuningJobSpec};
 use podium_core::problem::SpecProblem;
 use podium_operator::adapters::clock::SystemClock;
 use podium_operator::adapters::directory::store::DirectoryStore;
+use podium_operator::adapters::kubernetes::registries::Registries;
+use podium_operator::adapters::mlflow::credentials::Credentials;
+use podium_operator::adapters::mlflow::hosts::AllowedHosts;
 use podium_operator::adapters::mlflow::registry::MlflowRegistry;
-use podium_operator::adapters::mlflow::server::Credentials;
-use podium_operator::adapters::write_lease::{FORBIDDEN, WriteLease};
+use podium_operator::adapters::write_lease::{FORBIDDEN, Write, WriteLease};
 use podium_operator::engine::{Engine, WritePolicy};
 use podium_operator::local::evaluator::LocalEvaluator;
 use podium_operator::local::ports::NoEvents;
-use podium_operator::ports::{Cluster, Created, Object, PortError, PortErrorKind, Ports};
+use podium_operator::ports::{
+    Cluster, Created, EvaluationState, Evaluator, Object, PortError, PortErrorKind, Ports,
+};
 use podium_operator::runs::process::ProcessRunner;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 /// The name of the only policy and of the only registry.
@@ -77,16 +82,34 @@ impl Objects {
         Self(Arc::new(Mutex::new(self.0.lock().unwrap().clone())))
     }
 
-    pub fn registry(&self) -> ModelRegistry {
+    /// The object of this kind and name.
+    pub fn named(&self, kind: &str, name: &str) -> Option<Value> {
         let objects = self.0.lock().unwrap();
-        let found = &objects[&("ModelRegistry".to_string(), NAME.to_string())];
-        serde_json::from_value(found.clone()).unwrap()
+        objects.get(&(kind.to_string(), name.to_string())).cloned()
+    }
+
+    /// The names of all objects of a kind.
+    pub fn names(&self, kind: &str) -> Vec<String> {
+        let objects = self.0.lock().unwrap();
+        let of_kind = objects.keys().filter(|(found, _)| found == kind);
+        of_kind.map(|(_, name)| name.clone()).collect()
+    }
+
+    pub fn registry(&self) -> ModelRegistry {
+        typed(&self.named("ModelRegistry", NAME).unwrap())
     }
 
     pub fn policy(&self) -> ChampionPolicy {
-        let objects = self.0.lock().unwrap();
-        let found = &objects[&("ChampionPolicy".to_string(), NAME.to_string())];
-        serde_json::from_value(found.clone()).unwrap()
+        typed(&self.named("ChampionPolicy", NAME).unwrap())
+    }
+
+    /// For a process that reads them as they are.
+    fn held(&self, permission: &WriteLease) -> Held {
+        Held {
+            objects: self.clone(),
+            cache: self.clone(),
+            permission: permission.clone(),
+        }
     }
 }
 
@@ -97,6 +120,13 @@ pub struct Held {
     /// What it reads: the objects, or what a cache that is behind has of them.
     cache: Objects,
     permission: WriteLease,
+}
+
+impl Held {
+    fn begin_write(&self) -> Result<Write, PortError> {
+        let writing = self.permission.begin_write();
+        writing.ok_or_else(|| PortError::unavailable(FORBIDDEN))
+    }
 }
 
 fn key_of<K: Object>(name: &str) -> Key {
@@ -125,15 +155,18 @@ impl Cluster for Held {
         Ok(Arc::default())
     }
 
-    async fn create<K: Object>(&self, _: &K) -> Result<Created, PortError> {
-        Err(PortError::refused("nothing is created here"))
+    async fn create<K: Object>(&self, object: &K) -> Result<Created, PortError> {
+        let _writing = self.begin_write()?;
+        let found = self.objects.named(&K::kind(&()), &object.name_any());
+        if found.is_some() {
+            return Ok(Created::Existed);
+        }
+        self.objects.apply(&serde_json::to_value(object).unwrap());
+        Ok(Created::New)
     }
 
     async fn write_status<K: Object>(&self, object: &K) -> Result<(), PortError> {
-        let _writing = self
-            .permission
-            .begin_write()
-            .ok_or_else(|| PortError::unavailable(FORBIDDEN))?;
+        let _writing = self.begin_write()?;
         let status = serde_json::to_value(object).unwrap()["status"].clone();
         let mut objects = self.objects.0.lock().unwrap();
         let stored = objects.get_mut(&key_of::<K>(&object.name_any()));
@@ -152,6 +185,10 @@ impl Cluster for Held {
         Ok(())
     }
 
+    async fn replace_status<K: Object>(&self, object: &K) -> Result<(), PortError> {
+        self.write_status(object).await
+    }
+
     async fn confirm<K: Object>(&self, object: &K) -> Result<(), PortError> {
         let objects = self.objects.0.lock().unwrap();
         let stored: Option<K> = objects.get(&key_of::<K>(&object.name_any())).map(typed);
@@ -163,14 +200,37 @@ impl Cluster for Held {
     }
 }
 
-/// What one process sees: the objects of its cluster, and MLflow by a way of its own.
+/// How a process reaches MLflow.
+enum Reach {
+    /// By a way of its own, whatever the registry's object says.
+    OwnWay(MlflowRegistry),
+    /// As the object says.
+    Object(Box<Registries>),
+}
+
+/// Compares predictions that lie on this machine, of models that do not.
+pub struct PredictionsOnly(LocalEvaluator);
+
+impl Evaluator for PredictionsOnly {
+    async fn evaluate(
+        &self,
+        name: &str,
+        spec: &EvaluationSpec,
+    ) -> Result<EvaluationState, PortError> {
+        let mut spec = spec.clone();
+        (spec.champion.source, spec.challenger.source) = (None, None);
+        self.0.evaluate(name, &spec).await
+    }
+}
+
+/// What one process sees: the objects of its cluster, and MLflow by a way of its own or by the one that the registry's object names.
 pub struct Process {
     cluster: String,
     objects: Held,
-    registry: MlflowRegistry,
+    reach: Reach,
     store: DirectoryStore,
     runner: ProcessRunner,
-    evaluator: LocalEvaluator,
+    evaluator: PredictionsOnly,
 }
 
 /// An operator of the cluster of this name that has just started. It writes as long as `permission` lasts.
@@ -195,7 +255,8 @@ pub fn operator_behind(
         cache,
         permission: WriteLease::always(),
     };
-    engine(held, Credentials::Anonymous, cluster, url)
+    let reach = own_way(Credentials::Anonymous, url, &held.permission);
+    engine(held, reach, cluster, &nowhere())
 }
 
 /// The same with an account of the registry.
@@ -206,24 +267,45 @@ pub fn operator_as(
     url: &str,
     permission: &WriteLease,
 ) -> Engine<Process> {
-    let held = Held {
-        objects: objects.clone(),
-        cache: objects.clone(),
-        permission: permission.clone(),
-    };
-    engine(held, credentials, cluster, url)
+    let reach = own_way(credentials, url, permission);
+    let held = objects.held(permission);
+    engine(held, reach, cluster, &nowhere())
 }
 
-fn engine(held: Held, credentials: Credentials, cluster: &str, url: &str) -> Engine<Process> {
-    // Nothing runs and nothing is compared here.
-    let nowhere = || PathBuf::from("/dev/null");
+/// One that reaches MLflow as the registry's object says, with the Secret and the ConfigMap that it names.
+pub async fn operator_by_object(objects: &Objects) -> Engine<Process> {
+    let hosts = AllowedHosts::parse(["*=127.0.0.1", "*=localhost"]).unwrap();
+    let always = WriteLease::always();
+    let registries = Registries::new(client_of(objects).await, hosts, always.clone());
+    let reach = Reach::Object(Box::new(registries));
+    engine(objects.held(&always), reach, "a", &nowhere())
+}
+
+/// One that finds predictions in a directory, and compares them.
+pub fn operator_with_predictions(objects: &Objects, url: &str, files: &Path) -> Engine<Process> {
+    let always = WriteLease::always();
+    let reach = own_way(Credentials::Anonymous, url, &always);
+    engine(objects.held(&always), reach, "a", files)
+}
+
+fn own_way(credentials: Credentials, url: &str, permission: &WriteLease) -> Reach {
+    Reach::OwnWay(mlflow_registry_as(credentials, url, permission.clone()))
+}
+
+/// Nothing lies there.
+fn nowhere() -> PathBuf {
+    PathBuf::from("/dev/null")
+}
+
+fn engine(held: Held, reach: Reach, cluster: &str, files: &Path) -> Engine<Process> {
     let process = Process {
         cluster: cluster.to_string(),
-        registry: mlflow_registry_as(credentials, url, held.permission.clone()),
         objects: held,
-        store: DirectoryStore::new(nowhere()),
+        reach,
+        store: DirectoryStore::new(files.to_path_buf()),
+        // Nothing runs here.
         runner: ProcessRunner::new(nowhere(), nowhere(), nowhere()),
-        evaluator: LocalEvaluator::new(nowhere()),
+        evaluator: PredictionsOnly(LocalEvaluator::new(files.to_path_buf())),
     };
     Engine::new(process, WritePolicy::CLUSTER)
 }
@@ -233,7 +315,7 @@ impl Ports for Process {
     type Registry = MlflowRegistry;
     type Store = DirectoryStore;
     type Runner = ProcessRunner;
-    type Evaluator = LocalEvaluator;
+    type Evaluator = PredictionsOnly;
     type Events = NoEvents;
     type Clock = SystemClock;
 
@@ -241,8 +323,11 @@ impl Ports for Process {
         &self.objects
     }
 
-    async fn registry(&self, _: &ModelRegistry) -> Result<MlflowRegistry, PortError> {
-        Ok(self.registry.clone())
+    async fn registry(&self, object: &ModelRegistry) -> Result<MlflowRegistry, PortError> {
+        match &self.reach {
+            Reach::OwnWay(registry) => Ok(registry.clone()),
+            Reach::Object(registries) => registries.open(object).await,
+        }
     }
 
     fn store(&self) -> &DirectoryStore {
@@ -253,7 +338,7 @@ impl Ports for Process {
         &self.runner
     }
 
-    fn evaluator(&self) -> &LocalEvaluator {
+    fn evaluator(&self) -> &PredictionsOnly {
         &self.evaluator
     }
 
@@ -292,12 +377,17 @@ impl Ports for Process {
 /// The objects of a cluster with a policy for `model`, changed as a test likes.
 pub fn cluster_with_policy(model: &str, change: impl FnOnce(&mut Value)) -> Objects {
     let objects = Objects::default();
-    objects.apply(&json!({
-        "apiVersion": "podium.dev/v1alpha1", "kind": "ModelRegistry", "metadata": {"name": NAME},
-        "spec": {"mlflow": {"url": "http://127.0.0.1"}},
-    }));
+    objects.apply(&model_registry(&json!({"url": "http://127.0.0.1"})));
     objects.apply(&policy(model, change));
     objects
+}
+
+/// A registry at an MLflow server.
+pub fn model_registry(mlflow: &Value) -> Value {
+    json!({
+        "apiVersion": "podium.dev/v1alpha1", "kind": "ModelRegistry", "metadata": {"name": NAME},
+        "spec": {"mlflow": mlflow},
+    })
 }
 
 pub fn policy(model: &str, change: impl FnOnce(&mut Value)) -> Value {

@@ -65,9 +65,13 @@ pub struct MlflowRegistry {
     /// Its address; a path is kept as a prefix.
     #[schemars(length(min = 1, max = 2000), regex(pattern = "^https?://"))]
     pub url: String,
-    /// Secret of the same namespace with `username` and `password`, or `token`: the account of the policies, which needs EDIT on their models.
+    /// Secret of the same namespace with `username` and `password`, or `token`: the account of policies and searches, which needs EDIT on
+    /// their models.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials_secret_ref: Option<LocalReference>,
+    /// Secret of the same namespace with the account that trials get, which needs no right on registered models. Not in this version of Podium, which refuses it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trial_credentials_secret_ref: Option<LocalReference>,
     /// ConfigMap of the same namespace with `ca.crt`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_bundle_config_map_ref: Option<LocalReference>,

@@ -15,6 +15,12 @@ impl Timestamp {
         Self(self.0.saturating_add(milliseconds))
     }
 
+    /// Seconds since 1970 that are over, which is what the status of an object keeps of a time.
+    #[must_use]
+    pub fn whole_seconds(self) -> i64 {
+        self.0.div_euclid(1000)
+    }
+
     /// Milliseconds from `earlier` to this time; negative when `earlier` is later.
     #[must_use]
     pub fn milliseconds_since(self, earlier: Self) -> i64 {

@@ -1,7 +1,7 @@
 //! MLflow servers of this machine: each version from PyPI in an environment of its own, kept beside the other programs.
 
 use crate::parts::{cache_directory, output_of, succeed};
-use crate::ports::{free_port, is_healthy};
+use crate::ports::{free_port, is_healthy_below};
 use crate::processes::{Processes, wait_until};
 use crate::{TestbedError, at};
 use std::fs::{self, File};
@@ -47,8 +47,27 @@ impl MlflowServer {
         version: &str,
         store: Option<&str>,
     ) -> Result<Self, TestbedError> {
-        Self::serve(directory, version, |program, port| {
+        Self::serve(directory, version, "", |program, port| {
             command(program, directory, port, store)
+        })
+    }
+
+    /// The same with more arguments of `mlflow server`, such as `--static-prefix`, below which stands everything that it serves.
+    ///
+    /// # Errors
+    /// It cannot be installed, or does not answer.
+    pub fn start_with_arguments(
+        directory: &Path,
+        version: &str,
+        arguments: &[&str],
+    ) -> Result<Self, TestbedError> {
+        let mut pairs = arguments.windows(2);
+        let prefix = pairs.find(|pair| pair[0] == "--static-prefix");
+        let prefix = prefix.map_or("", |pair| pair[1]);
+        Self::serve(directory, version, prefix, |program, port| {
+            let mut command = command(program, directory, port, None);
+            command.args(arguments);
+            command
         })
     }
 
@@ -65,7 +84,7 @@ impl MlflowServer {
             directory.join("accounts.db").display()
         );
         at(&settings, fs::write(&settings, text))?;
-        Self::serve(directory, version, |program, port| {
+        Self::serve(directory, version, "", |program, port| {
             let mut command = command(program, directory, port, None);
             command
                 .args(["--app-name", "basic-auth"])
@@ -78,6 +97,7 @@ impl MlflowServer {
     fn serve(
         directory: &Path,
         version: &str,
+        prefix: &str,
         command: impl FnOnce(&Path, u16) -> Command,
     ) -> Result<Self, TestbedError> {
         let environment = environment(version)?;
@@ -94,12 +114,12 @@ impl MlflowServer {
             &format!("MLflow {version} answers"),
             SECONDS_TO_ANSWER,
             &log,
-            || is_healthy(server.port),
+            || is_healthy_below(server.port, prefix),
         )?;
         Ok(server)
     }
 
-    /// Its address.
+    /// Its address, without a prefix.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)

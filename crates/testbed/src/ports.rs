@@ -91,9 +91,14 @@ pub fn free_port() -> Result<u16, TestbedError> {
 
 /// What a server of this machine answers when it is asked for its health.
 pub(crate) fn health(port: u16) -> std::io::Result<String> {
+    health_below(port, "")
+}
+
+fn health_below(port: u16, prefix: &str) -> std::io::Result<String> {
     let mut connection = TcpStream::connect(("127.0.0.1", port))?;
     connection.set_read_timeout(Some(Duration::from_secs(5)))?;
-    connection.write_all(b"GET /health HTTP/1.0\r\nHost: localhost\r\n\r\n")?;
+    let asked = format!("GET {prefix}/health HTTP/1.0\r\nHost: localhost\r\n\r\n");
+    connection.write_all(asked.as_bytes())?;
     let mut answer = String::new();
     connection.read_to_string(&mut answer)?;
     Ok(answer)
@@ -101,7 +106,12 @@ pub(crate) fn health(port: u16) -> std::io::Result<String> {
 
 /// Whether a server of this machine says that it is well.
 pub(crate) fn is_healthy(port: u16) -> bool {
-    health(port).is_ok_and(|answer| answer.contains(" 200 "))
+    is_healthy_below(port, "")
+}
+
+/// The same of one whose paths begin with `prefix`.
+pub(crate) fn is_healthy_below(port: u16, prefix: &str) -> bool {
+    health_below(port, prefix).is_ok_and(|answer| answer.contains(" 200 "))
 }
 
 /// Of the ports that the kernel gives to nobody: one of those that it gives to outgoing connections may be taken before its server listens.

@@ -119,6 +119,37 @@ impl KubernetesCluster {
         asked.map_err(|error| port_error(&error))?
     }
 
+    /// Writes the status of this very object, as long as it has that version.
+    async fn apply_status<K: Object>(
+        &self,
+        object: &K,
+        status: &Value,
+        version: Option<String>,
+    ) -> Result<(), PortError> {
+        let name = object.name_any();
+        let patch = json!({
+            "apiVersion": K::api_version(&()),
+            "kind": K::kind(&()),
+            "metadata": {"name": name, "uid": object.uid(), "resourceVersion": version},
+            "status": status,
+        });
+        let parameters = PatchParams::apply(FIELD_MANAGER).force();
+        let asked =
+            self.path::<K>()
+                .patch_subresource("status", &name, &parameters, &Patch::Apply(patch));
+        match self.ask_object::<K>(asked).await {
+            Ok(written) => {
+                let written = self.without_stray_conditions(written?, status).await?;
+                self.observe_write(written);
+                Ok(())
+            }
+            Err(kube::Error::Api(status)) if status.is_not_found() => Err(PortError::unavailable(
+                format!("{} not found: {}", name, in_words(&status)),
+            )),
+            Err(error) => Err(port_error(&error)),
+        }
+    }
+
     /// An object of that name is there: it counts as created if it is this owner's.
     async fn adopt<K: Object>(&self, wanted: &K) -> Result<Created, PortError> {
         let name = wanted.name_any();
@@ -144,6 +175,11 @@ fn owner(object: &impl ResourceExt) -> Option<String> {
     let owners = object.owner_references().iter();
     let mut controllers = owners.filter(|owner| owner.controller == Some(true));
     controllers.next().map(|owner| owner.uid.clone())
+}
+
+fn status_of(object: &impl serde::Serialize) -> Result<Value, PortError> {
+    let object = json_of(object)?;
+    Ok(object.get("status").cloned().unwrap_or(Value::Null))
 }
 
 fn json_of(object: &impl serde::Serialize) -> Result<Value, PortError> {
@@ -212,12 +248,11 @@ impl Cluster for KubernetesCluster {
 
     async fn write_status<K: Object>(&self, object: &K) -> Result<(), PortError> {
         let name = object.name_any();
-        let wanted = json_of(object)?;
-        let status = wanted.get("status").cloned().unwrap_or(Value::Null);
+        let status = status_of(object)?;
         let known = self.get::<K>(&name).await?;
         if let Some(known) = &known
             && known.uid() == object.uid()
-            && json_of(known)?.get("status") == Some(&status)
+            && status_of(known)? == status
         {
             return Ok(());
         }
@@ -228,27 +263,18 @@ impl Cluster for KubernetesCluster {
             || object.resource_version(),
             |known| known.resource_version(),
         );
-        let patch = json!({
-            "apiVersion": K::api_version(&()),
-            "kind": K::kind(&()),
-            "metadata": {"name": name, "uid": object.uid(), "resourceVersion": version},
-            "status": status,
-        });
-        let parameters = PatchParams::apply(FIELD_MANAGER).force();
-        let asked =
-            self.path::<K>()
-                .patch_subresource("status", &name, &parameters, &Patch::Apply(patch));
-        match self.ask_object::<K>(asked).await {
-            Ok(written) => {
-                let written = self.without_stray_conditions(written?, &status).await?;
-                self.observe_write(written);
-                Ok(())
-            }
-            Err(kube::Error::Api(status)) if status.is_not_found() => Err(PortError::unavailable(
-                format!("{} not found: {}", name, in_words(&status)),
-            )),
-            Err(error) => Err(port_error(&error)),
+        self.apply_status(object, &status, version).await
+    }
+
+    async fn replace_status<K: Object>(&self, object: &K) -> Result<(), PortError> {
+        let known = self.get::<K>(&object.name_any()).await?;
+        PortError::unless_as_read(known.as_ref(), object)?;
+        let status = status_of(object)?;
+        if known.map(|known| status_of(&known)).transpose()?.as_ref() == Some(&status) {
+            return Ok(());
         }
+        self.apply_status(object, &status, object.resource_version())
+            .await
     }
 
     async fn confirm<K: Object>(&self, object: &K) -> Result<(), PortError> {

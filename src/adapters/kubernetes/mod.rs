@@ -9,6 +9,7 @@ pub mod events;
 pub mod lease;
 pub mod raw_object;
 pub mod registries;
+mod registry_references;
 
 use crate::adapters::whole_chain;
 use crate::ports::{PortError, PortErrorKind};

@@ -4,22 +4,23 @@
 //! is found again by whoever asks next.
 
 use super::get;
+use super::registry_references::{
+    account, ca_bundle, missing, not_given, unusable_config_map, unusable_secret,
+};
+use crate::adapters::mlflow::credentials::Credentials;
 use crate::adapters::mlflow::hosts::AllowedHosts;
 use crate::adapters::mlflow::registry::MlflowRegistry;
-use crate::adapters::mlflow::server::{Connection, Credentials, Server};
+use crate::adapters::mlflow::server::{Connection, ConnectionPart, Server, UnusableConnection};
 use crate::adapters::write_lease::WriteLease;
-use crate::ports::PortError;
+use crate::ports::{PortError, PortErrorKind};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::{Client, Resource, ResourceExt};
 use podium_api::ModelRegistry;
 use podium_api::convert::{self, MlflowSettings, RegistryPlace, World};
 use podium_core::problem::in_one_line;
 use serde::de::DeserializeOwned;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-/// The key of a ConfigMap that holds certificates.
-const CA_KEY: &str = "ca.crt";
 
 /// The clients of all registries that the operator uses.
 pub struct Registries {
@@ -82,14 +83,17 @@ impl Registries {
         {
             return Ok(opened.registry.clone());
         }
+        let account = secret.as_ref().map(account).transpose()?;
         let connection = Connection {
             url: settings.url,
-            credentials: credentials(secret.as_ref())?,
+            credentials: account.unwrap_or(Credentials::Anonymous),
             ca_bundle: config_map.as_ref().map(ca_bundle).transpose()?,
             hosts: self.hosts.of(&namespace),
             permission: self.permission.clone(),
         };
-        let registry = MlflowRegistry::new(Arc::new(Server::new(&connection)?));
+        let server = Server::new(&connection)
+            .map_err(|why| unusable(&why, secret.as_ref(), config_map.as_ref()))?;
+        let registry = MlflowRegistry::new(Arc::new(server));
         let opened = Opened {
             made_of,
             registry: registry.clone(),
@@ -117,13 +121,11 @@ impl Registries {
         let Some(name) = name else {
             return Ok(None);
         };
-        let found = get::<K>(&self.client, namespace, name).await?;
-        found.map(Some).ok_or_else(|| {
-            let kind = K::kind(&());
-            let message =
-                format!("the {kind} `{name}` that spec.mlflow.{field} names does not exist");
-            PortError::missing(message)
-        })
+        match get::<K>(&self.client, namespace, name).await {
+            Ok(Some(found)) => Ok(Some(found)),
+            Ok(None) => Err(missing::<K>(name, field)),
+            Err(error) => Err(not_given::<K>(name, field, &error)),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<(String, String), Opened>> {
@@ -149,45 +151,30 @@ fn version_of(object: &impl ResourceExt) -> (String, String) {
     )
 }
 
-/// The account in a Secret. What it holds is in no error.
-fn credentials(secret: Option<&Secret>) -> Result<Credentials, PortError> {
-    let Some(secret) = secret else {
-        return Ok(Credentials::Anonymous);
-    };
-    let name = secret.name_any();
-    let empty = BTreeMap::new();
-    let data = secret.data.as_ref().unwrap_or(&empty);
-    let text = |key: &str| {
-        let Some(bytes) = data.get(key) else {
-            return Ok(None);
-        };
-        // Files end with a line break that belongs to no password.
-        let text = String::from_utf8(bytes.0.clone()).map(|text| text.trim_end().to_string());
-        text.map(Some).map_err(|_| {
-            PortError::invalid(format!(
-                "the key `{key}` of the Secret `{name}` must be text"
-            ))
-        })
-    };
-    match (text("username")?, text("password")?, text("token")?) {
-        (Some(username), Some(password), None) => Ok(Credentials::Basic { username, password }),
-        (None, None, Some(token)) => Ok(Credentials::Token(token)),
-        _ => Err(PortError::invalid(format!(
-            "the Secret `{name}` must hold either the keys `username` and `password`, or the key `token`"
-        ))),
+/// Why no server can be asked, by the field that what cannot be used stands in.
+fn unusable(
+    why: &UnusableConnection,
+    secret: Option<&Secret>,
+    config_map: Option<&ConfigMap>,
+) -> PortError {
+    let UnusableConnection { part, message } = why;
+    match (part, secret, config_map) {
+        (ConnectionPart::Address, ..) => PortError::invalid(format!("spec.mlflow.url: {message}")),
+        (ConnectionPart::Host, ..) => {
+            PortError::new(PortErrorKind::Forbidden, message).because("HostNotAllowed")
+        }
+        (ConnectionPart::Credentials, Some(secret), _) => {
+            let why = format!("holds credentials that cannot be sent: {message}");
+            unusable_secret(secret, &why)
+        }
+        (ConnectionPart::Certificates, _, Some(config_map)) => {
+            let why = format!("holds certificates that cannot be used: {message}");
+            unusable_config_map(config_map, &why)
+        }
+        (ConnectionPart::Credentials | ConnectionPart::Certificates, ..) => {
+            PortError::refused(message)
+        }
     }
-}
-
-fn ca_bundle(config_map: &ConfigMap) -> Result<String, PortError> {
-    let data = config_map.data.as_ref();
-    data.and_then(|data| data.get(CA_KEY))
-        .cloned()
-        .ok_or_else(|| {
-            let name = config_map.name_any();
-            PortError::invalid(format!(
-                "the ConfigMap `{name}` must hold certificates under the key `{CA_KEY}`"
-            ))
-        })
 }
 
 #[cfg(test)]
@@ -195,46 +182,35 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn found(data: &[(&str, &str)]) -> Result<Credentials, String> {
-        let data: BTreeMap<&str, &str> = data.iter().copied().collect();
-        let secret = json!({"metadata": {"name": "mlflow"}, "stringData": data});
-        let mut secret: Secret = serde_json::from_value(secret).unwrap();
-        let texts = secret.string_data.take().unwrap_or_default();
-        let bytes = texts
-            .into_iter()
-            .map(|(key, text)| (key, k8s_openapi::ByteString(text.into())));
-        secret.data = Some(bytes.collect());
-        credentials(Some(&secret)).map_err(|error| error.message)
-    }
-
     #[test]
-    fn an_account_is_a_name_with_a_password_or_a_token() {
-        assert!(credentials(None).unwrap() == Credentials::Anonymous);
-        let basic = Credentials::Basic {
-            username: "me".to_string(),
-            password: "pass word".to_string(),
-        };
-        assert!(found(&[("username", "me"), ("password", "pass word\n")]) == Ok(basic));
-        let token = Credentials::Token("t".to_string());
-        assert!(found(&[("token", "t"), ("other", "x")]) == Ok(token));
-    }
-
-    #[test]
-    fn a_secret_without_an_account_is_refused_without_its_words() {
-        let cases: [&[(&str, &str)]; 4] = [
-            &[],
-            &[("username", "canary")],
-            &[("password", "canary")],
-            &[
-                ("username", "canary"),
-                ("password", "canary"),
-                ("token", "canary"),
-            ],
+    fn what_cannot_be_used_is_told_of_where_it_stands() {
+        let secret = json!({"metadata": {"name": "account"}});
+        let secret: Secret = serde_json::from_value(secret).unwrap();
+        let config_map = json!({"metadata": {"name": "corp-ca"}});
+        let config_map: ConfigMap = serde_json::from_value(config_map).unwrap();
+        let cases = [
+            (ConnectionPart::Address, None, "spec.mlflow.url: why"),
+            (ConnectionPart::Host, Some("HostNotAllowed"), "why"),
+            (
+                ConnectionPart::Credentials,
+                Some("InvalidSecret"),
+                "the Secret `account`",
+            ),
+            (
+                ConnectionPart::Certificates,
+                Some("InvalidConfigMap"),
+                "the ConfigMap `corp-ca`",
+            ),
         ];
-        for case in cases {
-            let error = found(case).unwrap_err();
-            assert!(error.contains("`username` and `password`"), "{error}");
-            assert!(!error.contains("canary"));
+        for (part, reason, words) in cases {
+            let why = UnusableConnection {
+                part,
+                message: "why".to_string(),
+            };
+            let error = unusable(&why, Some(&secret), Some(&config_map));
+            assert_eq!(error.reason, reason, "{error:?}");
+            assert!(error.message.contains(words), "{error:?}");
+            assert!(!error.is_transient());
         }
     }
 }

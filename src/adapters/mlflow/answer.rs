@@ -9,17 +9,20 @@
 //! | 403 | `Invalid Host header` | MLflow does not know the host name it is reached by |
 //! | 403 | | a right is missing |
 //! | 404 | JSON | the object does not exist |
+//! | 404 | `ENDPOINT_NOT_FOUND` | no such route |
 //! | 404, 405 | anything else | no such route: a wrong prefix, or no MLflow |
 //! | 400 | `RESOURCE_ALREADY_EXISTS` | it exists |
 //! | 400 | `BAD_REQUEST` | unknown: it may have happened |
 //! | 400 | other JSON | refused |
+//! | 400 | anything else | not MLflow: plain HTTP at a port for TLS |
 //! | 408, 429, 5xx | | unavailable; whether a write happened is unknown |
 //! | none | | the same |
 
+use super::credentials::Hidden;
 use crate::adapters::whole_chain;
 use crate::ports::{PortError, PortErrorKind};
 use serde::Deserialize;
-use serde_json::Value;
+use serde::de::DeserializeOwned;
 use std::time::Duration;
 
 /// Characters of a server's own words that are kept: they may hold SQL with all parameters, or a whole page.
@@ -78,6 +81,24 @@ impl RequestError {
             RequestErrorKind::Unknown | RequestErrorKind::Unavailable
         )
     }
+
+    /// Whether any other request would have ended like this one, since it says nothing of what was asked for.
+    pub(super) fn is_of_the_server(&self) -> bool {
+        match self.kind {
+            RequestErrorKind::Unknown
+            | RequestErrorKind::Unavailable
+            | RequestErrorKind::Unauthorized
+            | RequestErrorKind::HostRejected
+            | RequestErrorKind::NotMlflow
+            | RequestErrorKind::Redirected
+            | RequestErrorKind::Untrusted
+            | RequestErrorKind::NotAllowed => true,
+            RequestErrorKind::Missing
+            | RequestErrorKind::Exists
+            | RequestErrorKind::Refused
+            | RequestErrorKind::Forbidden => false,
+        }
+    }
 }
 
 impl From<RequestError> for PortError {
@@ -128,9 +149,29 @@ struct ErrorBody {
 }
 
 impl Answer {
-    /// The body of a success.
-    pub(super) fn judged(&self) -> Result<Value, RequestError> {
+    /// The same without secrets that it repeats.
+    pub(super) fn without(self, hidden: &Hidden) -> Self {
+        Self {
+            content_type: hidden.mask_text(self.content_type),
+            location: hidden.mask_text(self.location),
+            body: hidden.mask(self.body),
+            ..self
+        }
+    }
+
+    /// The body of a success, an answer to `path`.
+    pub(super) fn judged<T: DeserializeOwned>(&self, path: &str) -> Result<T, RequestError> {
         let is_json = self.content_type.starts_with("application/json");
+        let fails = |kind, message: String| Err(RequestError::new(kind, message));
+        if (200..300).contains(&self.status) {
+            let not_mlflow = |message: String| fails(RequestErrorKind::NotMlflow, message);
+            if !is_json {
+                return not_mlflow(format!("it answers {}", self.form()));
+            }
+            // Only what is asked for is kept of a body, which may be long and anybody's.
+            return serde_json::from_slice(&self.body)
+                .or_else(|_| not_mlflow(format!("its answer to {path} is not that of MLflow")));
+        }
         let error: Option<ErrorBody> = if is_json {
             serde_json::from_slice(&self.body).ok()
         } else {
@@ -138,31 +179,26 @@ impl Answer {
         };
         let code = error.as_ref().map_or("", |error| error.error_code.as_str());
         let words = self.words(error.as_ref());
-        let fails = |kind, message: String| Err(RequestError::new(kind, message));
         match self.status {
-            200..300 => match serde_json::from_slice(&self.body) {
-                Ok(value) if is_json => Ok(value),
-                _ => fails(
-                    RequestErrorKind::NotMlflow,
-                    format!("it answers {}", self.form()),
-                ),
-            },
             300..400 => fails(
                 RequestErrorKind::Redirected,
-                format!("it redirects to {}", shortened(&self.location)),
+                format!("it redirects to {}", shortened(self.place())),
             ),
             401 => fails(RequestErrorKind::Unauthorized, words),
             403 if self.body.starts_with(b"Invalid Host header") => {
                 fails(RequestErrorKind::HostRejected, words)
             }
             403 => fails(RequestErrorKind::Forbidden, words),
-            404 if !code.is_empty() => fails(RequestErrorKind::Missing, words),
+            404 if !code.is_empty() && code != "ENDPOINT_NOT_FOUND" => {
+                fails(RequestErrorKind::Missing, words)
+            }
             404 | 405 => fails(
                 RequestErrorKind::NotMlflow,
                 format!("it knows no such route and answers {}", self.form()),
             ),
             400 if code == "RESOURCE_ALREADY_EXISTS" => fails(RequestErrorKind::Exists, words),
             400 if code == "BAD_REQUEST" => fails(RequestErrorKind::Unknown, words),
+            400 if !is_json => fails(RequestErrorKind::NotMlflow, words),
             408 | 429 | 500.. => fails(RequestErrorKind::Unavailable, words),
             _ => fails(RequestErrorKind::Refused, words),
         }
@@ -179,6 +215,12 @@ impl Answer {
         }
     }
 
+    /// Where it redirects to, without what it hands over to whoever is there.
+    fn place(&self) -> &str {
+        let place = self.location.split(['?', '#']).next();
+        place.unwrap_or_default()
+    }
+
     /// The status and what kind of body came with it.
     fn form(&self) -> String {
         let kind = if self.content_type.starts_with("text/html") {
@@ -188,7 +230,7 @@ impl Answer {
         } else {
             self.content_type.as_str()
         };
-        format!("{kind} with status {}", self.status)
+        format!("{} with status {}", shortened(kind), self.status)
     }
 }
 
@@ -207,32 +249,41 @@ pub(super) fn without_answer(error: reqwest::Error) -> RequestError {
     // The address is known to whoever reads it, and may be long.
     let error = error.without_url();
     let words = shortened(&whole_chain(&error));
-    let kind = if words.contains("certificate") {
-        RequestErrorKind::Untrusted
-    } else if words.contains(super::hosts::NOT_ALLOWED) {
-        RequestErrorKind::NotAllowed
-    } else if error.is_connect() {
-        // Nothing was sent.
-        RequestErrorKind::Unavailable
-    } else {
-        RequestErrorKind::Unknown
-    };
+    let (kind, words) = meaning(words, error.is_connect());
     RequestError::new(kind, words)
+}
+
+/// What these words of a failure mean, by whether it happened while connecting.
+fn meaning(words: String, is_connect: bool) -> (RequestErrorKind, String) {
+    if words.contains(super::hosts::NOT_ALLOWED) {
+        (RequestErrorKind::NotAllowed, words)
+    } else if words.contains("certificate") {
+        (RequestErrorKind::Untrusted, words)
+    } else if is_connect && words.contains("corrupt message") {
+        let message = "it does not speak TLS, so that its address begins with http://";
+        (RequestErrorKind::NotMlflow, message.to_string())
+    } else if is_connect {
+        // Nothing was sent.
+        (RequestErrorKind::Unavailable, words)
+    } else {
+        (RequestErrorKind::Unknown, words)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::Value;
 
     fn judged(status: u16, content_type: &str, body: &str) -> Result<Value, RequestError> {
         Answer {
             status,
             content_type: content_type.to_string(),
-            location: "https://login.example.com/".to_string(),
+            location: "https://login.example.com/?state=canary".to_string(),
             body: body.into(),
             ..Answer::default()
         }
-        .judged()
+        .judged("registered-models/get")
     }
 
     #[test]
@@ -259,11 +310,13 @@ mod tests {
             ),
             (403, html, "Permission denied".to_string(), Forbidden),
             (404, json, error("RESOURCE_DOES_NOT_EXIST"), Missing),
+            (404, json, error("ENDPOINT_NOT_FOUND"), NotMlflow),
             (404, html, "<!doctype html>".to_string(), NotMlflow),
             (405, html, "<!doctype html>".to_string(), NotMlflow),
             (400, json, error("RESOURCE_ALREADY_EXISTS"), Exists),
             (400, json, error("BAD_REQUEST"), Unknown),
             (400, json, error("INVALID_PARAMETER_VALUE"), Refused),
+            (400, html, "<html>plain HTTP</html>".to_string(), NotMlflow),
             (429, "text/plain", "slow down".to_string(), Unavailable),
             (500, json, error("INTERNAL_ERROR"), Unavailable),
             (503, html, "<html>".to_string(), Unavailable),
@@ -295,6 +348,7 @@ mod tests {
     fn nothing_is_quoted_of_a_server_that_is_none_of_mlflow() {
         let cases = [
             (200, "text/plain", "canary"),
+            (302, "text/plain", "canary"),
             (403, "text/plain", "canary"),
             (404, "application/json", r#"{"message": "canary"}"#),
             (500, "text/html", "<p>canary"),
@@ -303,6 +357,38 @@ mod tests {
         for (status, content_type, body) in cases {
             let found = judged(status, content_type, body).unwrap_err();
             assert!(!found.message.contains("canary"), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn a_type_is_shown_in_short() {
+        let found = judged(503, &"long ".repeat(1000), "").unwrap_err();
+        assert!(found.message.chars().count() < 2 * WORDS, "{found:?}");
+    }
+
+    #[test]
+    fn the_lack_of_an_answer_has_a_meaning() {
+        use RequestErrorKind::*;
+        let cases = [
+            ("invalid peer certificate: UnknownIssuer", true, Untrusted),
+            (
+                "certificate.example.com has the address 127.0.0.1, which is not allowed by --allowed-hosts",
+                true,
+                NotAllowed,
+            ),
+            (
+                "received corrupt message of type InvalidContentType",
+                true,
+                NotMlflow,
+            ),
+            ("Connection refused (os error 111)", true, Unavailable),
+            ("connection closed before message completed", false, Unknown),
+            ("operation timed out", false, Unknown),
+        ];
+        for (words, is_connect, kind) in cases {
+            let (found, said) = meaning(words.to_string(), is_connect);
+            assert_eq!(found, kind, "{words}");
+            assert!(!said.is_empty());
         }
     }
 }

@@ -89,10 +89,14 @@ fn is_pattern(host: &str) -> bool {
     }
 }
 
-/// Lower case, without the brackets of an IPv6 address and the dot of a fully qualified name.
+/// Lower case, without the brackets of an IPv6 address and the dot of a fully qualified name. An address has many forms, of which one is taken.
 fn normal(host: &str) -> String {
     let host = host.trim_start_matches('[').trim_end_matches(']');
-    host.trim_end_matches('.').to_ascii_lowercase()
+    let host = host.trim_end_matches('.').to_ascii_lowercase();
+    match host.parse::<IpAddr>() {
+        Ok(address) => address.to_string(),
+        Err(_) => host,
+    }
 }
 
 /// Whether an address is no other machine's: loopback, link-local, unspecified, multicast, or the metadata service of a cloud.
@@ -100,20 +104,28 @@ fn normal(host: &str) -> String {
 pub fn is_special(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => is_special_v4(v4),
-        IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
-            Some(v4) => is_special_v4(v4),
-            None => is_special_v6(v6),
-        },
+        IpAddr::V6(v6) => is_special_v6(v6) || meant_v4(v6).is_some_and(is_special_v4),
     }
 }
 
-/// Metadata services outside of the link-local range: Alibaba Cloud and Oracle Cloud.
-const METADATA_V4: [Ipv4Addr; 2] = [
+/// Metadata services outside of the link-local range: Alibaba Cloud, Oracle Cloud and Azure.
+const METADATA_V4: [Ipv4Addr; 3] = [
     Ipv4Addr::new(100, 100, 100, 200),
     Ipv4Addr::new(192, 0, 0, 192),
+    Ipv4Addr::new(168, 63, 129, 16),
 ];
-/// That of AWS.
-const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x254);
+/// That of Google Cloud.
+const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd20, 0x00ce, 0, 0, 0, 0, 0, 0x254);
+
+/// The address of IPv4 that a gateway or the own machine takes one of IPv6 for: mapped, compatible, NAT64 or 6to4.
+fn meant_v4(v6: Ipv6Addr) -> Option<Ipv4Addr> {
+    match v6.segments() {
+        [0, 0, 0, 0, 0, 0 | 0xffff, high, low]
+        | [0x0064, 0xff9b, 0, 0, 0, 0, high, low]
+        | [0x2002, high, low, ..] => Some(Ipv4Addr::from((u32::from(high) << 16) | u32::from(low))),
+        _ => None,
+    }
+}
 
 fn is_special_v4(v4: Ipv4Addr) -> bool {
     v4.octets()[0] == 0
@@ -130,6 +142,8 @@ fn is_special_v6(v6: Ipv6Addr) -> bool {
         || v6.is_unicast_link_local()
         || v6.is_multicast()
         || v6 == METADATA_V6
+        // The services that AWS gives to its machines.
+        || matches!(v6.segments(), [0xfd00, 0x0ec2, ..])
 }
 
 /// Resolves names to addresses that may be connected to. It looks at the very addresses that are then used, so that a name that changes
@@ -211,13 +225,19 @@ mod tests {
             "0.0.0.0",
             "169.254.169.254",
             "100.100.100.200",
+            "168.63.129.16",
             "224.0.0.1",
             "::1",
             "::",
             "fe80::1",
             "fd00:ec2::254",
             "::ffff:127.0.0.1",
+            "fd00:ec2::23",
+            "fd20:ce::254",
             "::ffff:169.254.169.254",
+            "::127.0.0.1",
+            "64:ff9b::169.254.169.254",
+            "2002:7f00:1::",
         ];
         for address in special {
             assert_eq!(permit(&["*=*"], "a", address), None, "{address}");
@@ -235,9 +255,24 @@ mod tests {
             "8.8.8.8",
             "fd00::1",
             "2001:db8::1",
+            "64:ff9b::8.8.8.8",
         ] {
             assert_eq!(permit(&["*=*"], "a", address), Some(Permit::Ordinary));
         }
+    }
+
+    #[test]
+    fn an_address_is_the_same_in_each_of_its_forms() {
+        let forms = ["fd00::1", "FD00:0:0::0001", "[fd00:0000::1]"];
+        for rule in forms {
+            for host in forms {
+                let found = permit(&[&format!("a={rule}")], "a", host);
+                assert_eq!(found, Some(Permit::Named), "{rule} {host}");
+            }
+        }
+        // As addresses show it.
+        let mapped = permit(&["a=::ffff:127.0.0.1"], "a", "[::ffff:7f00:1]");
+        assert_eq!(mapped, Some(Permit::Named));
     }
 
     #[test]

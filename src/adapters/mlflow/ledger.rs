@@ -11,7 +11,8 @@ use crate::ports::{PortError, RegisterWrite};
 use podium_core::champion::ledger::Register;
 use reqwest::Method;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::de::IgnoredAny;
+use serde_json::json;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -101,7 +102,7 @@ impl LedgerRuns {
             None => self.start(model).await?,
         };
         let body = json!({"run_id": run, "key": register.key, "value": register.text});
-        let written: Result<Value, _> = self
+        let written: Result<IgnoredAny, _> = self
             .server
             .write(
                 Method::POST,
@@ -202,7 +203,7 @@ impl LedgerRuns {
     /// Whoever lost needs no run of his own; one that stays harms nobody.
     async fn delete_superfluous(&self, run: &str) {
         let body = json!({"run_id": run});
-        let deleted: Result<Value, _> = self
+        let deleted: Result<IgnoredAny, _> = self
             .server
             .write(Method::POST, "runs/delete", &body, Repeat::Idempotent)
             .await;
@@ -257,11 +258,16 @@ impl LedgerRuns {
         let experiment = self.shared_experiment().await?;
         let body = json!({"experiment_id": experiment, "key": NOTE_TAG, "value": NOTE});
         let path = "experiments/set-experiment-tag";
-        let _: Value = self
+        let _: IgnoredAny = self
             .server
             .write(Method::POST, path, &body, Repeat::Idempotent)
             .await?;
         Ok(())
+    }
+
+    /// Nobody asks for this model any more.
+    pub(super) fn forget(&self, model: &str) {
+        self.known().remove(model);
     }
 
     async fn experiment(&self, name: &str) -> Result<Option<Experiment>, RequestError> {

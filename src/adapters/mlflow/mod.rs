@@ -1,9 +1,12 @@
 //! An MLflow server: its model registry, and the ledger that stands in one of its runs.
 
+mod address;
 mod answer;
+pub mod credentials;
 pub mod hosts;
 mod ledger;
 mod looks;
+mod model_list;
 mod preflight;
 pub mod registry;
 pub mod server;

@@ -4,13 +4,13 @@ use super::answer::{RequestError, RequestErrorKind};
 use super::ledger::EXPERIMENT;
 use super::registry::MlflowRegistry;
 use crate::ports::{Preflight, PreflightProblem};
-use serde_json::Value;
+use serde::de::IgnoredAny;
 
 impl MlflowRegistry {
     /// Asks for its version and a page of models, and whether its account may keep ledgers.
     pub(super) async fn examined(&self) -> Preflight {
         let server = self.server();
-        let listed: Result<Value, _> = server
+        let listed: Result<IgnoredAny, _> = server
             .get("registered-models/search", &[("max_results", "1")])
             .await;
         let problem = listed.err().map(|error| self.problem(&error));
@@ -65,7 +65,7 @@ impl MlflowRegistry {
             RequestErrorKind::HostRejected => (
                 "HostRejected",
                 format!(
-                    "MLflow does not answer to the host name `{host}`; start it with `--allowed-hosts`, or MLFLOW_SERVER_ALLOWED_HOSTS, that names `{host}` too: {said}"
+                    "MLflow does not answer to the host `{host}`; start it with `--allowed-hosts`, or MLFLOW_SERVER_ALLOWED_HOSTS, that names exactly `{host}` too: {said}"
                 ),
             ),
             RequestErrorKind::NotMlflow => (
@@ -87,7 +87,8 @@ impl MlflowRegistry {
             RequestErrorKind::Untrusted => (
                 "UntrustedCertificate",
                 format!(
-                    "the certificate of {address} is not trusted; `caBundleConfigMapRef` must name a ConfigMap whose `ca.crt` holds the authority's certificate: {said}"
+                    "the certificate of {address} is not accepted; {}: {said}",
+                    mend_of_certificate(said)
                 ),
             ),
             RequestErrorKind::NotAllowed => (
@@ -109,6 +110,58 @@ impl MlflowRegistry {
             reason,
             message,
             is_transient: error.leaves_open(),
+        }
+    }
+}
+
+/// What mends a certificate that is not accepted for this reason.
+fn mend_of_certificate(said: &str) -> &'static str {
+    let mends = [
+        (
+            "valid for name",
+            "`mlflow.url` must use a name that it is valid for",
+        ),
+        ("expired", "the server must get a new one"),
+        ("not valid yet", "a clock is wrong, or it is too new"),
+        (
+            "CaUsedAsEndEntity",
+            "the server must use one that is no authority's, signed by that authority",
+        ),
+    ];
+    let found = mends.into_iter().find(|(words, _)| said.contains(words));
+    found.map_or(
+        "`caBundleConfigMapRef` must name a ConfigMap whose `ca.crt` holds the certificate of its authority",
+        |(_, mend)| mend,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_is_mended_where_it_fails() {
+        let cases = [
+            ("invalid peer certificate: UnknownIssuer", "ca.crt"),
+            (
+                "invalid peer certificate: certificate not valid for name \"a\"; certificate is only valid for b",
+                "mlflow.url",
+            ),
+            (
+                "invalid peer certificate: certificate expired: verification time 2 (UNIX), but certificate is not valid after 1",
+                "a new one",
+            ),
+            (
+                "invalid peer certificate: certificate not valid yet: verification time 1 (UNIX)",
+                "clock",
+            ),
+            (
+                "invalid peer certificate: Other(OtherError(CaUsedAsEndEntity))",
+                "no authority's",
+            ),
+        ];
+        for (said, mend) in cases {
+            assert!(mend_of_certificate(said).contains(mend), "{said}");
         }
     }
 }

@@ -5,22 +5,26 @@
 
 use super::answer::{RequestError, RequestErrorKind};
 use super::ledger::LedgerRuns;
-use super::looks::{Aliases, Looks};
+use super::looks::{Aliases, Looks, Read, Registers, Versions};
 use super::server::{Repeat, Server};
 use crate::ports::{
-    AliasUpdate, ModelRegistry, NewVersion, PortError, Preflight, RegisterWrite, RegistryLook,
+    AliasUpdate, ModelRegistry, NewVersion, PortError, PortErrorKind, Preflight, RegisterWrite,
+    RegistryLook,
 };
 use podium_core::champion::ledger::Register;
 use podium_core::champion::{Freshness, RegistryView, VersionView};
 use reqwest::Method;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::de::IgnoredAny;
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
 /// Versions of a page; the server gives up to 200,000.
 pub(super) const VERSIONS_PER_PAGE: &str = "1000";
+/// Pages of versions that are read of a model: a server that names ever another page must not be listened to for ever.
+const MOST_PAGES: usize = 200;
 /// The tag by which a version that was registered is found again.
 const KEY_TAG: &str = "podium.dev/key";
 /// A version that can be loaded.
@@ -107,29 +111,31 @@ impl MlflowRegistry {
     ///
     /// Of all ways to ask for an alias this is the only one that tells a missing alias, one whose version was deleted, and a missing model
     /// apart on every version of MLflow.
-    pub(super) async fn aliases(&self, model: &str) -> Result<Option<Aliases>, RequestError> {
+    pub(super) async fn read_aliases(
+        &self,
+        model: &str,
+    ) -> Result<Read<Option<Aliases>>, RequestError> {
         let at = Instant::now();
         let found: Result<ModelAnswer, _> = self
             .server
             .get("registered-models/get", &[("name", model)])
             .await;
         let found = existing(found)?;
-        let aliases = found.map(|found| by_alias(found.registered_model.aliases));
-        self.looks.saw_aliases(model, at, aliases.as_ref());
-        Ok(aliases)
+        let what = found.map(|found| by_alias(found.registered_model.aliases));
+        let read = Read { at, what };
+        self.looks.saw(model, |known| &mut known.aliases, &read);
+        Ok(read)
     }
 
     /// The versions of a model.
-    pub(super) async fn read_versions(
-        &self,
-        model: &str,
-    ) -> Result<BTreeMap<String, VersionView>, RequestError> {
+    pub(super) async fn read_versions(&self, model: &str) -> Result<Read<Versions>, RequestError> {
         let at = Instant::now();
         let filter = format!("name={}", quoted("the name of a model", model)?);
         let versions = self.search(&filter).await?;
-        let versions = versions.into_iter().map(Version::view).collect();
-        self.looks.saw_versions(model, at, &versions);
-        Ok(versions)
+        let what = versions.into_iter().map(Version::view).collect();
+        let read = Read { at, what };
+        self.looks.saw(model, |known| &mut known.versions, &read);
+        Ok(read)
     }
 
     /// The aliases and versions of a model.
@@ -137,12 +143,12 @@ impl MlflowRegistry {
         &self,
         model: &str,
     ) -> Result<Option<RegistryView>, RequestError> {
-        let Some(aliases) = self.aliases(model).await? else {
+        let Some(aliases) = self.read_aliases(model).await?.what else {
             return Ok(None);
         };
         Ok(Some(RegistryView {
             aliases,
-            versions: self.read_versions(model).await?,
+            versions: self.read_versions(model).await?.what,
         }))
     }
 
@@ -150,18 +156,19 @@ impl MlflowRegistry {
     pub(super) async fn read_registers(
         &self,
         model: &str,
-    ) -> Result<BTreeMap<String, String>, RequestError> {
+    ) -> Result<Read<Registers>, RequestError> {
         let at = Instant::now();
-        let registers = self.ledgers.read(model).await?;
-        self.looks.saw_registers(model, at, &registers);
-        Ok(registers)
+        let what = self.ledgers.read(model).await?;
+        let read = Read { at, what };
+        self.looks.saw(model, |known| &mut known.registers, &read);
+        Ok(read)
     }
 
     /// The versions that a filter selects, in all pages.
     async fn search(&self, filter: &str) -> Result<Vec<Version>, RequestError> {
         let mut versions = Vec::new();
         let mut token = String::new();
-        loop {
+        for _ in 0..MOST_PAGES {
             let mut query = vec![("filter", filter), ("max_results", VERSIONS_PER_PAGE)];
             if !token.is_empty() {
                 query.push(("page_token", &token));
@@ -173,10 +180,12 @@ impl MlflowRegistry {
             }
             token = page.next_page_token;
         }
+        let message = format!("it lists more than {MOST_PAGES} pages of versions for {filter}");
+        Err(RequestError::new(RequestErrorKind::Refused, message))
     }
 
     async fn create_model(&self, model: &str) -> Result<(), RequestError> {
-        let created: Result<Value, _> = self
+        let created: Result<IgnoredAny, _> = self
             .server
             .write(
                 Method::POST,
@@ -200,7 +209,7 @@ impl MlflowRegistry {
             None => (Method::DELETE, json!({"name": model, "alias": alias})),
         };
         // Once: a second attempt that arrives late could undo what somebody did in between.
-        let moved: Result<Value, _> = self
+        let moved: Result<IgnoredAny, _> = self
             .server
             .write(method, "registered-models/alias", &body, Repeat::Never)
             .await;
@@ -211,6 +220,15 @@ impl MlflowRegistry {
 pub(super) fn by_alias(aliases: Vec<Alias>) -> Aliases {
     let aliases = aliases.into_iter();
     aliases.map(|a| (a.alias, a.version)).collect()
+}
+
+/// The account may move an alias, and may not remove it.
+fn not_removed(alias: &str, error: &RequestError) -> PortError {
+    let message = format!(
+        "MLflow denies the registry's account the removal of the alias `{alias}`, which takes MANAGE on the registered model: {}",
+        error.message
+    );
+    PortError::new(PortErrorKind::Forbidden, message)
 }
 
 /// What was found, or nothing where it does not exist.
@@ -299,7 +317,7 @@ impl ModelRegistry for MlflowRegistry {
         to: Option<&str>,
     ) -> Result<AliasUpdate, PortError> {
         let look = async || {
-            let aliases = self.aliases(model).await?;
+            let aliases = self.read_aliases(model).await?.what;
             let aliases = aliases.ok_or_else(|| {
                 PortError::missing(format!("the registered model `{model}` does not exist"))
             })?;
@@ -314,15 +332,19 @@ impl ModelRegistry for MlflowRegistry {
         }
         let moved = self.point(model, alias, to).await;
         match moved {
+            Err(error) if error.kind == RequestErrorKind::Forbidden && to.is_none() => {
+                return Err(not_removed(alias, &error));
+            }
             Err(error) if !error.leaves_open() => return Err(error.into()),
             _ => {}
         }
         let found = look().await?;
         match moved {
             _ if found.as_deref() == to => Ok(AliasUpdate::Done),
+            Ok(()) => Ok(AliasUpdate::MovedOn { found }),
             // It may still arrive.
             Err(error) if found.as_deref() == from => Err(error.into()),
-            _ => Ok(AliasUpdate::Contended { found }),
+            Err(_) => Ok(AliasUpdate::Contended { found }),
         }
     }
 
@@ -339,7 +361,7 @@ impl ModelRegistry for MlflowRegistry {
         for (key, value) in &tags {
             let body = json!({"name": model, "version": version, "key": key, "value": value});
             let path = "model-versions/set-tag";
-            let _: Value = self
+            let _: IgnoredAny = self
                 .server
                 .write(Method::POST, path, &body, Repeat::Idempotent)
                 .await?;
@@ -349,7 +371,7 @@ impl ModelRegistry for MlflowRegistry {
     }
 
     async fn registers(&self, model: &str) -> Result<BTreeMap<String, String>, PortError> {
-        Ok(self.read_registers(model).await?)
+        Ok(self.read_registers(model).await?.what)
     }
 
     async fn write_register(

@@ -1,17 +1,19 @@
 //! Requests to one MLflow server: bounded in time, size and number, with the credentials of one account.
 
+use super::address::{base_of, host_header};
 use super::answer::{Answer, RequestError, RequestErrorKind, without_answer};
+use super::credentials::{Credentials, Hidden};
 use super::hosts::{GuardedResolver, HostRules, NOT_ALLOWED};
+use crate::adapters::whole_chain;
 use crate::adapters::write_lease::{FORBIDDEN, WriteLease};
-use reqwest::header::{CONTENT_TYPE, HeaderValue, LOCATION, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION, RETRY_AFTER};
 use reqwest::{Certificate, Client, Method, RequestBuilder, Response, Url, redirect};
 use rustls::crypto::{CryptoProvider, ring};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value;
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// A request that is not answered in this time is given up.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -20,6 +22,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const LONGEST_ANSWER: usize = 32 << 20;
 /// Requests to one server that are on their way at once: many policies must not overwhelm a small server.
 const AT_ONCE: usize = 4;
+/// How long a request waits for its turn among these.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// Pauses before an idempotent request is sent again.
 const PAUSES: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(1)];
 /// The longest pause that a server may ask for; longer ones are left to the next poll.
@@ -40,31 +44,26 @@ pub struct Connection {
     pub permission: WriteLease,
 }
 
-/// The account that is used.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Credentials {
-    /// None: the server asks for none.
-    Anonymous,
-    /// Name and password.
-    Basic {
-        /// The account.
-        username: String,
-        /// Its password.
-        password: String,
-    },
-    /// A bearer token.
-    Token(String),
+/// Why no server can be asked with a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnusableConnection {
+    /// What of it cannot be used.
+    pub part: ConnectionPart,
+    /// What must hold of that, without what is secret.
+    pub message: String,
 }
 
-/// Without secrets.
-impl fmt::Debug for Credentials {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Anonymous => "Anonymous",
-            Self::Basic { .. } => "Basic",
-            Self::Token(_) => "Token",
-        })
-    }
+/// The parts of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectionPart {
+    /// See [`Connection::url`].
+    Address,
+    /// See [`Connection::hosts`].
+    Host,
+    /// See [`Connection::credentials`].
+    Credentials,
+    /// See [`Connection::ca_bundle`].
+    Certificates,
 }
 
 /// Whether a request that got no answer may be sent again.
@@ -83,6 +82,7 @@ pub struct Server {
     /// Ends with a slash.
     base: Url,
     credentials: Credentials,
+    hidden: Hidden,
     slots: Semaphore,
     permission: WriteLease,
 }
@@ -92,14 +92,14 @@ impl Server {
     ///
     /// # Errors
     /// The address, the credentials or the certificates cannot be used, or the host may not be connected to.
-    pub fn new(connection: &Connection) -> Result<Self, RequestError> {
-        let base = base_of(&connection.url)?;
+    pub fn new(connection: &Connection) -> Result<Self, UnusableConnection> {
+        let unusable = |part, message: String| UnusableConnection { part, message };
+        let base = base_of(&connection.url);
+        let base = base.map_err(|why| unusable(ConnectionPart::Address, why))?;
         let host = base.host_str().unwrap_or_default();
         let permit = connection.hosts.permit(host).ok_or_else(|| {
-            RequestError::new(
-                RequestErrorKind::NotAllowed,
-                format!("the host {host} {NOT_ALLOWED}"),
-            )
+            let message = format!("the host {host} {NOT_ALLOWED}");
+            unusable(ConnectionPart::Host, message)
         })?;
         // Somebody may have installed one already, which is as good.
         let _ = CryptoProvider::install_default(ring::default_provider());
@@ -108,26 +108,30 @@ impl Server {
             .timeout(TIMEOUT)
             .connect_timeout(CONNECT_TIMEOUT)
             .redirect(redirect::Policy::none())
+            // A proxy would connect to addresses that nobody here has looked at.
+            .no_proxy()
             .dns_resolver(Arc::new(GuardedResolver(permit)));
         if let Some(bundle) = &connection.ca_bundle {
             builder = builder.tls_certs_merge(certificates(bundle)?);
         }
-        let unusable = |error: reqwest::Error| {
-            RequestError::new(RequestErrorKind::Refused, error.without_url().to_string())
-        };
-        let server = Self {
-            http: builder.build().map_err(unusable)?,
+        let http = builder.build().map_err(|error| {
+            let why = whole_chain(&error.without_url());
+            unusable(ConnectionPart::Certificates, why)
+        })?;
+        let credentials = connection.credentials.clone();
+        let probe = credentials.sign(http.request(Method::GET, base.clone()));
+        let probe = probe.build().map_err(|_| {
+            let message = "they must be one line of printable characters".to_string();
+            unusable(ConnectionPart::Credentials, message)
+        })?;
+        Ok(Self {
+            hidden: credentials.hidden(probe.headers().get(AUTHORIZATION)),
+            http,
             base,
-            credentials: connection.credentials.clone(),
+            credentials,
             slots: Semaphore::new(AT_ONCE),
             permission: connection.permission.clone(),
-        };
-        let probe = server.request(Method::GET, server.base.clone()).build();
-        probe.map_err(|_| {
-            let message = "the credentials must be one line of printable characters";
-            RequestError::new(RequestErrorKind::Unauthorized, message)
-        })?;
-        Ok(server)
+        })
     }
 
     /// The address of the server, without credentials.
@@ -136,10 +140,10 @@ impl Server {
         self.base.as_str().trim_end_matches('/')
     }
 
-    /// The host name of that address.
+    /// Its host as requests name it: with its port, unless that is the usual one.
     #[must_use]
-    pub fn host(&self) -> &str {
-        self.base.host_str().unwrap_or_default()
+    pub fn host(&self) -> String {
+        host_header(&self.base)
     }
 
     /// Asks for something below `api/2.0/mlflow/`.
@@ -155,7 +159,7 @@ impl Server {
                 self.request(Method::GET, url.clone())
             })
             .await?;
-        parsed(answer.judged()?, path)
+        answer.judged(path)
     }
 
     /// Writes something below `api/2.0/mlflow/`, as long as writes are allowed.
@@ -176,10 +180,12 @@ impl Server {
                 .body(body.to_string())
         });
         let answer = tokio::select! {
-            answered = answered => answered?,
+            // Asked first: whoever stood still meanwhile must not repeat what he sent before.
+            biased;
             () = writing.forbidden() => return Err(forbidden()),
+            answered = answered => answered?,
         };
-        parsed(answer.judged()?, path)
+        answer.judged(path)
     }
 
     /// The version of the server, which it tells as plain text.
@@ -198,7 +204,7 @@ impl Server {
             return Ok(text);
         }
         // Any other success is no version, whatever its type says.
-        Err(match answer.judged() {
+        Err(match answer.judged::<IgnoredAny>("version") {
             Err(error) => error,
             Ok(_) => RequestError::new(
                 RequestErrorKind::NotMlflow,
@@ -219,11 +225,11 @@ impl Server {
         repeat: Repeat,
         request: impl Fn() -> RequestBuilder,
     ) -> Result<Answer, RequestError> {
-        // Nothing closes the semaphore.
-        let _slot = self.slots.acquire().await;
+        let _turn = turn(&self.slots, LONGEST_WAIT).await?;
         let mut pauses = PAUSES.iter().filter(|_| repeat == Repeat::Idempotent);
         loop {
             let received = sent(request()).await;
+            let received = received.map(|received| received.without(&self.hidden));
             let asked_for = match &received {
                 Ok(received) if matches!(received.status, 408 | 429 | 500 | 502..=504) => {
                     received.retry_after
@@ -246,15 +252,21 @@ impl Server {
 
     /// A request of this account.
     fn request(&self, method: Method, url: Url) -> RequestBuilder {
-        let request = self.http.request(method, url);
-        match &self.credentials {
-            Credentials::Anonymous => request,
-            Credentials::Basic { username, password } => {
-                request.basic_auth(username, Some(password))
-            }
-            Credentials::Token(token) => request.bearer_auth(token),
-        }
+        self.credentials.sign(self.http.request(method, url))
     }
+}
+
+/// A turn among the requests that are on their way at once.
+async fn turn(slots: &Semaphore, patience: Duration) -> Result<SemaphorePermit<'_>, RequestError> {
+    let acquired = tokio::time::timeout(patience, slots.acquire()).await;
+    // Nothing closes the semaphore.
+    let acquired = acquired.ok().and_then(Result::ok);
+    acquired.ok_or_else(|| {
+        let message = format!(
+            "so many requests to this server wait that this one had no turn in {patience:?}; it was not sent, and is tried again"
+        );
+        RequestError::new(RequestErrorKind::Unavailable, message)
+    })
 }
 
 async fn sent(request: RequestBuilder) -> Result<Answer, RequestError> {
@@ -268,6 +280,10 @@ async fn received(mut response: Response) -> Result<Answer, RequestError> {
         let value = value.and_then(|value: &HeaderValue| value.to_str().ok());
         value.unwrap_or_default().to_string()
     };
+    let too_long = || {
+        let message = format!("it answers more than {LONGEST_ANSWER} bytes");
+        RequestError::new(RequestErrorKind::Refused, message)
+    };
     let mut received = Answer {
         status: response.status().as_u16(),
         content_type: header(CONTENT_TYPE),
@@ -275,44 +291,26 @@ async fn received(mut response: Response) -> Result<Answer, RequestError> {
         retry_after: header(RETRY_AFTER).parse().ok().map(Duration::from_secs),
         body: Vec::new(),
     };
+    let announced = response.content_length().unwrap_or_default();
+    if usize::try_from(announced).unwrap_or(usize::MAX) > LONGEST_ANSWER {
+        return Err(too_long());
+    }
     while let Some(chunk) = response.chunk().await.map_err(without_answer)? {
         if received.body.len() + chunk.len() > LONGEST_ANSWER {
-            let message = format!("it answers more than {LONGEST_ANSWER} bytes");
-            return Err(RequestError::new(RequestErrorKind::Refused, message));
+            return Err(too_long());
         }
         received.body.extend_from_slice(&chunk);
     }
     Ok(received)
 }
 
-fn parsed<T: DeserializeOwned>(value: Value, path: &str) -> Result<T, RequestError> {
-    serde_json::from_value(value).map_err(|_| {
-        let message = format!("its answer to {path} is not that of MLflow");
-        RequestError::new(RequestErrorKind::NotMlflow, message)
-    })
-}
-
-/// The address with a slash at its end, so that paths are appended to it.
-fn base_of(url: &str) -> Result<Url, RequestError> {
-    let refused = |message: String| RequestError::new(RequestErrorKind::Refused, message);
-    let mut base = Url::parse(url).map_err(|error| refused(format!("the address: {error}")))?;
-    if !base.username().is_empty() || base.password().is_some() {
-        let message = "the address must not hold credentials; they belong into the Secret of credentialsSecretRef";
-        return Err(refused(message.to_string()));
-    }
-    if base.query().is_some() || base.fragment().is_some() {
-        let message = "the address must have neither a query nor a fragment";
-        return Err(refused(message.to_string()));
-    }
-    let path = format!("{}/", base.path().trim_end_matches('/'));
-    base.set_path(&path);
-    Ok(base)
-}
-
-fn certificates(bundle: &str) -> Result<Vec<Certificate>, RequestError> {
+fn certificates(bundle: &str) -> Result<Vec<Certificate>, UnusableConnection> {
     let refused = |why: String| {
         let message = format!("`ca.crt` must hold certificates in PEM: {why}");
-        RequestError::new(RequestErrorKind::Refused, message)
+        UnusableConnection {
+            part: ConnectionPart::Certificates,
+            message,
+        }
     };
     let certificates = Certificate::from_pem_bundle(bundle.as_bytes());
     let certificates = certificates.map_err(|error| refused(error.to_string()))?;
@@ -352,26 +350,68 @@ mod tests {
 
     #[test]
     fn what_cannot_be_used_is_refused_before_anything_is_sent() {
-        let refused = |connection: Connection| Server::new(&connection).unwrap_err().message;
+        let refused = |connection: Connection| {
+            let unusable = Server::new(&connection).unwrap_err();
+            (unusable.part, unusable.message)
+        };
         let cases = [
-            ("https://me:secret@mlflow.example.com", "credentials"),
-            ("https://mlflow.example.com?a=b", "query"),
-            ("https://127.0.0.1:5000", NOT_ALLOWED),
+            (
+                "https://me:secret@mlflow.example.com",
+                ConnectionPart::Address,
+                "credentials",
+            ),
+            ("https://127.0.0.1:5000", ConnectionPart::Host, NOT_ALLOWED),
+            (
+                "https://[::ffff:127.0.0.1]:5000",
+                ConnectionPart::Host,
+                NOT_ALLOWED,
+            ),
         ];
-        for (url, part) in cases {
-            let message = refused(connection(url));
+        for (url, part, words) in cases {
+            let (found, message) = refused(connection(url));
+            assert_eq!(found, part, "{url}");
             assert!(
-                message.contains(part) && !message.contains("secret"),
+                message.contains(words) && !message.contains("secret"),
                 "{message}"
             );
         }
         let mut bundle = connection("https://mlflow.example.com");
         bundle.ca_bundle = Some("no certificate".to_string());
-        assert!(refused(bundle).contains("PEM"));
+        let (part, message) = refused(bundle);
+        assert_eq!(part, ConnectionPart::Certificates);
+        assert!(message.contains("PEM"), "{message}");
         let mut broken = connection("https://mlflow.example.com");
         broken.credentials = Credentials::Token("two\nlines".to_string());
-        let message = refused(broken);
+        let (part, message) = refused(broken);
+        assert_eq!(part, ConnectionPart::Credentials);
         assert!(message.contains("one line") && !message.contains("two"));
+    }
+
+    /// A client that asks the environment for a proxy shows so.
+    #[test]
+    fn proxies_of_the_environment_are_not_used() {
+        let server = Server::new(&connection("https://mlflow.example.com")).unwrap();
+        let shown = format!("{:?}", server.http);
+        assert!(!shown.contains("proxies"), "{shown}");
+        let unaware = format!("{:?}", Client::builder().build().unwrap());
+        assert!(unaware.contains("proxies"), "{unaware}");
+    }
+
+    #[test]
+    fn a_request_does_not_wait_for_ever_for_its_turn() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let slots = Semaphore::new(1);
+            let first = turn(&slots, Duration::ZERO).await.unwrap();
+            let error = turn(&slots, Duration::ZERO).await.unwrap_err();
+            assert_eq!(error.kind, RequestErrorKind::Unavailable);
+            assert!(error.message.contains("was not sent"), "{error:?}");
+            drop(first);
+            assert!(turn(&slots, Duration::ZERO).await.is_ok());
+        });
     }
 
     #[test]

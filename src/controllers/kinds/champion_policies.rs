@@ -48,4 +48,8 @@ impl ReconciledKind for ChampionPolicy {
     fn reconcile(engine: Arc<Engine<ClusterPorts>>, name: String) -> Reconciled {
         Box::pin(async move { engine.reconcile_champion_policy(&name).await })
     }
+
+    fn gone(engine: &Engine<ClusterPorts>, name: &str) {
+        engine.forget_policy(name);
+    }
 }

@@ -8,10 +8,12 @@ use crate::controllers::reflector::event_object;
 use crate::controllers::unreadable;
 use crate::controllers::work_queue::Enqueuer;
 use crate::engine::Engine;
+use crate::ports::Object;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::runtime::watcher::Event;
 use kube::{Client, ResourceExt};
-use podium_api::{ChampionPolicy, ModelRegistry};
+use podium_api::schema::LocalReference;
+use podium_api::{ChampionPolicy, ModelRegistry, TuningJob};
 use std::sync::Arc;
 
 impl Kind for ModelRegistry {
@@ -30,7 +32,13 @@ impl Kind for ModelRegistry {
         // What is read of it changed, and not only what is told of it.
         let told = registry.status.as_ref();
         if told.and_then(|status| status.observed_generation) != registry.metadata.generation {
-            enqueue_policies(registry, caches, enqueuer);
+            enqueue_users::<ChampionPolicy>(registry, caches, enqueuer, |policy| {
+                Some(&policy.spec.registry_ref)
+            });
+            enqueue_users::<TuningJob>(registry, caches, enqueuer, |search| {
+                let register = search.spec.register.as_ref()?;
+                Some(&register.registry_ref)
+            });
         }
     }
 
@@ -49,15 +57,22 @@ impl ReconciledKind for ModelRegistry {
     }
 }
 
-/// The policies that move aliases in this registry.
-fn enqueue_policies(registry: &ModelRegistry, caches: &Caches, enqueuer: &Enqueuer) {
-    let Some(policies) = caches.of::<ChampionPolicy>() else {
+/// The objects of a kind that name this registry: policies move aliases there, searches register their winners.
+fn enqueue_users<K: Object>(
+    registry: &ModelRegistry,
+    caches: &Caches,
+    enqueuer: &Enqueuer,
+    reference_of: fn(&K) -> Option<&LocalReference>,
+) {
+    let Some(cache) = caches.of::<K>() else {
         return;
     };
-    for policy in policies.all() {
-        let names_it = policy.spec.registry_ref.name == registry.name_any();
-        if names_it && policy.namespace() == registry.namespace() {
-            enqueuer.enqueue_object(policy.as_ref());
-        }
+    let (namespace, name) = (
+        registry.namespace().unwrap_or_default(),
+        registry.name_any(),
+    );
+    let names_it = |user: &K| reference_of(user).is_some_and(|reference| reference.name == name);
+    for user in cache.list(&namespace, names_it) {
+        enqueuer.enqueue_object(user.as_ref());
     }
 }

@@ -1,9 +1,12 @@
 //! Carries out the actions of a plan, in their order.
 
-use super::Engine;
 use super::observe::Observed;
+use super::{Engine, Failure, events};
 use crate::engine::evaluation::judged_status;
-use crate::ports::{AliasUpdate, Cluster, ModelRegistry as _, PortError, Ports, RegisterWrite};
+use crate::ports::{
+    AliasUpdate, Cluster, Events, ModelRegistry as _, PortError, PortErrorKind, Ports,
+    RegisterWrite,
+};
 use kube::ResourceExt;
 use podium_api::ChampionPolicy;
 use podium_api::convert::{PolicySettings, name_of};
@@ -18,7 +21,7 @@ impl<P: Ports> Engine<P> {
         registry: &P::Registry,
         observed: &Observed,
         plan: &Plan,
-    ) -> Result<(), PortError> {
+    ) -> Result<(), Failure> {
         let model = &settings.policy.model;
         for action in &plan.actions {
             match action {
@@ -43,8 +46,9 @@ impl<P: Ports> Engine<P> {
                     self.judge(observed, evaluation, look.as_ref()).await?;
                 }
                 Action::Write(register) => {
+                    let written = registry.write_register(model, register).await;
                     // Another text is somebody else's: what follows was planned without it.
-                    if registry.write_register(model, register).await? == RegisterWrite::Taken {
+                    if written.map_err(Failure::Registry)? == RegisterWrite::Taken {
                         return Ok(());
                     }
                 }
@@ -54,19 +58,39 @@ impl<P: Ports> Engine<P> {
                     to,
                     in_flight,
                 } => {
-                    let moved = registry
-                        .move_alias(model, alias, from.as_deref(), to.as_deref())
-                        .await?;
-                    if *in_flight && moved == AliasUpdate::Done {
-                        self.record_applied(object).await?;
+                    let (from, to) = (from.as_deref(), to.as_deref());
+                    let moved = registry.move_alias(model, alias, from, to).await;
+                    if *in_flight {
+                        let moved = moved.map_err(Failure::Registry)?;
+                        self.record_move(object, plan, &moved).await?;
+                    } else {
+                        self.tell_of_denied_alias(object, alias, moved).await?;
                     }
                 }
                 Action::TagVersion { version, change } => {
-                    registry.tag(model, version, tags_of(change)).await?;
+                    let tagged = registry.tag(model, version, tags_of(change)).await;
+                    tagged.map_err(Failure::Registry)?;
                 }
             }
         }
         Ok(())
+    }
+
+    /// An alias for people's convenience, which some accounts may set and not remove, holds nothing up.
+    async fn tell_of_denied_alias(
+        &self,
+        object: &ChampionPolicy,
+        alias: &str,
+        moved: Result<AliasUpdate, PortError>,
+    ) -> Result<(), Failure> {
+        match moved {
+            Err(error) if error.kind == PortErrorKind::Forbidden => {
+                let denied = events::alias_denied(object, alias, &error);
+                self.ports.events().publish(denied).await;
+                Ok(())
+            }
+            moved => moved.map(drop).map_err(Failure::Registry),
+        }
     }
 
     async fn ask(
@@ -105,23 +129,36 @@ impl<P: Ports> Engine<P> {
             return Ok(());
         };
         evaluation.status = Some(judged_status(&evaluation, look, self.now())?);
-        self.ports.cluster().write_status(&evaluation).await
+        self.ports.cluster().replace_status(&evaluation).await
     }
 
-    /// The registry confirmed the move: from now on an alias that is elsewhere was moved by somebody else.
-    async fn record_applied(&self, object: &ChampionPolicy) -> Result<(), PortError> {
+    /// Once the registry confirmed the move of a plan, an alias that is elsewhere was moved by somebody else.
+    async fn record_move(
+        &self,
+        object: &ChampionPolicy,
+        plan: &Plan,
+        moved: &AliasUpdate,
+    ) -> Result<(), PortError> {
+        match moved {
+            AliasUpdate::Done | AliasUpdate::MovedOn { .. } => {}
+            AliasUpdate::Contended { .. } => return Ok(()),
+        }
         let name = object.name_any();
         let Some(mut stored) = self.ports.cluster().get::<ChampionPolicy>(&name).await? else {
             return Ok(());
         };
+        let begun = plan.memory.in_flight.as_ref();
         let in_flight = stored
             .status
             .as_mut()
-            .and_then(|status| status.in_flight.as_mut());
-        if let Some(in_flight) = in_flight {
-            in_flight.phase = name_of(MovePhase::Applied);
-        }
-        self.ports.cluster().write_status(&stored).await
+            .and_then(|status| status.in_flight.as_mut())
+            // Whoever leads by now may have begun another move, of which this says nothing.
+            .filter(|stored| begun.is_some_and(|begun| begun.decision == stored.decision_id));
+        let Some(in_flight) = in_flight else {
+            return Ok(());
+        };
+        in_flight.phase = name_of(MovePhase::Applied);
+        self.ports.cluster().replace_status(&stored).await
     }
 }
 

@@ -1,7 +1,7 @@
 //! What people are told of a policy as events: each change of the champion, and each state that somebody has to do something about.
 
 use crate::engine::events::note;
-use crate::ports::EventRecord;
+use crate::ports::{EventRecord, PortError};
 use kube::Resource;
 use podium_api::ChampionPolicy;
 use podium_api::champion_policy::{ChampionPolicyStatus, HistoryStatus};
@@ -68,6 +68,12 @@ fn waits_for_people(
     };
     let (_, _, message) = settled_condition(&after.conditions, "Ready")?;
     Some(record(policy, warning, reason, "PlanPromotion", message))
+}
+
+/// The registry's account may not move an alias that nothing depends on.
+pub(super) fn alias_denied(policy: &ChampionPolicy, alias: &str, error: &PortError) -> EventRecord {
+    let text = format!("the alias `{alias}` stays where it is: {}", error.message);
+    record(policy, true, "AliasDenied", "MoveAlias", &text)
 }
 
 fn record(

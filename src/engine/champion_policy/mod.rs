@@ -7,17 +7,53 @@ mod observe;
 mod scoring;
 mod status;
 
+use super::pauses::{Generation, generation_of};
 use super::trial::is_deleted;
 use super::{Engine, Requeue};
 use crate::ports::{Cluster, Events, PortError, PortErrorKind, Ports};
 use comparisons::views;
-use observe::Observed;
-use podium_api::convert::{PolicySettings, World, memory_of, policy as settings_of, window_at};
+use kube::ResourceExt;
+use observe::{Observed, TAKE_OVER};
+use podium_api::convert::{
+    PolicySettings, World, memory_of, policy as settings_of, settled_condition, window_at,
+};
 use podium_api::{ChampionPolicy, ModelRegistry};
 use podium_core::champion::{Freshness, Memory, Plan, plan};
 use podium_core::problem::in_one_line;
 use podium_core::time::Timestamp;
 use status::StatusInput;
+
+/// What people can change to mend a policy that failed. As long as none of it changes, it is tried again after growing pauses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Cause {
+    policy: Generation,
+    take_over: Option<String>,
+    registry: Option<Generation>,
+    /// Uids of the approvals of the policy.
+    approvals: Vec<String>,
+}
+
+/// What a step of a policy failed at.
+enum Failure {
+    /// The registry did not do what it was asked.
+    Registry(PortError),
+    /// Something else failed.
+    Elsewhere(PortError),
+}
+
+impl From<PortError> for Failure {
+    fn from(error: PortError) -> Self {
+        Self::Elsewhere(error)
+    }
+}
+
+impl Failure {
+    fn error(&self) -> &PortError {
+        match self {
+            Self::Registry(error) | Self::Elsewhere(error) => error,
+        }
+    }
+}
 
 /// A plan, what it was made of, and what is to be shown of it.
 struct Planned {
@@ -59,22 +95,55 @@ impl<P: Ports> Engine<P> {
             return Ok(Requeue::default());
         }
         let next_poll = self.next_poll(&object, now);
-        match self
+        let cause = self.cause_of_failures(&object).await?;
+        if let Some(at) = self.pauses.until(name, &cause, now) {
+            return Ok(Requeue {
+                at: Some(at),
+                ..Requeue::default()
+            });
+        }
+        let failure = match self
             .plan_and_carry_out_policy(&object, &settings, now)
             .await
         {
-            Ok(left) => Ok(left.and(next_poll)),
-            // Somebody wrote meanwhile, and what was planned may not hold any more.
-            Err(error) if error.kind == PortErrorKind::Conflict => Err(error),
-            Err(error) => {
-                // The status may have been written before the failure, so it is read again.
-                let object = self.ports.cluster().get::<ChampionPolicy>(name).await?;
-                if let Some(object) = object {
-                    let failed = StatusInput::of_failure(&error);
-                    self.report_policy(&object, &failed, now).await?;
-                }
-                Ok(next_poll)
+            Ok(left) => {
+                self.pauses.forget(name);
+                return Ok(left.and(next_poll));
             }
+            Err(failure) => failure,
+        };
+        // Somebody wrote meanwhile, and what was planned may not hold any more.
+        if failure.error().kind == PortErrorKind::Conflict {
+            return Err(failure.error().clone());
+        }
+        let pause = self.pause_after_failure(name, cause, now);
+        // The status may have been written before the failure, so it is read again.
+        let object = self.ports.cluster().get::<ChampionPolicy>(name).await?;
+        if let Some(object) = object {
+            let failed = StatusInput::of_failure(&failure);
+            self.report_policy(&object, &failed, now).await?;
+        }
+        Ok(pause.and(next_poll))
+    }
+
+    async fn cause_of_failures(&self, object: &ChampionPolicy) -> Result<Cause, PortError> {
+        let reference = &object.spec.registry_ref.name;
+        let registry = self.ports.cluster().get::<ModelRegistry>(reference).await?;
+        let approvals = self.approvals_of(object).await?;
+        Ok(Cause {
+            policy: generation_of(object),
+            take_over: object.annotations().get(TAKE_OVER).cloned(),
+            registry: registry.as_ref().map(generation_of),
+            approvals: approvals.iter().filter_map(ResourceExt::uid).collect(),
+        })
+    }
+
+    /// A run on this machine ends when nothing is left to do, and the next one tries again.
+    fn pause_after_failure(&self, name: &str, cause: Cause, now: Timestamp) -> Requeue {
+        let in_cluster = self.ports.world() == World::Cluster;
+        Requeue {
+            at: in_cluster.then(|| self.pauses.failed(name, cause, now)),
+            ..Requeue::default()
         }
     }
 
@@ -93,7 +162,7 @@ impl<P: Ports> Engine<P> {
         object: &ChampionPolicy,
         settings: &PolicySettings,
         now: Timestamp,
-    ) -> Result<Requeue, PortError> {
+    ) -> Result<Requeue, Failure> {
         let named = self.named_registry(object).await?;
         let registry = self.ports.registry(&named).await?;
         let memory = memory_of(object.status.as_ref());
@@ -126,13 +195,18 @@ impl<P: Ports> Engine<P> {
         registry: (&ModelRegistry, &P::Registry),
         memory: &Memory,
         now: Timestamp,
-    ) -> Result<Planned, PortError> {
+    ) -> Result<Planned, Failure> {
         // Whoever changed the specification waits for an answer, and may have changed the registry for it.
         let observed_generation = object.status.as_ref().and_then(|s| s.observed_generation);
         let mut freshness = match object.metadata.generation == observed_generation {
             true => Freshness::Polled,
             false => Freshness::Now,
         };
+        let said = object
+            .status
+            .as_ref()
+            .and_then(|status| settled_condition(&status.conditions, "Ready"))
+            .map(|(_, reason, _)| reason);
         loop {
             let observed = self
                 .observe_policy(object, settings, registry, memory, freshness)
@@ -141,7 +215,8 @@ impl<P: Ports> Engine<P> {
             let window = window_at(&settings.windows, now);
             let input = observed.input(memory, &evaluations, window);
             let plan = plan(&input, now);
-            if observed.freshness >= plan.demanded_freshness(memory) {
+            let demanded = plan.demanded_freshness(memory, said);
+            if observed.freshness >= demanded {
                 let shown = StatusInput::planned(&input, &plan, object);
                 // They borrow what is returned.
                 drop(evaluations);
@@ -151,11 +226,11 @@ impl<P: Ports> Engine<P> {
                     shown,
                 });
             }
-            freshness = Freshness::Now;
+            freshness = demanded;
         }
     }
 
-    /// Whether the status had to be written.
+    /// Whether the status had to be written. It remembers what was begun, so it replaces nothing but what was read.
     async fn report_policy(
         &self,
         object: &ChampionPolicy,
@@ -166,7 +241,7 @@ impl<P: Ports> Engine<P> {
         let before = object.status.clone().unwrap_or_default();
         let after = input.status_of(object, now);
         updated.status = Some(after.clone());
-        self.ports.cluster().write_status(&updated).await?;
+        self.ports.cluster().replace_status(&updated).await?;
         for change in events::changes(object, &before, &after) {
             self.ports.events().publish(change).await;
         }

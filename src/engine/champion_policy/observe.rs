@@ -1,5 +1,6 @@
 //! What the plan of a policy depends on.
 
+use super::Failure;
 use super::comparisons::LoadedEvaluation;
 use crate::engine::{Engine, missing};
 use crate::ports::{Cluster, ModelRegistry as _, PortError, Ports};
@@ -16,7 +17,7 @@ use podium_core::time::Timestamp;
 use std::collections::BTreeMap;
 
 /// Names the epoch of the ledger up to which the alias is taken over from another owner.
-const TAKE_OVER: &str = "podium.dev/take-over";
+pub(super) const TAKE_OVER: &str = "podium.dev/take-over";
 
 /// What the plan of a policy depends on, and what its actions need.
 pub(super) struct Observed {
@@ -57,9 +58,10 @@ impl<P: Ports> Engine<P> {
         (named, registry): (&ModelRegistry, &P::Registry),
         memory: &Memory,
         freshness: Freshness,
-    ) -> Result<Observed, PortError> {
+    ) -> Result<Observed, Failure> {
         let policy = &settings.policy;
-        let look = registry.look(&policy.model, freshness).await?;
+        let look = registry.look(&policy.model, freshness).await;
+        let look = look.map_err(Failure::Registry)?;
         let ledger = Ledger::read(&look.registers, &policy.aliases).map_err(|e| e.to_string());
         let ledger_denied = ledger_denied(named);
         let mut observed = Observed {
@@ -80,7 +82,12 @@ impl<P: Ports> Engine<P> {
             predictions: BTreeMap::new(),
             measurements: BTreeMap::new(),
             evaluations: Vec::new(),
-            approvals: self.approvals_of(object).await?,
+            approvals: self
+                .approvals_of(object)
+                .await?
+                .iter()
+                .map(view_of)
+                .collect(),
             scoring: false,
         };
         let champion = observed
@@ -191,15 +198,16 @@ impl<P: Ports> Engine<P> {
             {
                 continue;
             }
-            // A registry that cannot be looked up is none that is written.
             let of_other = async {
                 let named = self.named_registry(&other).await?;
                 self.ports.registry(&named).await
             };
-            let of_other = of_other.await;
-            let same = of_other.is_ok_and(|found| found.identity() == registry.identity());
-            if same {
-                older = Some(other);
+            match of_other.await {
+                Ok(of_other) if of_other.identity() == registry.identity() => older = Some(other),
+                // Nobody knows for now whether it is the same.
+                Err(error) if error.is_transient() => return Err(error),
+                // A registry that cannot be opened is none that is written.
+                Ok(_) | Err(_) => {}
             }
         }
         Ok(older.map(|policy| format!("`{}`", policy.name_any())))
@@ -226,12 +234,13 @@ impl<P: Ports> Engine<P> {
             .collect())
     }
 
-    async fn approvals_of(&self, object: &ChampionPolicy) -> Result<Vec<ApprovalView>, PortError> {
-        let approvals = self.ports.cluster().list::<Approval>().await?;
-        let of_policy = approvals
-            .into_iter()
-            .filter(|approval| approval.spec.policy_ref.name == object.name_any());
-        Ok(of_policy.map(|approval| view_of(&approval)).collect())
+    pub(super) async fn approvals_of(
+        &self,
+        object: &ChampionPolicy,
+    ) -> Result<Vec<Approval>, PortError> {
+        let mut approvals = self.ports.cluster().list::<Approval>().await?;
+        approvals.retain(|approval| approval.spec.policy_ref.name == object.name_any());
+        Ok(approvals)
     }
 }
 

@@ -1,6 +1,6 @@
 //! What stands in the status of a policy.
 
-use crate::ports::PortError;
+use super::Failure;
 use podium_api::ChampionPolicy;
 use podium_api::champion_policy::{ChampionPolicyStatus, HoldoutStatus, LastEvaluation};
 use podium_api::convert::{name_of, policy_status, stalled_conditions, with_conditions};
@@ -34,10 +34,11 @@ impl StatusInput {
         Self::Failed("Blocked", stalled_conditions(reason, message))
     }
 
-    /// What a failure of a port says. One that heals by itself is no reason to call somebody, and is tried again at the next poll.
-    pub(super) fn of_failure(error: &PortError) -> Self {
+    /// What a failure says. One that heals by itself is no reason to call somebody, and is tried again.
+    pub(super) fn of_failure(failure: &Failure) -> Self {
+        let error = failure.error();
         if !error.is_transient() {
-            return Self::failed("CannotCarryOut", &error.message);
+            return Self::failed(error.reason.unwrap_or("CannotCarryOut"), &error.message);
         }
         let condition = |kind, status| Condition {
             kind,
@@ -45,11 +46,13 @@ impl StatusInput {
             reason: "Unavailable".to_string(),
             message: error.message.clone(),
         };
-        let conditions = vec![
+        let mut conditions = vec![
             condition("Ready", Status::False),
             condition("Reconciling", Status::True),
-            condition("RegistryReachable", Status::False),
         ];
+        if matches!(failure, Failure::Registry(_)) {
+            conditions.push(condition("RegistryReachable", Status::False));
+        }
         Self::Failed("Degraded", conditions)
     }
 

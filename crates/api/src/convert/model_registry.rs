@@ -28,7 +28,7 @@ pub enum RegistryPlace {
 pub struct MlflowSettings {
     /// Its address; a path is kept as a prefix.
     pub url: String,
-    /// Name of the Secret with the account of the policies.
+    /// Name of the Secret with the account of policies and searches.
     pub credentials_secret: Option<String>,
     /// Name of the ConfigMap with certificates that are trusted.
     pub ca_bundle_config_map: Option<String>,
@@ -103,6 +103,7 @@ fn convert_mlflow(given: &MlflowRegistry, world: World, problems: &mut Problems)
     let MlflowRegistry {
         url,
         credentials_secret_ref,
+        trial_credentials_secret_ref,
         ca_bundle_config_map_ref,
         public_url,
     } = given;
@@ -111,6 +112,10 @@ fn convert_mlflow(given: &MlflowRegistry, world: World, problems: &mut Problems)
         let message = "must be left out here: `podium run` reaches no MLflow server, and reads no Secret; use `directory`";
         problems.add("mlflow", message);
     }
+    problems.unsupported(
+        &field("trialCredentialsSecretRef"),
+        trial_credentials_secret_ref.as_ref(),
+    );
     problems.unsupported(&field("publicURL"), public_url.as_ref());
     let name = |reference: &Option<crate::schema::LocalReference>| {
         reference.as_ref().map(|reference| reference.name.clone())

@@ -139,7 +139,8 @@ pub struct TuningJobSpec {
     /// Logs every trial to an MLflow experiment. Not in this version of Podium, which refuses it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tracking: Option<Tracking>,
-    /// Makes the winner a version of a registered model.
+    /// Makes the winner a version of a registered model: in a cluster in MLflow, with `podium run` in a directory. Its files are those that
+    /// `trial.outputURI` names, which in a cluster is no path and no `file:` URI.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub register: Option<RegisterSpec>,
 }

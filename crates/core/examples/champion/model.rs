@@ -1,6 +1,6 @@
 //! The champion as a state machine that stateright explores: the very function that plans, in all states of a small world.
 
-use super::oracle::Audit;
+use super::oracle::{Audit, Heard};
 use super::people::Event;
 use super::world::{Lens, World};
 use stateright::{Model, Property};
@@ -8,6 +8,8 @@ use std::fmt;
 
 /// Plans after which nothing may change any more while the world is held still.
 pub const FIXED_POINT: usize = 12;
+/// The same after a write that came late, which may have made an epoch of its own.
+const FIXED_POINT_AFTER_LATE_WRITE: usize = FIXED_POINT + 4;
 
 /// How much may happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -57,7 +59,7 @@ pub enum Transition {
     Die,
     /// An alias write is carried out and its answer is lost.
     LoseAnswer,
-    /// An alias write is taken and carried out later.
+    /// A write of an alias or of a register is taken and carried out later; nobody hears an answer.
     DelayWrite,
     /// The cache of the process catches up with what is stored.
     CatchUp,
@@ -104,11 +106,11 @@ impl Scenario {
     }
 
     /// With the world held still, caches catch up and plans come to rest, and what they come to rest at is right.
-    fn comes_to_rest(&self, state: &State) -> Audit {
+    fn comes_to_rest(&self, state: &State, most: usize) -> Audit {
         let mut still = state.world.clone();
         still.cached = None;
         let mut audit = state.audit.clone();
-        match still.settle(&self.lens, FIXED_POINT) {
+        match still.settle(&self.lens, most) {
             Some((_, plan)) => audit.at_rest(&still, &plan),
             None => {
                 audit.violation.get_or_insert("plans do not come to rest");
@@ -152,15 +154,21 @@ impl Model for Scenario {
 
     fn next_state(&self, state: &State, transition: Transition) -> Option<State> {
         let world = &state.world;
+        let is_late = transition == Transition::LateWrite;
         let mut next = match transition {
             Transition::Plan => self.plan(state)?,
             Transition::Do => {
                 let mut next = state.clone();
+                next.audit.does(world, Heard::Yes);
                 next.world.step();
                 next
             }
             Transition::Die => Self::spend_fault(state, world.die())?,
-            Transition::LoseAnswer => Self::spend_fault(state, world.lose_answer())?,
+            Transition::LoseAnswer => {
+                let mut next = Self::spend_fault(state, world.lose_answer())?;
+                next.audit.does(world, Heard::No);
+                next
+            }
             Transition::DelayWrite => Self::spend_fault(state, world.delay_write())?,
             Transition::TakeOver { is_behind } => {
                 Self::spend_fault(state, world.take_over(is_behind))?
@@ -173,15 +181,19 @@ impl Model for Scenario {
             Transition::LateWrite => {
                 let mut next = state.clone();
                 next.world = world.late_write()?;
+                next.audit.late_write(world);
                 next
             }
             Transition::Event(event) => Self::happen(state, &event)?,
         };
         // A change from outside is what a rest may depend on; what the process does itself leads to the same rest.
-        let outside = self.rests
-            && (next.left.events != state.left.events || next.left.faults != state.left.faults);
-        if outside && next.world.doing.is_empty() && next.audit.violation.is_none() {
-            next.audit.violation = self.comes_to_rest(&next).violation;
+        let (most, outside) = match is_late {
+            true => (FIXED_POINT_AFTER_LATE_WRITE, next.world.differs(world)),
+            false => (FIXED_POINT, next.left != state.left),
+        };
+        let may_rest = self.rests && outside && next.world.doing.is_empty();
+        if may_rest && next.audit.violation.is_none() {
+            next.audit.violation = self.comes_to_rest(&next, most).violation;
         }
         Some(next)
     }

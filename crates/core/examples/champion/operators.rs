@@ -2,6 +2,7 @@
 
 use super::world::{CHAMPION, Status, Step, World};
 use podium_core::champion::Action;
+use podium_core::champion::ledger::Register;
 
 impl World {
     /// This world with an operator that waits for the lease.
@@ -46,22 +47,33 @@ impl World {
         Some(world)
     }
 
-    /// The registry takes the next write of the champion alias, answers nothing, and carries it out later.
+    /// The registry takes the next write, answers nothing, and carries it out later: a move of the champion alias and, where there are
+    /// two operators, what the ledger is to say of an epoch or a rejection. Other registers come late by a takeover only, which keeps
+    /// the world small.
     pub fn delay_write(&self) -> Option<World> {
-        match self.doing.first() {
-            Some(Step::Do(write @ Action::MoveAlias { alias, .. }))
-                if alias == CHAMPION && self.late.is_none() =>
-            {
-                let mut world = self.clone();
-                world.late = Some(write.clone());
-                world.doing.clear();
-                Some(world)
-            }
-            _ => None,
-        }
+        let Some(Step::Do(write)) = self.doing.first() else {
+            return None;
+        };
+        let may_be_late = match write {
+            Action::MoveAlias { alias, .. } => alias == CHAMPION,
+            Action::Write(register) => self.standby.is_some() && tells_of_an_epoch(register),
+            _ => false,
+        };
+        (may_be_late && self.late.is_none()).then(|| {
+            let mut world = self.clone();
+            world.late = Some(write.clone());
+            world.doing.clear();
+            world
+        })
     }
 
-    /// The registry carries out what it delayed. To people it is a move that nobody asked for now, so it refuses nothing.
+    /// Whether registry or ledger hold something else than those of another world.
+    pub fn differs(&self, other: &World) -> bool {
+        self.registry != other.registry || self.registers != other.registers
+    }
+
+    /// The registry carries out what it delayed. A register that was written meanwhile stays what it is. To people it is a move that
+    /// nobody asked for now, so it refuses nothing.
     pub fn late_write(&self) -> Option<World> {
         let mut world = self.clone();
         match world.late.take()? {
@@ -72,4 +84,9 @@ impl World {
         }
         Some(world)
     }
+}
+
+fn tells_of_an_epoch(register: &Register) -> bool {
+    let kinds = ["claim/", "outcome/", "refused/"];
+    kinds.iter().any(|kind| register.key.starts_with(kind))
 }

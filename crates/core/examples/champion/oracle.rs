@@ -1,13 +1,25 @@
 //! What must never happen, restated without the code that decides: each plan that moves the alias is held against what people did.
 
 use super::wishes::Files;
-use super::world::{CHALLENGER, CHAMPION, ONE_STEP, TOTAL_ERROR, World};
+use super::world::{CHALLENGER, CHAMPION, ONE_STEP, Step, TOTAL_ERROR, World};
 use podium_core::champion::{
-    Action, Cause, EpochCause, EpochOutcome, Exclusivity, FirstChampion, InFlight, Mode,
-    OnExternalChange, Phase, Plan,
+    Action, Cause, EpochCause, EpochOutcome, Exclusivity, FirstChampion, HistoryEntry, InFlight,
+    Mode, OnExternalChange, Phase, Plan,
 };
 use podium_core::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// How epochs are counted, and the number of one.
+type Numbered = (Exclusivity, u64);
+
+/// Whether the process hears the answer to what it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// It does.
+    Yes,
+    /// The answer is lost.
+    No,
+}
 
 /// What happened, as an auditor remembers it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -19,7 +31,11 @@ pub struct Audit {
     /// On which files a version last won.
     pub won_on: BTreeMap<String, Files>,
     /// Where the alias was moved in each epoch, with claims and without.
-    pub moved: BTreeMap<(Exclusivity, u64), String>,
+    pub moved: BTreeMap<Numbered, String>,
+    /// Which aliases were set in which epoch, and the process knows it.
+    pub set: BTreeSet<(String, Numbered)>,
+    /// The epoch in which the policy itself set the champion alias to where it points.
+    pub set_by: Option<Numbered>,
     /// When a move by somebody else was undone.
     pub reverts: Vec<u32>,
     /// Whether there ever was a champion.
@@ -50,7 +66,65 @@ impl Audit {
         if seen.contains(&world.alias(CHAMPION)) {
             self.moved_away(world);
         }
+        self.set_by = None;
         self.somebody_wants(to);
+    }
+
+    /// The process does the next thing of its plan.
+    pub fn does(&mut self, world: &World, heard: Heard) {
+        let memory = &world.memory;
+        let in_flight = memory.in_flight.as_ref();
+        let moving = in_flight.map_or(memory.epoch, |move_| move_.epoch);
+        match world.doing.first() {
+            Some(Step::Do(Action::MoveAlias {
+                alias,
+                to,
+                in_flight,
+                ..
+            })) if world.alias(alias) != to.as_deref() => {
+                let epoch = if *in_flight { moving } else { memory.epoch };
+                self.sets(alias, (memory.exclusivity(), epoch), heard);
+            }
+            Some(Step::RecordApplied) => {
+                let epoch = (memory.exclusivity(), moving);
+                self.set.insert((CHAMPION.to_string(), epoch));
+            }
+            _ => {}
+        }
+    }
+
+    /// The registry sets an alias and tells everybody who listens, so it does that once for each alias and epoch. Of the champion's the
+    /// process knows once that was recorded: until then it may die and ask again, and cannot tell whether somebody moved it back.
+    fn sets(&mut self, alias: &str, epoch: Numbered, heard: Heard) {
+        let set = (alias.to_string(), epoch);
+        if self.set.contains(&set) {
+            self.fail("an alias is set twice in one epoch");
+        }
+        if alias == CHAMPION {
+            self.set_by = Some(epoch);
+        } else if heard == Heard::Yes {
+            self.set.insert(set);
+        }
+    }
+
+    /// A write arrives that the registry took before. Nobody can tell it from a move by somebody else.
+    pub fn late_write(&mut self, before: &World) {
+        let Some(Action::MoveAlias { alias, to, .. }) = &before.late else {
+            return;
+        };
+        if before.alias(alias) == to.as_deref() {
+            return;
+        }
+        if alias == CHAMPION {
+            self.set_by = None;
+        } else {
+            self.must_set_again(alias);
+        }
+    }
+
+    /// What was known of an alias does not hold any more.
+    pub fn must_set_again(&mut self, alias: &str) {
+        self.set.retain(|(set, _)| set != alias);
     }
 
     /// What somebody makes champion by hand is not refused any more.
@@ -99,7 +173,25 @@ impl Audit {
                 _ => {}
             }
         }
+        let known = &before.memory.history;
+        let new = plan.memory.history.iter();
+        for entry in new.filter(|entry| !known.contains(entry)) {
+            self.records(plan.memory.exclusivity(), entry);
+        }
         self.says(plan);
+    }
+
+    /// What the policy did is not taken for undone, and not for the deed of somebody else.
+    fn records(&mut self, counted: Exclusivity, entry: &HistoryEntry) {
+        let Some(set_by) = self.set_by.filter(|(by, _)| *by == counted) else {
+            return;
+        };
+        if set_by.1 == entry.epoch && entry.outcome != EpochOutcome::Promoted {
+            self.fail("a move that was made is recorded as one that was not");
+        }
+        if entry.outcome == EpochOutcome::External {
+            self.fail("a move of the policy is recorded as one by somebody else");
+        }
     }
 
     fn spends(&mut self, verdict: (bool, u64, String), error: f64) {

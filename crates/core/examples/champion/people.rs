@@ -2,7 +2,7 @@
 
 use super::oracle::Audit;
 use super::wishes::Files;
-use super::world::{CHALLENGER, CHAMPION, Step, World};
+use super::world::{CHALLENGER, CHAMPION, PREVIOUS, Step, World};
 use podium_core::champion::{Action, ApprovalView, Exclusivity, Mode, OnExternalChange};
 
 /// Something that happens.
@@ -102,7 +102,11 @@ impl Event {
             Self::Suspend(suspend) => world.wishes.suspend = *suspend,
             Self::Mode(mode) => world.wishes.mode = *mode,
             Self::External(external) => world.wishes.external = *external,
-            Self::Exclusivity(exclusivity) => world.wishes.exclusivity = *exclusivity,
+            Self::Exclusivity(exclusivity) => {
+                // Epochs have other numbers from then on.
+                audit.must_set_again(PREVIOUS);
+                world.wishes.exclusivity = *exclusivity;
+            }
             Self::Acknowledge => world.wishes.acknowledged = world.memory.epoch,
             Self::Reconsider(version) => {
                 world.wishes.reconsider.push((*version).to_string());

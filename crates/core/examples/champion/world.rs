@@ -116,6 +116,8 @@ pub struct Lens {
     pub believes_evidence: bool,
     /// Whether a status is stored over one that was not read.
     pub overwrites_status: bool,
+    /// Whether what changes nothing of the status is done without asking whether the status is still the one that was read.
+    pub acts_unconfirmed: bool,
 }
 
 impl Lens {
@@ -127,6 +129,7 @@ impl Lens {
         every_holdout_is_new: false,
         believes_evidence: false,
         overwrites_status: false,
+        acts_unconfirmed: false,
     };
 }
 
@@ -381,7 +384,8 @@ impl World {
         };
         // What says what the cache says is not written at all, and confirmed before anything is done.
         let is_written = self.cached.as_ref() != Some(&status);
-        let is_compared = is_written || !plan.actions.is_empty();
+        let is_confirmed = !plan.actions.is_empty() && !lens.acts_unconfirmed;
+        let is_compared = is_written || is_confirmed;
         if is_compared && self.cached.take().is_some() && !lens.overwrites_status {
             return false;
         }

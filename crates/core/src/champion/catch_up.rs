@@ -3,13 +3,14 @@
 use super::cause::EpochCause;
 use super::input::ChampionInput;
 use super::ledger::Ledger;
-use super::memory::{ClosedEpoch, Memory};
+use super::memory::{ClosedEpoch, Memory, REFUSALS_KEPT, Refusal};
 use super::motion;
 use super::plan::Plan;
 use super::reason::Reason;
 use std::collections::BTreeMap;
 
-/// Takes in every epoch that ended since the last one that the status knows. A status that was lost is rebuilt the same way.
+/// Takes in every epoch that ended since the last one that the status knows, and what was rejected meanwhile: another cluster's policy
+/// may have owned the alias, or an older status was restored. A status that was lost is rebuilt the same way.
 pub(super) fn plan(input: &ChampionInput<'_>, ledger: &Ledger) -> Plan {
     let mut memory = input.memory.clone();
     let lost = memory.is_new();
@@ -18,9 +19,7 @@ pub(super) fn plan(input: &ChampionInput<'_>, ledger: &Ledger) -> Plan {
         let Some(entry) = &epoch.outcome else {
             break;
         };
-        if lost {
-            add_refusals(&mut memory, ledger, *number);
-        }
+        add_refusals(&mut memory, ledger, *number);
         let closed = ClosedEpoch {
             number: *number,
             claim: &epoch.claim,
@@ -29,8 +28,8 @@ pub(super) fn plan(input: &ChampionInput<'_>, ledger: &Ledger) -> Plan {
         };
         last = Some((entry.outcome, motion::fold(&mut memory, &closed)));
     }
+    add_refusals(&mut memory, ledger, u64::MAX);
     if lost {
-        add_refusals(&mut memory, ledger, u64::MAX);
         memory.reconsidered = reconsidered_before(&memory, &input.policy.reconsider);
     }
     match last {
@@ -42,6 +41,24 @@ pub(super) fn plan(input: &ChampionInput<'_>, ledger: &Ledger) -> Plan {
     }
 }
 
+/// Whether the ledger tells of a rejection since the last epoch that was taken in, and the status does not. An older one was taken in
+/// before the epochs that followed it, which may have lifted it.
+pub(super) fn misses_refusals(memory: &Memory, ledger: &Ledger) -> bool {
+    let mut refusals = ledger.refusals.values();
+    refusals.any(|refusal| refusal.epoch >= memory.epoch && !is_known(memory, refusal))
+}
+
+/// Whether the status tells of a refusal, or of a newer one of the same version on the same evidence. A status that is full has dropped
+/// others, of which nothing is known any more.
+fn is_known(memory: &Memory, refusal: &Refusal) -> bool {
+    let same = |known: &Refusal| {
+        (&known.version, &known.evidence) == (&refusal.version, &refusal.evidence)
+            // A status keeps whole seconds.
+            && known.at.whole_seconds() >= refusal.at.whole_seconds()
+    };
+    memory.refused.len() >= REFUSALS_KEPT || memory.refused.iter().any(same)
+}
+
 /// Takes in what the ledger says was refused after the last epoch that was taken in and before `number`.
 fn add_refusals(memory: &mut Memory, ledger: &Ledger, number: u64) {
     let since = memory.epoch;
@@ -50,7 +67,9 @@ fn add_refusals(memory: &mut Memory, ledger: &Ledger, number: u64) {
         .values()
         .filter(|refusal| (since..number).contains(&refusal.epoch));
     for refusal in of_epoch {
-        memory.add_refusal(refusal.clone());
+        if !is_known(memory, refusal) {
+            memory.add_refusal(refusal.clone());
+        }
     }
 }
 

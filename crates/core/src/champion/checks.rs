@@ -36,6 +36,12 @@ pub(super) fn alias<'a>(input: &ChampionInput<'a>) -> Option<&'a String> {
     input.registry?.aliases.get(&input.policy.aliases.champion)
 }
 
+/// Whether the registry has this version; what nobody looked at is taken to be there.
+pub(super) fn exists(input: &ChampionInput<'_>, version: &str) -> bool {
+    let registry = input.registry;
+    registry.is_none_or(|view| view.versions.contains_key(version))
+}
+
 pub(super) fn authority(input: &ChampionInput<'_>, wanted: &Move) -> Check {
     unless(!input.leads, Reason::NotInAuthority, || {
         "Held: another process of Podium leads.".to_string()

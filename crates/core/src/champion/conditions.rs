@@ -1,5 +1,6 @@
 //! The conditions of a `ChampionPolicy`, derived from its plan.
 
+use super::checks::exists;
 use super::plan::Plan;
 use super::reason::{Phase, Reason};
 use super::{ChampionInput, Exclusivity};
@@ -32,7 +33,10 @@ pub fn conditions(plan: &Plan, input: &ChampionInput<'_>) -> Vec<Condition> {
     let mut conditions = vec![
         condition("Ready", holds(!blocked)),
         condition("RegistryReachable", Status::True),
-        condition("ChampionPresent", holds(champion.is_some())),
+        condition(
+            "ChampionPresent",
+            holds(champion.is_some_and(|version| exists(input, version))),
+        ),
         condition(
             "AliasInSync",
             holds(plan.memory.in_flight.is_none() && champion == recorded),

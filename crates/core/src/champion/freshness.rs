@@ -2,8 +2,8 @@
 //!
 //! | a plan that | must be made of what was read |
 //! |---|---|
-//! | does nothing, and changes nothing of the status | by the last polls |
-//! | is blocked, or finds no model: people wait for that to end | within [`RECENT_SECONDS`] |
+//! | does nothing, and changes nothing of the status: what it waits for is seen within two polls | by the last polls |
+//! | comes to be blocked, or to miss its model: parts of different ages may not fit together | within [`RECENT_SECONDS`] |
 //! | changes the status, or does anything but move an alias: registers are written once, so that a look that was too old loses | within [`RECENT_SECONDS`] |
 //! | moves an alias | for this plan |
 
@@ -26,14 +26,16 @@ pub enum Freshness {
 }
 
 impl Plan {
-    /// How new the look must be that this plan was made of, for the plan to be carried out; `memory` is what the status says by now.
+    /// How new the look must be that this plan was made of, for the plan to be carried out; `memory` and the reason `said` are what the
+    /// status says by now.
     #[must_use]
-    pub fn demanded_freshness(&self, memory: &Memory) -> Freshness {
+    pub fn demanded_freshness(&self, memory: &Memory, said: Option<&str>) -> Freshness {
         let moves = |action: &Action| matches!(action, Action::MoveAlias { .. });
-        let is_missing = self.phase == Phase::Blocked || self.reason == Reason::ModelNotFound;
+        let is_stuck = self.phase == Phase::Blocked || self.reason == Reason::ModelNotFound;
+        let gets_stuck = is_stuck && said != Some(self.reason.name());
         if self.actions.iter().any(moves) {
             Freshness::Now
-        } else if !self.actions.is_empty() || self.memory != *memory || is_missing {
+        } else if !self.actions.is_empty() || self.memory != *memory || gets_stuck {
             Freshness::Recent
         } else {
             Freshness::Polled
@@ -78,7 +80,12 @@ mod tests {
             ),
         ];
         for (plan, demanded) in cases {
-            assert_eq!(plan.demanded_freshness(&memory), demanded, "{plan:?}");
+            let found = plan.demanded_freshness(&memory, None);
+            assert_eq!(found, demanded, "{plan:?}");
+        }
+        for stuck in [Reason::VersionNotFound, Reason::ModelNotFound] {
+            let found = plan(stuck).demanded_freshness(&memory, Some(stuck.name()));
+            assert_eq!(found, Freshness::Polled, "{stuck:?}");
         }
     }
 }

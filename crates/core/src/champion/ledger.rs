@@ -420,18 +420,20 @@ fn register<T: Serialize>(key: String, value: &T) -> Register {
     }
 }
 
-/// A text of at most `most` bytes: a longer one is cut and ends with a digest of the whole.
+/// A text of at most `most` bytes, counted as JSON writes them: a longer one is cut and ends with a digest of the whole.
 #[must_use]
 pub fn bounded(text: &str, most: usize) -> String {
-    if text.len() <= most {
+    // Without the quotes around it. People may choose characters that take six bytes each.
+    let written =
+        |part: &str| serde_json::to_string(part).map_or(usize::MAX, |json| json.len() - 2);
+    if written(text) <= most {
         return text.to_string();
     }
     let digest = super::cause::digest(&[text]);
-    let mut end = most.saturating_sub(digest.len() + 1);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    format!("{}-{digest}", &text[..end])
+    let room = most.saturating_sub(digest.len() + 1);
+    let ends = text.char_indices().map(|(start, _)| start);
+    let end = ends.take_while(|end| written(&text[..*end]) <= room).last();
+    format!("{}-{digest}", &text[..end.unwrap_or(0)])
 }
 
 /// The register of an owner.

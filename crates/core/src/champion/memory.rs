@@ -260,7 +260,8 @@ impl Memory {
             .in_flight
             .take_if(|move_| move_.epoch <= epoch.number)
             .filter(|move_| move_.decision == epoch.claim.decision);
-        self.epoch = epoch.number;
+        // A move that was begun with a claim may end without: numbers that were used meanwhile are not used a second time.
+        self.epoch = self.epoch.max(epoch.number);
         let claim = epoch.claim;
         match epoch.outcome {
             // Whoever moved the alias away right after it was moved makes the next epoch.

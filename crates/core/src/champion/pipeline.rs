@@ -1,7 +1,7 @@
 //! From challengers to a proposal: predictions, comparisons, one look for those that were not judged yet, the best of those that won.
 
 use super::cause::{Cause, Move, digest};
-use super::checks::compared;
+use super::checks::{compared, exists};
 use super::gates::{Closed, GateTable};
 use super::input::{
     ChampionInput, ComparedEvidence, EvaluationState, EvaluationView, Judged, Predictions,
@@ -42,10 +42,7 @@ pub(super) fn promotion(
     now: Timestamp,
 ) -> Plan {
     let policy = input.policy;
-    if input
-        .registry
-        .is_some_and(|view| !view.versions.contains_key(champion))
-    {
+    if !exists(input, champion) {
         let message = format!(
             "The alias `{}` points at version {champion}, which does not exist; point it at one of {}, or set `spec.pin`.",
             policy.aliases.champion,

@@ -4,10 +4,11 @@ use super::cause::{Cause, Move};
 use super::checks::{self, REVERT_PAUSE_SECONDS, alias, consent_to};
 use super::gates::{Closed, GateTable};
 use super::input::{Challengers, ChampionInput, FirstChampion, OnExternalChange};
-use super::memory::{InFlight, MovePhase};
+use super::memory::{InFlight, MovePhase, Pending};
 use super::pipeline;
 use super::plan::{Conclusion, PendingDecision, Plan};
 use super::reason::Reason;
+use super::situation::{rejection_of, remember_rejection};
 use super::words;
 use crate::time::Timestamp;
 
@@ -66,6 +67,14 @@ pub(super) fn decide(table: &GateTable, input: &ChampionInput<'_>, now: Timestam
     if let Some(pin) = &input.policy.pin {
         if champion == Some(&pin.version) {
             let version = words::version(&pin.version);
+            if !checks::exists(input, &pin.version) {
+                let message = format!(
+                    "{version} is pinned as champion and the alias `{}` points at it, but it does not exist any more; pin one of {}.",
+                    input.policy.aliases.champion,
+                    words::existing(input.registry)
+                );
+                return Plan::say(memory, Reason::VersionNotFound, message);
+            }
             let message = format!("{version} is pinned as champion: {}", pin.reason);
             return Plan::say(memory, Reason::Pinned, message);
         }
@@ -180,7 +189,8 @@ pub(super) fn propose(
     let challenger = wanted.to.clone();
     let mut plan = match closed {
         None => begin(input, wanted, &finding, now),
-        Some(closed) => hold(input, &wanted, &closed, &finding, now),
+        Some(closed) => rejected(input, &wanted, &closed, now)
+            .unwrap_or_else(|| hold(input, &wanted, &closed, &finding, now)),
     };
     plan.conclusion = evaluation.map(|name| Conclusion {
         challenger,
@@ -209,6 +219,26 @@ fn begin(input: &ChampionInput<'_>, wanted: Move, finding: &str, now: Timestamp)
         attempts: 0,
     });
     Plan::say(&memory, Reason::MovingAlias, message).and_again()
+}
+
+/// Remembers a rejection that was made while the decision was not the one that waited: it stands also once its object is deleted, or the
+/// decision has become another one.
+fn rejected(
+    input: &ChampionInput<'_>,
+    wanted: &Move,
+    closed: &Closed,
+    now: Timestamp,
+) -> Option<Plan> {
+    if closed.reason != Reason::Rejected {
+        return None;
+    }
+    let decision = Pending {
+        decision: wanted.decision(&input.identity.uid),
+        to: wanted.to.clone(),
+        evidence: wanted.evidence.clone(),
+    };
+    let by = rejection_of(input, &decision)?;
+    Some(remember_rejection(input, &decision, by, now))
 }
 
 fn hold(

@@ -4,14 +4,14 @@
 //! |---|---|---|
 //! | no model | the registered model does not exist, and the status knows of no champion | wait |
 //! | unreadable | the ledger cannot be read | blocked |
-//! | set back | the ledger knows fewer epochs than the status, or the model is gone | blocked |
+//! | set back | the ledger lacks an epoch that ended, or that a move in flight has claimed, as the status says; or the model is gone | blocked |
 //! | taken over | another policy owns an alias that this one writes, and the annotation names the ledger's epoch, or only the alias of the previous champion is still with whoever owned the champion's before | claim the ownership |
 //! | behind the owner | the same, and the ledger knows of an outcome that the status does not | take it in |
 //! | owned by other | another policy owns an alias that this one writes | a move that was not claimed yet is given up; blocked |
 //! | unowned | nobody owns an alias that this one writes | claim the ownership |
 //! | unrecorded | the status refuses a version and the ledger does not say so: its process died, or there were no claims then | write it down |
 //! | rejected | somebody rejected the decision that waits for consent, or the one in flight | remember it |
-//! | behind | the ledger knows of an outcome, or of a rejection before the first one, that the status does not | take it in |
+//! | behind | the ledger knows of an outcome, or of a rejection since the last one, that the status does not | take it in |
 //! | orphaned | the ledger holds a claim that the status does not know | end its epoch |
 //! | moving | a move was begun | carry on with it |
 //! | changed | the alias is not where it was recorded | record the move as an epoch |
@@ -27,7 +27,7 @@ use super::ledger::{
     Claim, EpochOutcome, Ledger, OutcomeEntry, Owner, claim_register, outcome_register,
     owner_register, refusal_register,
 };
-use super::memory::{Memory, Pending, Refusal};
+use super::memory::{Memory, MovePhase, Pending, Refusal};
 use super::motion;
 use super::plan::{Action, Plan};
 use super::proposal;
@@ -75,7 +75,7 @@ impl<'a> Situation<'a> {
             Ok(ledger) => ledger,
         };
         let claims = claims(input);
-        if claims && memory.epoch > ledger.closed_epoch() {
+        if claims && is_set_back(memory, ledger) {
             return Self::SetBack {
                 ledger: Some(ledger.closed_epoch()),
             };
@@ -89,8 +89,8 @@ impl<'a> Situation<'a> {
         if let Some((decision, by)) = rejected(input) {
             return Self::Rejected { decision, by };
         }
-        let forgot = memory.is_new() && !ledger.refusals.is_empty();
-        if is_behind(input, ledger) || (claims && forgot) {
+        let misses = claims && catch_up::misses_refusals(memory, ledger);
+        if is_behind(input, ledger) || misses {
             return Self::Behind(ledger);
         }
         if claims && let Some((number, claim)) = orphan(memory, ledger) {
@@ -153,7 +153,8 @@ impl<'a> Situation<'a> {
                 let message = format!(
                     "the ledger of {} ends with epoch {ledger}, but this policy has seen epoch {}: the registry was set back. \
                      Nothing is judged or moved; restore the registry, or delete and apply the policy to go on from the ledger.",
-                    input.policy.model, memory.epoch
+                    input.policy.model,
+                    last_epoch_seen(memory)
                 );
                 Plan::say(memory, Reason::RegistrySetBack, message)
             }
@@ -180,6 +181,19 @@ impl<'a> Situation<'a> {
 /// Whether epochs are claimed in the ledger.
 fn claims(input: &ChampionInput<'_>) -> bool {
     input.policy.exclusivity == Exclusivity::Ledger
+}
+
+/// The last epoch of which the status knows that the ledger holds it: one that ended, or the one that the move in flight has claimed.
+fn last_epoch_seen(memory: &Memory) -> u64 {
+    let in_flight = memory.in_flight.as_ref();
+    let claimed = in_flight.filter(|move_| move_.phase >= MovePhase::Claimed);
+    claimed.map_or(memory.epoch, |move_| memory.epoch.max(move_.epoch))
+}
+
+/// Whether the ledger lacks what the status has seen in it. An outcome of an epoch whose claim is gone must not be written: nobody could
+/// read the ledger any more.
+fn is_set_back(memory: &Memory, ledger: &Ledger) -> bool {
+    memory.epoch > ledger.closed_epoch() || last_epoch_seen(memory) > ledger.last_epoch()
 }
 
 /// Whether the ledger knows of an outcome that the status does not.
@@ -216,17 +230,21 @@ fn claim_ownership(input: &ChampionInput<'_>, alias: &str, number: u64, now: Tim
         .with_actions(vec![Action::Write(owner_register(alias, number, &owner))])
 }
 
-/// A refusal that stands, and that neither a rejection of the ledger nor an epoch says.
+/// A refusal that stands, and that neither a rejection of the ledger nor an epoch says. A status keeps whole seconds.
 fn unrecorded<'a>(memory: &'a Memory, ledger: &Ledger) -> Option<&'a Refusal> {
     let rejected = |refusal: &Refusal| {
-        let key = |r: &Refusal| (r.version.clone(), r.evidence.clone(), r.at);
+        let key = |r: &Refusal| {
+            let at = r.at.whole_seconds();
+            (r.version.clone(), r.evidence.clone(), at)
+        };
         let mut rejections = ledger.refusals.values();
         rejections.any(|rejection| key(rejection) == key(refusal))
     };
     let moved_away = |refusal: &Refusal| {
         let epoch = ledger.epochs.get(&refusal.epoch);
         let ended = epoch.and_then(|epoch| epoch.outcome.as_ref());
-        refusal.decision.is_none() && ended.is_some_and(|ended| ended.at == refusal.at)
+        let same = |ended: &OutcomeEntry| ended.at.whole_seconds() == refusal.at.whole_seconds();
+        refusal.decision.is_none() && ended.is_some_and(same)
     };
     let mut standing = memory.refused.iter().filter(|r| !memory.is_lifted(r));
     // The oldest first, so that a newer one of the same version follows it.
@@ -292,26 +310,32 @@ fn rejected<'a>(input: &ChampionInput<'a>) -> Option<(Pending, &'a ApprovalView)
     [memory.pending.clone(), in_flight]
         .into_iter()
         .flatten()
-        .filter(|decision| {
-            let mut known = memory.refused.iter();
-            known.all(|refusal| refusal.decision.as_ref() != Some(&decision.decision))
-        })
         .find_map(|decision| {
-            let evidence = decision
-                .evidence
-                .as_ref()
-                .map_or("none", |e| e.digest.as_str());
-            let by = input.approvals.iter().find(|approval| {
-                !approval.approves
-                    && approval.decision == decision.decision
-                    && approval.evidence == evidence
-            })?;
-            Some((decision.clone(), by))
+            let by = rejection_of(input, &decision)?;
+            Some((decision, by))
         })
 }
 
+/// A rejection of this decision that is not remembered yet.
+pub(super) fn rejection_of<'a>(
+    input: &ChampionInput<'a>,
+    decision: &Pending,
+) -> Option<&'a ApprovalView> {
+    let mut known = input.memory.refused.iter();
+    if known.any(|refusal| refusal.decision.as_ref() == Some(&decision.decision)) {
+        return None;
+    }
+    let evidence = decision.evidence.as_ref();
+    let evidence = evidence.map_or("none", |e| e.digest.as_str());
+    input.approvals.iter().find(|approval| {
+        !approval.approves
+            && approval.decision == decision.decision
+            && approval.evidence == evidence
+    })
+}
+
 /// A rejection stands for the version on this evidence, also after its decision has become void.
-fn remember_rejection(
+pub(super) fn remember_rejection(
     input: &ChampionInput<'_>,
     decision: &Pending,
     rejection: &ApprovalView,

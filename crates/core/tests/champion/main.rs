@@ -24,6 +24,8 @@ mod world;
 
 mod exploration;
 mod histories;
+mod ledger_rules;
 mod mutants;
+mod operator_mutants;
 mod people_rules;
 mod rules;

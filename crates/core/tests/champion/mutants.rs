@@ -3,9 +3,9 @@
 use super::exploration::explore;
 use super::model::{Bounds, Scenario};
 use super::people::Event;
-use super::scenarios::{all, two_operators};
+use super::scenarios::all;
 use super::world::{Lens, World};
-use podium_core::champion::{Cause, GATES, Gate, GateTable};
+use podium_core::champion::{Cause, GATES, Gate, GateTable, MovePhase};
 
 /// A scenario by name, in which only `events` happen, seen through `lens`.
 fn mutant(scenario: &str, events: Vec<Event>, most: u8, lens: Lens) -> Scenario {
@@ -21,7 +21,7 @@ fn mutant(scenario: &str, events: Vec<Event>, most: u8, lens: Lens) -> Scenario 
     }
 }
 
-fn must_find(name: &str, scenario: Scenario) {
+pub fn must_find(name: &str, scenario: Scenario) {
     let sane = Scenario {
         lens: Lens::CLEAR,
         ..scenario.clone()
@@ -185,6 +185,21 @@ fn every_rule_matters() {
         mutant("automatic", after, 1, asks_once),
     );
 
+    let forgets_that_it_moved = Lens {
+        shows: |world| {
+            let in_flight = world.memory.in_flight.as_mut();
+            if let Some(move_) = in_flight.filter(|move_| move_.phase == MovePhase::Applied) {
+                move_.phase = MovePhase::Claimed;
+            }
+        },
+        ..Lens::CLEAR
+    };
+    let undone = vec![Event::MoveChampion(Some("1"))];
+    must_find(
+        "K3 a move that was confirmed and undone is made again",
+        mutant("automatic", undone, 1, forgets_that_it_moved),
+    );
+
     let believes = Lens {
         believes_evidence: true,
         ..Lens::CLEAR
@@ -297,23 +312,6 @@ fn every_rule_matters() {
 
 fn removes_previous(action: &podium_core::champion::Action) -> bool {
     matches!(action, podium_core::champion::Action::MoveAlias { alias, to: None, .. } if alias == super::world::PREVIOUS)
-}
-
-/// An operator whose cache is behind must not store a status over one that it did not see.
-#[test]
-fn a_status_is_compared_before_it_is_replaced() {
-    let bounds = Bounds {
-        events: 1,
-        faults: 1,
-    };
-    let mut all = two_operators(bounds).into_iter();
-    let revert = all.find(|scenario| scenario.name == "two operators, revert");
-    let lens = Lens {
-        overwrites_status: true,
-        ..Lens::CLEAR
-    };
-    let revert = revert.unwrap();
-    must_find("overwrites a status", Scenario { lens, ..revert });
 }
 
 /// The same state gives the same plan.

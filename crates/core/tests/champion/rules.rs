@@ -26,7 +26,7 @@ pub fn rest(world: &mut World) {
 }
 
 /// Plans until a move is in flight in this phase.
-fn until(world: &mut World, phase: MovePhase) {
+pub fn until(world: &mut World, phase: MovePhase) {
     for _ in 0..FIXED_POINT {
         let begun = world.memory.in_flight.as_ref();
         if begun.is_some_and(|move_| move_.phase == phase) {

@@ -1,0 +1,110 @@
+//! Pauses after failures, so that what fails at once does not make a loop: the status that tells of a failure is itself a change that its
+//! object is reconciled for.
+
+use kube::Resource;
+use podium_core::time::Timestamp;
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Seconds until something that failed once is tried again; each further failure doubles them.
+const FIRST_SECONDS: u64 = 1;
+const LONGEST_SECONDS: u64 = 60;
+
+/// Uid and generation of an object: what people can change of it by its specification.
+pub(super) type Generation = (Option<String>, Option<i64>);
+
+/// The generation of an object.
+pub(super) fn generation_of(object: &impl Resource) -> Generation {
+    let metadata = object.meta();
+    (metadata.uid.clone(), metadata.generation)
+}
+
+/// Failures by the name of their object. `C` is what people can change to mend them: with it a pause ends.
+#[derive(Debug)]
+pub(super) struct Pauses<C>(Mutex<HashMap<String, Failed<C>>>);
+
+#[derive(Debug)]
+struct Failed<C> {
+    cause: C,
+    times: u32,
+    again_at: Timestamp,
+}
+
+impl<C> Default for Pauses<C> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<C: PartialEq> Pauses<C> {
+    /// When to try again, where that is later than `now`.
+    pub(super) fn until(&self, name: &str, cause: &C, now: Timestamp) -> Option<Timestamp> {
+        let failures = self.lock();
+        let failed = failures.get(name).filter(|failed| failed.cause == *cause)?;
+        Some(failed.again_at).filter(|at| *at > now)
+    }
+
+    /// It failed; returns when to try again.
+    pub(super) fn failed(&self, name: &str, cause: C, now: Timestamp) -> Timestamp {
+        let mut failures = self.lock();
+        let before = failures.get(name).filter(|failed| failed.cause == cause);
+        let times = before.map_or(0, |failed| failed.times);
+        let seconds = FIRST_SECONDS.saturating_mul(2_u64.saturating_pow(times));
+        let again_at = now.plus_seconds(seconds.min(LONGEST_SECONDS));
+        let times = times.saturating_add(1);
+        let failed = Failed {
+            cause,
+            times,
+            again_at,
+        };
+        failures.insert(name.to_string(), failed);
+        again_at
+    }
+
+    /// It succeeded, or is gone.
+    pub(super) fn forget(&self, name: &str) {
+        self.lock().remove(name);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Failed<C>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: Timestamp = Timestamp(1_000_000);
+
+    #[test]
+    fn pauses_grow_and_stay_bounded() {
+        let pauses = Pauses::default();
+        let mut now = START;
+        let mut seconds = Vec::new();
+        for _ in 0..9 {
+            assert_eq!(pauses.until("fraud", &1, now), None);
+            let again_at = pauses.failed("fraud", 1, now);
+            assert_eq!(pauses.until("fraud", &1, now), Some(again_at));
+            seconds.push(again_at.milliseconds_since(now) / 1000);
+            now = again_at;
+        }
+        assert_eq!(seconds, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
+    }
+
+    #[test]
+    fn a_pause_ends_with_a_success_and_with_what_may_have_mended_it() {
+        let pauses = Pauses::default();
+        pauses.failed("fraud", 1, START);
+        let again_at = pauses.failed("fraud", 1, START);
+        assert_eq!(pauses.until("churn", &1, START), None);
+        assert_eq!(pauses.until("fraud", &2, START), None);
+        assert_eq!(pauses.until("fraud", &1, START), Some(again_at));
+        assert_eq!(
+            pauses.failed("fraud", 2, START),
+            START.plus_seconds(FIRST_SECONDS)
+        );
+        pauses.forget("fraud");
+        assert_eq!(pauses.until("fraud", &2, START), None);
+    }
+}
