@@ -43,7 +43,12 @@ impl<P: Ports> Engine<P> {
     /// Why the winner of a search with a new specification could not be registered.
     pub(super) async fn unregistrable(&self, job: &TuningJob) -> Vec<SpecProblem> {
         let status = job.status.clone().unwrap_or_default();
-        let is_new = !was_accepted(job.metadata.generation, &status);
+        // One that has trials was accepted: editing it must not stop it.
+        let has_trials = status
+            .trials
+            .as_ref()
+            .is_some_and(|trials| trials.total > 0);
+        let is_new = !has_trials && !was_accepted(job.metadata.generation, &status);
         let Some(register) = job.spec.register.as_ref().filter(|_| is_new) else {
             return Vec::new();
         };

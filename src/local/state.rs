@@ -375,7 +375,10 @@ impl Cluster for StateDirectory {
     }
 
     async fn replace_status<K: Object>(&self, object: &K) -> Result<(), PortError> {
-        self.confirm(object).await?;
+        // Of one that was removed, writing says so.
+        if self.read(&K::plural(&()), &object.name_any())?.is_some() {
+            self.confirm(object).await?;
+        }
         self.write_status(object).await
     }
 

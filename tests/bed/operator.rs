@@ -213,11 +213,21 @@ impl Operator {
     }
 }
 
+/// Of a log, shown where a test fails.
+const LAST_LINES: usize = 500;
+
 impl Drop for Operator {
     fn drop(&mut self) {
         self.kill();
         if std::thread::panicking() {
-            eprintln!("--- log of {}\n{}", self.name, self.log());
+            let log = self.log();
+            let lines: Vec<&str> = log.lines().collect();
+            let last = lines.len().saturating_sub(LAST_LINES);
+            eprintln!(
+                "--- log of {}, its end\n{}",
+                self.name,
+                lines[last..].join("\n")
+            );
         }
     }
 }

@@ -63,7 +63,7 @@ where
 {
     let what = format!("{name} {what}");
     let mut ready = Value::Null;
-    bed.wait(60, &what, async || {
+    bed.wait(180, &what, async || {
         let found = json!(bed.find::<K>(name).await);
         let conditions = found.pointer("/status/conditions");
         let mut conditions = conditions.and_then(Value::as_array).into_iter().flatten();

@@ -148,7 +148,7 @@ fn a_run_that_hangs_and_one_that_cannot_start_have_failed() {
         let _operator = bed.operator("a").await;
         let mut hang = search("hang", 1, 1, "echo epoch 1; exec sleep 600");
         // Long enough for a container to start on a busy machine: otherwise there would be another run.
-        hang["spec"]["trial"]["activeDeadlineSeconds"] = json!(10);
+        hang["spec"]["trial"]["activeDeadlineSeconds"] = json!(20);
         bed.apply(&hang);
         let mut absent = search("absent", 1, 1, "");
         container_of(&mut absent)["command"] = json!(["/no/such/program"]);
@@ -157,11 +157,11 @@ fn a_run_that_hangs_and_one_that_cannot_start_have_failed() {
             (
                 "hang",
                 "DeadlineExceeded",
-                "it ran longer than `trial.activeDeadlineSeconds` 10 and was ended",
+                "it ran longer than `trial.activeDeadlineSeconds` 20 and was ended",
             ),
             ("absent", "CannotStart", "/no/such/program"),
         ] {
-            let job = bed.until_finished(name, 60).await;
+            let job = bed.until_finished(name, 120).await;
             assert_eq!(
                 (phase(&job), reason(&job)),
                 (Some("Failed"), Some("NoSuccessfulTrial"))

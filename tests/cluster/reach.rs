@@ -25,7 +25,7 @@ fn a_pod_reaches_mlflow_where_the_test_bed_says() {
             "wait",
             "--for=condition=Complete",
             "job/asks",
-            "--timeout=60s",
+            "--timeout=180s",
         ];
         if let Err(error) = bed.kubectl(&wait) {
             panic!("{error}\n{:?}", bed.kubectl(&["logs", "job/asks"]));

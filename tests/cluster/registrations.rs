@@ -24,7 +24,7 @@ async fn until_registered(bed: &Bed, search: &str, winner: &str) -> RegisteredVe
         phase(job) == Some("Succeeded") && registered(job).is_some_and(|r| r.trial == winner)
     };
     let what = format!("has registered {winner}");
-    let job = bed.until(search, 90, &what, is_registered).await;
+    let job = bed.until(search, 180, &what, is_registered).await;
     registered(&job).unwrap().clone()
 }
 
@@ -32,7 +32,7 @@ async fn until_registered(bed: &Bed, search: &str, winner: &str) -> RegisteredVe
 async fn until_says(bed: &Bed, search: &str, because: &str, words: &str) {
     let says = |job: &TuningJob| reason(job) == Some(because) && ready_message(job).contains(words);
     let what = format!("says {because}: {words}");
-    bed.until(search, 90, &what, says).await;
+    bed.until(search, 180, &what, says).await;
 }
 
 /// What MLflow's own client sees of a model.
@@ -254,7 +254,7 @@ fn what_keeps_a_winner_from_the_registry_is_said_and_tried_again() {
 
         // A loop would ask hundreds of times in the life of a pod.
         bed.apply(&search("beside", 1, 1, REPORT));
-        bed.until_finished("beside", 60).await;
+        bed.until_finished("beside", 180).await;
         let refused = mood.refused.load(Ordering::SeqCst);
         assert!(refused < 20, "it was asked {refused} times");
 

@@ -41,7 +41,13 @@ pub async fn stand_nowhere(bed: &Bed, operator: &Operator, secrets: &[(&str, &st
         "championpolicies,modelregistries,approvals,evaluations,tuningjobs,trials,events,leases";
     // One line for each text, however long it is.
     let objects = bed.kubectl(&["get", kinds, "-o=json"]).unwrap();
-    let metrics = operator.get("metrics").await.unwrap();
+    let mut metrics = None;
+    bed.wait(60, "the operator tells its metrics", async || {
+        metrics = operator.get("metrics").await;
+        metrics.is_some()
+    })
+    .await;
+    let metrics = metrics.unwrap_or_default();
     for (place, text) in [
         ("the objects", objects),
         ("the log", operator.log()),

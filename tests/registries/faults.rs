@@ -338,6 +338,7 @@ fn a_server_that_is_down_is_said_and_the_promotion_goes_on_when_it_is_back() {
             let _ = engine.reconcile_champion_policy(NAME).await;
             assert!(!is_settled(&objects, &["Pinned"]));
             tries += 1;
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
         eprintln!("down for {:?}, {tries} tries", began.elapsed());
         let status = objects.policy().status.unwrap();

@@ -2,7 +2,7 @@
 
 use super::faults::{pinned, way};
 use super::ledger_of_model::make_model;
-use super::mlflow_proxy::Fate;
+use super::mlflow_proxy::{Call, Fate};
 use super::mlflow_registry::mlflow_registry;
 use super::promotion::until_settled;
 use super::run;
@@ -46,7 +46,27 @@ fn an_idle_poll_asks_twice_at_most() {
             let asked = passed.lock().unwrap().clone();
             assert!(asked.len() <= IDLE, "poll {poll}: {asked:#?}");
         }
+        a_slow_server_is_looked_at_once(&server.url()).await;
     });
+}
+
+/// Of three answers that take half a second each, none is new when the last one comes.
+async fn a_slow_server_is_looked_at_once(server: &str) {
+    let model = "slow";
+    make_model(&mlflow_registry(server), model, 2, true).await;
+    let half_a_second = Duration::from_millis(500);
+    let slow = move |_, _: &Call| Fate::PassAfter(Box::pin(tokio::time::sleep(half_a_second)));
+    let (url, passed) = way(server, slow).await;
+    let objects = pinned(model);
+    let engine = operator("a", &objects, &url, &WriteLease::always());
+    let settled = until_settled(&engine, &objects, &["Pinned"]);
+    let patience = tokio::time::timeout(Duration::from_secs(300), settled).await;
+    let asked = passed.lock().unwrap().len();
+    assert!(
+        patience.is_ok(),
+        "it looks again and again: {asked} requests"
+    );
+    assert!(asked <= 2 * PROMOTION, "{asked} requests");
 }
 
 #[test]

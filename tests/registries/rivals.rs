@@ -1,6 +1,7 @@
 //! Two clusters that want another champion each and take the alias over from each other. Both die again and again at their writes.
 
 use super::ledger_of_model::make_model;
+use super::mlflow_proxy::Fate;
 use super::mlflow_registry::mlflow_registry;
 use super::mortal::{
     EPOCHS, Mortal, Now, Tally, VERSIONS, epoch, on_postgresql, pinning, rests, says_that_it_won,
@@ -12,9 +13,12 @@ use podium_operator::adapters::mlflow::registry::MlflowRegistry;
 use podium_operator::adapters::write_lease::WriteLease;
 use serde_json::json;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-/// Of a model: about one epoch in thirty has two winners where nothing is claimed.
+/// Of a model, where nothing is claimed.
 const MOST_EPOCHS_OF_CONTROL: usize = 15;
+/// How late a move of the control group is.
+const LATE: Duration = Duration::from_secs(3);
 /// Times that whoever does not know what the ledger says looks again.
 const TURNS: usize = 10;
 
@@ -27,11 +31,17 @@ struct Rivals {
 
 impl Rivals {
     async fn of(server: &str, model: &str, seed: u64, champion: &str, exclusivity: &str) -> Self {
-        let side = |cluster, seed| {
+        let is_naive = exclusivity == "Guarded";
+        let side = |cluster: &'static str, seed| {
             let objects = cluster_with_policy(model, |policy| pin(policy, champion));
             objects.apply(&pinning(model, champion, exclusivity));
             let always = WriteLease::always();
-            Mortal::new(cluster, objects, always, server, seed, |_| None)
+            // Of those who claim nothing the one moves the alias after the other has looked back, however fast the server is.
+            let is_late = is_naive && cluster == "west";
+            Mortal::new(cluster, objects, always, server, seed, move |call| {
+                let late = || Fate::PassAfter(Box::pin(tokio::time::sleep(LATE)));
+                (is_late && call.moves("champion")).then(late)
+            })
         };
         Self {
             registry: mlflow_registry(server),

@@ -149,24 +149,19 @@ struct ErrorBody {
 }
 
 impl Answer {
-    /// The same without secrets that it repeats.
-    pub(super) fn without(self, hidden: &Hidden) -> Self {
-        Self {
-            content_type: hidden.mask_text(self.content_type),
-            location: hidden.mask_text(self.location),
-            body: hidden.mask(self.body),
-            ..self
-        }
-    }
-
-    /// The body of a success, an answer to `path`.
-    pub(super) fn judged<T: DeserializeOwned>(&self, path: &str) -> Result<T, RequestError> {
+    /// The body of a success, an answer to `path`. Errors show nothing of what is hidden; a success is data, in which a name may be
+    /// somebody's password too.
+    pub(super) fn judged<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        hidden: &Hidden,
+    ) -> Result<T, RequestError> {
         let is_json = self.content_type.starts_with("application/json");
         let fails = |kind, message: String| Err(RequestError::new(kind, message));
         if (200..300).contains(&self.status) {
             let not_mlflow = |message: String| fails(RequestErrorKind::NotMlflow, message);
             if !is_json {
-                return not_mlflow(format!("it answers {}", self.form()));
+                return not_mlflow(format!("it answers {}", self.form(hidden)));
             }
             // Only what is asked for is kept of a body, which may be long and anybody's.
             return serde_json::from_slice(&self.body)
@@ -178,11 +173,11 @@ impl Answer {
             None
         };
         let code = error.as_ref().map_or("", |error| error.error_code.as_str());
-        let words = self.words(error.as_ref());
+        let words = self.words(error.as_ref(), hidden);
         match self.status {
             300..400 => fails(
                 RequestErrorKind::Redirected,
-                format!("it redirects to {}", shortened(self.place())),
+                format!("it redirects to {}", shortened(&hidden.mask(self.place()))),
             ),
             401 => fails(RequestErrorKind::Unauthorized, words),
             403 if self.body.starts_with(b"Invalid Host header") => {
@@ -194,7 +189,7 @@ impl Answer {
             }
             404 | 405 => fails(
                 RequestErrorKind::NotMlflow,
-                format!("it knows no such route and answers {}", self.form()),
+                format!("it knows no such route and answers {}", self.form(hidden)),
             ),
             400 if code == "RESOURCE_ALREADY_EXISTS" => fails(RequestErrorKind::Exists, words),
             400 if code == "BAD_REQUEST" => fails(RequestErrorKind::Unknown, words),
@@ -206,12 +201,12 @@ impl Answer {
 
     /// What the server says in the form of MLflow's errors. Nothing else is quoted: whoever names the address of a server that is none of
     /// MLflow's could read its answers otherwise.
-    fn words(&self, error: Option<&ErrorBody>) -> String {
+    fn words(&self, error: Option<&ErrorBody>, hidden: &Hidden) -> String {
         match error {
             Some(error) if !error.error_code.is_empty() && !error.message.is_empty() => {
-                shortened(&error.message)
+                shortened(&hidden.mask(&error.message))
             }
-            _ => format!("it answers {}", self.form()),
+            _ => format!("it answers {}", self.form(hidden)),
         }
     }
 
@@ -222,7 +217,7 @@ impl Answer {
     }
 
     /// The status and what kind of body came with it.
-    fn form(&self) -> String {
+    fn form(&self, hidden: &Hidden) -> String {
         let kind = if self.content_type.starts_with("text/html") {
             "HTML"
         } else if self.content_type.is_empty() {
@@ -230,7 +225,8 @@ impl Answer {
         } else {
             self.content_type.as_str()
         };
-        format!("{} with status {}", shortened(kind), self.status)
+        let kind = shortened(&hidden.mask(kind));
+        format!("{kind} with status {}", self.status)
     }
 }
 
@@ -273,6 +269,7 @@ fn meaning(words: String, is_connect: bool) -> (RequestErrorKind, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::adapters::mlflow::credentials::Credentials;
     use serde_json::Value;
 
     fn judged(status: u16, content_type: &str, body: &str) -> Result<Value, RequestError> {
@@ -283,7 +280,7 @@ mod tests {
             body: body.into(),
             ..Answer::default()
         }
-        .judged("registered-models/get")
+        .judged("registered-models/get", &Hidden::default())
     }
 
     #[test]
@@ -358,6 +355,29 @@ mod tests {
             let found = judged(status, content_type, body).unwrap_err();
             assert!(!found.message.contains("canary"), "{found:?}");
         }
+    }
+
+    #[test]
+    fn a_success_is_taken_as_it_is_and_an_error_repeats_no_secret() {
+        let token = Credentials::Token("champion".to_string());
+        let hidden = token.hidden(None);
+        let of = |status: u16, body: &str| Answer {
+            status,
+            content_type: "application/json".to_string(),
+            body: body.into(),
+            ..Answer::default()
+        };
+        let body = r#"{"aliases":["champion"]}"#;
+        let found: Value = of(200, body).judged("a", &hidden).unwrap();
+        assert_eq!(found["aliases"][0], "champion");
+        // As Python writes it, which escapes all that is not ASCII.
+        let body = r#"{"error_code":"UNAUTHENTICATED","message":"\u0063hampion is wrong"}"#;
+        let error = of(401, body).judged::<Value>("a", &hidden).unwrap_err();
+        assert_eq!(error.message, "*** is wrong");
+        let long = format!("{}champion", "x".repeat(WORDS - 4));
+        let body = format!(r#"{{"error_code":"UNAUTHENTICATED","message":"{long}"}}"#);
+        let error = of(401, &body).judged::<Value>("a", &hidden).unwrap_err();
+        assert!(!error.message.contains("cham"), "{error:?}");
     }
 
     #[test]

@@ -191,8 +191,10 @@ impl MlflowRegistry {
                 freshness,
             });
         }
+        // What is read for this look is new enough for it, however long that takes.
+        let begun = Instant::now();
         let aliases = match self.looks.aliases(model) {
-            Some(aliases) if aliases.is_recent(Instant::now()) => aliases,
+            Some(aliases) if aliases.is_recent(begun) => aliases,
             _ if freshness == Freshness::Recent => self.read_aliases(model).await?,
             _ => self.known_aliases(model).await?,
         };
@@ -201,7 +203,7 @@ impl MlflowRegistry {
             known.versions.as_ref().map(|versions| versions.at),
             known.registers.as_ref().map(|registers| registers.at),
         ];
-        let [versions_again, registers_again] = read_again(freshness, read, Instant::now());
+        let [versions_again, registers_again] = read_again(freshness, read, begun);
         let versions = match known.versions.filter(|_| !versions_again) {
             Some(versions) => versions,
             None => self.read_versions(model).await?,
@@ -210,9 +212,8 @@ impl MlflowRegistry {
             Some(registers) => registers,
             None => self.read_registers(model).await?,
         };
-        let now = Instant::now();
         let is_recent =
-            aliases.is_recent(now) && versions.is_recent(now) && registers.is_recent(now);
+            aliases.is_recent(begun) && versions.is_recent(begun) && registers.is_recent(begun);
         Ok(RegistryLook {
             view: aliases.what.map(|aliases| RegistryView {
                 aliases,

@@ -132,7 +132,12 @@ impl MlflowRegistry {
         let at = Instant::now();
         let filter = format!("name={}", quoted("the name of a model", model)?);
         let versions = self.search(&filter).await?;
-        let what = versions.into_iter().map(Version::view).collect();
+        let what = versions.into_iter().map(|version| {
+            let (name, mut view) = version.view();
+            view.unready = view.unready.map(|why| self.server.mask(&why));
+            (name, view)
+        });
+        let what = what.collect();
         let read = Read { at, what };
         self.looks.saw(model, |known| &mut known.versions, &read);
         Ok(read)

@@ -159,7 +159,7 @@ impl Server {
                 self.request(Method::GET, url.clone())
             })
             .await?;
-        answer.judged(path)
+        answer.judged(path, &self.hidden)
     }
 
     /// Writes something below `api/2.0/mlflow/`, as long as writes are allowed.
@@ -185,7 +185,7 @@ impl Server {
             () = writing.forbidden() => return Err(forbidden()),
             answered = answered => answered?,
         };
-        answer.judged(path)
+        answer.judged(path, &self.hidden)
     }
 
     /// The version of the server, which it tells as plain text.
@@ -201,16 +201,21 @@ impl Server {
             && text.len() < 64
             && text.starts_with(|first: char| first.is_ascii_digit());
         if is_version {
-            return Ok(text);
+            return Ok(self.mask(&text));
         }
         // Any other success is no version, whatever its type says.
-        Err(match answer.judged::<IgnoredAny>("version") {
+        Err(match answer.judged::<IgnoredAny>("version", &self.hidden) {
             Err(error) => error,
             Ok(_) => RequestError::new(
                 RequestErrorKind::NotMlflow,
                 "it does not tell the version of an MLflow",
             ),
         })
+    }
+
+    /// Words of the server, without secrets that it repeats.
+    pub(super) fn mask(&self, words: &str) -> String {
+        self.hidden.mask(words)
     }
 
     fn url(&self, path: &str) -> Result<Url, RequestError> {
@@ -229,7 +234,6 @@ impl Server {
         let mut pauses = PAUSES.iter().filter(|_| repeat == Repeat::Idempotent);
         loop {
             let received = sent(request()).await;
-            let received = received.map(|received| received.without(&self.hidden));
             let asked_for = match &received {
                 Ok(received) if matches!(received.status, 408 | 429 | 500 | 502..=504) => {
                     received.retry_after

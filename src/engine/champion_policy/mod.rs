@@ -116,7 +116,7 @@ impl<P: Ports> Engine<P> {
         if failure.error().kind == PortErrorKind::Conflict {
             return Err(failure.error().clone());
         }
-        let pause = self.pause_after_failure(name, cause, now);
+        let pause = self.pause_after_failure(name, cause, self.now());
         // The status may have been written before the failure, so it is read again.
         let object = self.ports.cluster().get::<ChampionPolicy>(name).await?;
         if let Some(object) = object {
@@ -226,7 +226,11 @@ impl<P: Ports> Engine<P> {
                     shown,
                 });
             }
-            freshness = demanded;
+            // A look that is older than it was asked for must not be asked for again and again.
+            freshness = match freshness < demanded {
+                true => demanded,
+                false => Freshness::Now,
+            };
         }
     }
 

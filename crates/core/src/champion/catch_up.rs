@@ -42,21 +42,24 @@ pub(super) fn plan(input: &ChampionInput<'_>, ledger: &Ledger) -> Plan {
 }
 
 /// Whether the ledger tells of a rejection since the last epoch that was taken in, and the status does not. An older one was taken in
-/// before the epochs that followed it, which may have lifted it.
+/// before the epochs that followed it, which may have lifted it. A status that is full has dropped others, of which nothing is known any
+/// more.
 pub(super) fn misses_refusals(memory: &Memory, ledger: &Ledger) -> bool {
+    if memory.refused.len() >= REFUSALS_KEPT {
+        return false;
+    }
     let mut refusals = ledger.refusals.values();
     refusals.any(|refusal| refusal.epoch >= memory.epoch && !is_known(memory, refusal))
 }
 
-/// Whether the status tells of a refusal, or of a newer one of the same version on the same evidence. A status that is full has dropped
-/// others, of which nothing is known any more.
+/// Whether the status tells of a refusal, or of a newer one of the same version on the same evidence.
 fn is_known(memory: &Memory, refusal: &Refusal) -> bool {
     let same = |known: &Refusal| {
         (&known.version, &known.evidence) == (&refusal.version, &refusal.evidence)
             // A status keeps whole seconds.
             && known.at.whole_seconds() >= refusal.at.whole_seconds()
     };
-    memory.refused.len() >= REFUSALS_KEPT || memory.refused.iter().any(same)
+    memory.refused.iter().any(same)
 }
 
 /// Takes in what the ledger says was refused after the last epoch that was taken in and before `number`.

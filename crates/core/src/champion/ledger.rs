@@ -22,6 +22,9 @@ use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+/// The last second that the status of an object can tell, in the year 9999 of every time zone.
+const LAST_SECOND: i64 = 253_402_207_200;
+
 /// Bytes that a register holds.
 pub const REGISTER_BYTES: usize = 250;
 
@@ -237,8 +240,27 @@ impl Ledger {
         let open = closed.find(|(_, epoch)| epoch.outcome.is_none());
         let outcome = open.map(|(number, _)| epoch_key("outcome", alias, *number));
         match epochs.or(owners).or(looks).or(outcome) {
-            None => Ok(()),
+            None => self.check_refusals(alias),
             Some(key) => Err(bad(&key, "it is missing although later ones exist")),
+        }
+    }
+
+    /// Podium refuses in an epoch that it knows, at a time that a status can tell. Anything else could never be taken in.
+    fn check_refusals(&self, alias: &str) -> Result<(), BadEntry> {
+        let last = self.last_epoch();
+        let mut refusals = self.refusals.iter();
+        let wrong = refusals.find(|(_, refusal)| {
+            refusal.epoch > last || !(0..=LAST_SECOND).contains(&refusal.at.whole_seconds())
+        });
+        match wrong {
+            None => Ok(()),
+            Some((number, _)) => {
+                let key = epoch_key("refused", alias, *number);
+                Err(bad(
+                    &key,
+                    "its epoch is none of the ledger, or its time none of a calendar",
+                ))
+            }
         }
     }
 

@@ -4,7 +4,8 @@ use super::rules::{outcomes, rest, settle, until, world};
 use super::world::{CHAMPION, Lens, World};
 use podium_core::champion::ledger::{REGISTER_BYTES, refusal_register};
 use podium_core::champion::{
-    ApprovalView, EpochOutcome, Exclusivity, Mode, MovePhase, Phase, Reason, Refusal, VersionView,
+    ApprovalView, EpochOutcome, Exclusivity, Ledger, Memory, Mode, MovePhase, Phase, Reason,
+    Refusal, VersionView,
 };
 use podium_core::time::Timestamp;
 
@@ -81,6 +82,49 @@ fn k2_a_rejection_that_only_the_ledger_knows_stands() {
     let known = world.memory.clone();
     rest(&mut world);
     assert_eq!(world.memory, known, "it is taken in once");
+}
+
+/// A status that was lost keeps the newest refusals, as one that was there all the time does.
+#[test]
+fn k2_of_more_rejections_than_a_status_holds_the_newest_stand() {
+    let mut world = world(|_| {}, Some("1"));
+    rest(&mut world);
+    for number in 1..=205_u64 {
+        let at = Timestamp(1_000 * i64::try_from(number).unwrap());
+        let refusal = mk_refusal(&format!("of {number}"), "bob", at);
+        let register = refusal_register(CHAMPION, number, &refusal);
+        world.registers.insert(register.key, register.text);
+    }
+    world.memory = Memory::default();
+    rest(&mut world);
+    let refused = |version: &str| world.memory.refused.iter().any(|r| r.version == version);
+    assert_eq!(world.memory.refused.len(), 200);
+    assert!(refused("of 205") && !refused("of 1"));
+}
+
+/// Whoever may write into the ledger could write what nobody can ever take in.
+#[test]
+fn a_rejection_of_no_epoch_or_no_time_is_named() {
+    let at = |seconds: i64| Timestamp(seconds.saturating_mul(1000));
+    for (epoch, at) in [
+        (u64::MAX, at(1)),
+        (1_000_000, at(1)),
+        (1, at(1_000_000_000_000)),
+        (1, at(-1)),
+    ] {
+        let mut world = world(|_| {}, Some("1"));
+        rest(&mut world);
+        let forged = Refusal {
+            epoch,
+            ..mk_refusal("2", "bob", at)
+        };
+        let register = refusal_register(CHAMPION, 1, &forged);
+        world.registers.insert(register.key, register.text);
+        let aliases = world.wishes.policy().aliases;
+        let error = Ledger::read(&world.registers, &aliases).unwrap_err();
+        let message = error.to_string();
+        assert!(message.contains("refused/champion/00000001"), "{message}");
+    }
 }
 
 /// The same while the epochs go on: a move by hand lifts what was refused before it, and nothing that was refused after it.
