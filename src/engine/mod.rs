@@ -19,7 +19,7 @@ mod tuning_job;
 mod tuning_status;
 
 use crate::ports::{Clock, PortError, Ports};
-use champion_policy::Cause;
+use champion_policy::{Cause, Denial};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::ResourceExt;
 use pauses::Pauses;
@@ -61,6 +61,9 @@ impl WritePolicy {
     };
 }
 
+/// Seconds after which a right that was denied is asked for again without a change of any object.
+const DENIED_SECONDS: u64 = 3600;
+
 /// Reconciles objects through its ports.
 #[derive(Debug)]
 pub struct Engine<P> {
@@ -80,6 +83,8 @@ pub struct Engine<P> {
     views: Mutex<HashMap<String, SearchView>>,
     // Of policies.
     pauses: Pauses<Cause>,
+    // Of policies whose alias for the previous champion may not be moved.
+    denials: Pauses<Denial>,
     // Of searches whose winner could not be registered.
     registrations: Pauses<registration::Cause>,
 }
@@ -132,6 +137,7 @@ impl<P: Ports> Engine<P> {
             settings: Mutex::default(),
             views: Mutex::default(),
             pauses: Pauses::default(),
+            denials: Pauses::of_seconds(DENIED_SECONDS, DENIED_SECONDS),
             registrations: Pauses::default(),
         }
     }
@@ -184,6 +190,7 @@ impl<P: Ports> Engine<P> {
     /// A policy is gone.
     pub fn forget_policy(&self, name: &str) {
         self.pauses.forget(name);
+        self.denials.forget(name);
     }
 
     /// What is kept of a search; one object is never reconciled twice at once, so it is taken out meanwhile.

@@ -6,7 +6,7 @@ use podium_core::time::Timestamp;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Seconds until something that failed once is tried again; each further failure doubles them.
+/// Seconds until something that failed once is tried again, as a rule; each further failure doubles them.
 const FIRST_SECONDS: u64 = 1;
 const LONGEST_SECONDS: u64 = 60;
 
@@ -21,7 +21,11 @@ pub(super) fn generation_of(object: &impl Resource) -> Generation {
 
 /// Failures by the name of their object. `C` is what people can change to mend them: with it a pause ends.
 #[derive(Debug)]
-pub(super) struct Pauses<C>(Mutex<HashMap<String, Failed<C>>>);
+pub(super) struct Pauses<C> {
+    first_seconds: u64,
+    longest_seconds: u64,
+    failures: Mutex<HashMap<String, Failed<C>>>,
+}
 
 #[derive(Debug)]
 struct Failed<C> {
@@ -32,7 +36,18 @@ struct Failed<C> {
 
 impl<C> Default for Pauses<C> {
     fn default() -> Self {
-        Self(Mutex::default())
+        Self::of_seconds(FIRST_SECONDS, LONGEST_SECONDS)
+    }
+}
+
+impl<C> Pauses<C> {
+    /// Pauses of so many seconds at first, and at most.
+    pub(super) fn of_seconds(first_seconds: u64, longest_seconds: u64) -> Self {
+        Self {
+            first_seconds,
+            longest_seconds,
+            failures: Mutex::default(),
+        }
     }
 }
 
@@ -49,8 +64,10 @@ impl<C: PartialEq> Pauses<C> {
         let mut failures = self.lock();
         let before = failures.get(name).filter(|failed| failed.cause == cause);
         let times = before.map_or(0, |failed| failed.times);
-        let seconds = FIRST_SECONDS.saturating_mul(2_u64.saturating_pow(times));
-        let again_at = now.plus_seconds(seconds.min(LONGEST_SECONDS));
+        let seconds = self
+            .first_seconds
+            .saturating_mul(2_u64.saturating_pow(times));
+        let again_at = now.plus_seconds(seconds.min(self.longest_seconds));
         let times = times.saturating_add(1);
         let failed = Failed {
             cause,
@@ -67,7 +84,7 @@ impl<C: PartialEq> Pauses<C> {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Failed<C>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

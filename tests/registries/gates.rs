@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Moves an alias as a person does, who asks nobody.
-async fn point(registry: &MlflowRegistry, model: &str, alias: &str, to: &str) {
+pub async fn point(registry: &MlflowRegistry, model: &str, alias: &str, to: &str) {
     let view = registry.view(model).await.unwrap().unwrap();
     let from = view.aliases.get(alias).map(String::as_str);
     let moved = registry.move_alias(model, alias, from, Some(to));
@@ -187,8 +187,16 @@ async fn challengers_by_versions_are_named(server: &str) {
     assert_eq!(champion(&registry, model).await.as_deref(), Some("2"));
 }
 
+/// A policy of these predictions, with a cooldown of so many seconds.
+pub fn comparing(model: &str, seconds: u64) -> Value {
+    policy(model, |policy| {
+        policy["spec"]["evidence"]["predictions"]["uri"] = json!("file://$(version).csv");
+        policy["spec"]["promotion"] = json!({"cooldownSeconds": seconds});
+    })
+}
+
 /// Predictions of version 1, and of version 2, which tells the labels apart much better.
-fn write_predictions(directory: &Path) {
+pub fn write_predictions(directory: &Path) {
     for (version, signal, step) in [("1", 0.1, 31), ("2", 0.4, 53)] {
         let lines = (0..900_u32).map(|row| {
             let (label, noise) = (u32::from(row % 3 == 0), f64::from(row * step % 97) / 97.0);
@@ -213,12 +221,7 @@ async fn a_cooldown_holds_a_better_challenger_and_its_tags_come_first(server: &s
     point(&registry, model, "challenger", "2").await;
     let files = tempfile::tempdir().unwrap();
     write_predictions(files.path());
-    let cooling = |seconds: u64| {
-        policy(model, |policy| {
-            policy["spec"]["evidence"]["predictions"]["uri"] = json!("file://$(version).csv");
-            policy["spec"]["promotion"] = json!({"cooldownSeconds": seconds});
-        })
-    };
+    let cooling = |seconds: u64| comparing(model, seconds);
     let objects = cluster_with_policy(model, |policy| *policy = cooling(86_400));
     let (url, passed) = way(server, |_, _| Fate::Pass).await;
     let engine = operator_with_predictions(&objects, &url, files.path());

@@ -19,6 +19,7 @@ mod tls;
 mod accounts;
 mod api_server;
 mod connections;
+mod deaths;
 mod deletions;
 mod faults;
 mod gates;

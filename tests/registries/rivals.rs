@@ -17,7 +17,7 @@ use std::time::Duration;
 
 /// Of a model, where nothing is claimed.
 const MOST_EPOCHS_OF_CONTROL: usize = 15;
-/// How late a move of the control group is.
+/// How late the first move of the control group is.
 const LATE: Duration = Duration::from_secs(3);
 /// Times that whoever does not know what the ledger says looks again.
 const TURNS: usize = 10;
@@ -36,11 +36,12 @@ impl Rivals {
             let objects = cluster_with_policy(model, |policy| pin(policy, champion));
             objects.apply(&pinning(model, champion, exclusivity));
             let always = WriteLease::always();
-            // Of those who claim nothing the one moves the alias after the other has looked back, however fast the server is.
-            let is_late = is_naive && cluster == "west";
+            // Those who claim nothing have both looked before the first of them moves the alias, and that one has looked back before the
+            // other one does, however fast the server is.
+            let late = if cluster == "east" { LATE } else { 2 * LATE };
             Mortal::new(cluster, objects, always, server, seed, move |call| {
-                let late = || Fate::PassAfter(Box::pin(tokio::time::sleep(LATE)));
-                (is_late && call.moves("champion")).then(late)
+                let is_late = is_naive && call.moves("champion");
+                is_late.then(|| Fate::PassAfter(Box::pin(tokio::time::sleep(late))))
             })
         };
         Self {

@@ -1,22 +1,22 @@
 //! Carries out the actions of a plan, in their order.
 
 use super::observe::Observed;
-use super::{Engine, Failure, events};
+use super::{Denial, Engine, Failure, events};
 use crate::engine::evaluation::judged_status;
 use crate::ports::{
     AliasUpdate, Cluster, Events, ModelRegistry as _, PortError, PortErrorKind, Ports,
     RegisterWrite,
 };
 use kube::ResourceExt;
-use podium_api::ChampionPolicy;
 use podium_api::convert::{PolicySettings, name_of};
+use podium_api::{ChampionPolicy, ModelRegistry};
 use podium_core::champion::{Action, InFlight, LookTaken, MovePhase, Plan};
 use std::collections::BTreeMap;
 
 impl<P: Ports> Engine<P> {
     pub(super) async fn carry_out_plan(
         &self,
-        object: &ChampionPolicy,
+        (object, named): (&ChampionPolicy, &ModelRegistry),
         settings: &PolicySettings,
         registry: &P::Registry,
         observed: &Observed,
@@ -64,7 +64,8 @@ impl<P: Ports> Engine<P> {
                         let moved = moved.map_err(Failure::Registry)?;
                         self.record_move(object, plan, &moved).await?;
                     } else {
-                        self.tell_of_denied_alias(object, alias, moved).await?;
+                        self.tell_of_denied_alias((object, named), alias, moved)
+                            .await?;
                     }
                 }
                 Action::TagVersion { version, change } => {
@@ -79,18 +80,31 @@ impl<P: Ports> Engine<P> {
     /// An alias for people's convenience, which some accounts may set and not remove, holds nothing up.
     async fn tell_of_denied_alias(
         &self,
-        object: &ChampionPolicy,
+        (object, named): (&ChampionPolicy, &ModelRegistry),
         alias: &str,
         moved: Result<AliasUpdate, PortError>,
     ) -> Result<(), Failure> {
         match moved {
             Err(error) if error.kind == PortErrorKind::Forbidden => {
+                let denial = Denial::of(object, named);
+                self.denials.failed(&object.name_any(), denial, self.now());
                 let denied = events::alias_denied(object, alias, &error);
                 self.ports.events().publish(denied).await;
                 Ok(())
             }
             moved => moved.map(drop).map_err(Failure::Registry),
         }
+    }
+
+    /// Whether the account was denied it lately.
+    pub(super) fn is_denied_previous(
+        &self,
+        object: &ChampionPolicy,
+        named: &ModelRegistry,
+    ) -> bool {
+        let denial = Denial::of(object, named);
+        let until = self.denials.until(&object.name_any(), &denial, self.now());
+        until.is_some()
     }
 
     async fn ask(

@@ -33,6 +33,16 @@ pub(super) struct Cause {
     approvals: Vec<String>,
 }
 
+/// What people can change so that an alias may be moved that was denied: policy and registry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Denial([Generation; 2]);
+
+impl Denial {
+    fn of(policy: &ChampionPolicy, registry: &ModelRegistry) -> Self {
+        Self([generation_of(policy), generation_of(registry)])
+    }
+}
+
 /// What a step of a policy failed at.
 enum Failure {
     /// The registry did not do what it was asked.
@@ -178,7 +188,7 @@ impl<P: Ports> Engine<P> {
         if !is_written && !plan.actions.is_empty() {
             self.ports.cluster().confirm(object).await?;
         }
-        self.carry_out_plan(object, settings, &registry, &observed, &plan)
+        self.carry_out_plan((object, &named), settings, &registry, &observed, &plan)
             .await?;
         Ok(Requeue {
             changed: plan.again,

@@ -25,6 +25,8 @@ pub(super) struct Observed {
     policy: Policy,
     /// Why the account may keep no ledger.
     ledger_denied: Option<String>,
+    /// Whether the account was denied the last move of the alias of the previous champion.
+    previous_denied: bool,
     pub(super) identity: Identity,
     pub(super) registry: Option<RegistryView>,
     /// How new registry and ledger are.
@@ -74,6 +76,7 @@ impl<P: Ports> Engine<P> {
                 ..policy.clone()
             },
             ledger_denied,
+            previous_denied: self.is_denied_previous(object, named),
             identity: self.identity(object, named, registry).await?,
             registry: look.view,
             freshness: look.freshness,
@@ -297,6 +300,7 @@ impl Observed {
             registry: self.registry.as_ref(),
             ledger: self.ledger.as_ref().map_err(String::as_str),
             ledger_denied: self.ledger_denied.as_deref(),
+            previous_denied: self.previous_denied,
             memory,
             registered: &self.registered,
             predictions: &self.predictions,

@@ -356,6 +356,7 @@ impl World {
             registry: Some(&shown.registry),
             ledger: Ok(&ledger),
             ledger_denied: shown.ledger_denied.then_some("it has no right to"),
+            previous_denied: false,
             memory: &shown.memory,
             registered: &[],
             predictions: &predictions,

@@ -312,6 +312,8 @@ pub struct ChampionInput<'a> {
     pub ledger: Result<&'a Ledger, &'a str>,
     /// Why nothing can be written to the ledger, where the registry's account has no right to.
     pub ledger_denied: Option<&'a str>,
+    /// Whether the registry's account may not move the alias of the previous champion as it should be moved.
+    pub previous_denied: bool,
     /// What the status remembers.
     pub memory: &'a Memory,
     /// Versions that the selected searches registered.

@@ -436,7 +436,11 @@ fn fallback_alias(input: &ChampionInput<'_>) -> Option<Action> {
         None => names_champion && input.memory.has_seen_a_move(),
     };
     let foreign = owned_by_other(input, alias).is_some();
-    let may = !foreign && policy.mode != super::Mode::DryRun && !policy.suspend && input.leads;
+    let may = !foreign
+        && !input.previous_denied
+        && policy.mode != super::Mode::DryRun
+        && !policy.suspend
+        && input.leads;
     (differs && may).then(|| Action::MoveAlias {
         alias: alias.clone(),
         from: found.cloned(),
