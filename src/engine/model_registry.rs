@@ -11,7 +11,8 @@ use podium_api::model_registry::ModelRegistryStatus;
 use podium_api::schema::Conditions;
 use podium_core::tuning::conditions::{Condition, Status};
 
-const LEDGER_AVAILABLE: &str = "LedgerAvailable";
+/// The condition that says whether the account may keep ledgers.
+pub(super) const LEDGER_AVAILABLE: &str = "LedgerAvailable";
 /// Seconds between two looks at a registry that can be used.
 const INTERVAL_SECONDS: u64 = 300;
 /// Seconds between two looks at one that cannot.

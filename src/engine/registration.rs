@@ -42,13 +42,9 @@ pub(super) struct Cause {
 impl<P: Ports> Engine<P> {
     /// Why the winner of a search with a new specification could not be registered.
     pub(super) async fn unregistrable(&self, job: &TuningJob) -> Vec<SpecProblem> {
-        let status = job.status.clone().unwrap_or_default();
-        // One that has trials was accepted: editing it must not stop it.
-        let has_trials = status
-            .trials
-            .as_ref()
-            .is_some_and(|trials| trials.total > 0);
-        let is_new = !has_trials && !was_accepted(job.metadata.generation, &status);
+        let is_new = !job.status.as_ref().is_some_and(|status| {
+            was_accepted(job.metadata.generation, status) || has_trials(status)
+        });
         let Some(register) = job.spec.register.as_ref().filter(|_| is_new) else {
             return Vec::new();
         };
@@ -181,6 +177,12 @@ impl<P: Ports> Engine<P> {
             alias_left: !given,
         })
     }
+}
+
+/// A search that has trials was accepted: editing it must not stop it.
+fn has_trials(status: &TuningJobStatus) -> bool {
+    let trials = status.trials.as_ref();
+    trials.is_some_and(|trials| trials.total > 0)
 }
 
 /// Whether this generation of a search got past everything that is looked at before its first trial.

@@ -1,6 +1,9 @@
 //! The way of one operator to the test bed's MLflow: it witnesses every write, and the operator dies where a test says so.
 
+use super::Bed;
 use super::cuts::Moment;
+use super::manifests::model_registry;
+use super::mlflow::Mlflow;
 use super::mlflow_proxy::{self, Call, Fate, Said};
 use super::operator::Operator;
 use std::process::Child;
@@ -21,6 +24,16 @@ struct Seen {
 }
 
 impl MlflowWay {
+    /// An operator that was just started, on a way to MLflow that its registry names.
+    pub async fn with_operator(bed: &Bed, mlflow: &Mlflow) -> (Operator, Self) {
+        let operator = bed.dead_operator("a").await;
+        let operator = operator.with("PODIUM_ALLOWED_HOSTS", "*=127.0.0.1");
+        let way = Self::open(&mlflow.url, &operator).await;
+        bed.apply(&model_registry(&way.url));
+        operator.start_again();
+        (operator, way)
+    }
+
     pub async fn open(upstream: &str, operator: &Operator) -> Self {
         let seen = Arc::new(Mutex::new(Seen::default()));
         let (watched, child) = (Arc::clone(&seen), operator.child());

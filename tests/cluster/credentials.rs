@@ -5,7 +5,7 @@ use crate::bed::{Bed, on_bed};
 use crate::ledger_of_model::make_model;
 use crate::mlflow_accounts::{account, administer};
 use crate::mlflow_registry::mlflow_registry_as;
-use crate::policies::{champion, operator, policy, ready, until, with};
+use crate::policies::{operator, pinned, ready, until, until_pinned};
 use crate::secrets::stand_nowhere;
 use podium_api::ModelRegistry;
 use podium_operator::adapters::write_lease::WriteLease;
@@ -53,29 +53,19 @@ fn credentials_are_read_anew_whenever_they_change() {
         give(&bed, ADMIN.1);
         says(&bed, "True", "Usable").await;
 
-        let pinned = |version: &str| {
-            let pin = json!({"version": version, "reason": "by a test"});
-            with(policy("fraud"), "pin", pin)
-        };
-        bed.apply(&pinned("1"));
-        until(&bed, "has version 1 as champion", |policy| {
-            champion(policy) == Some("1") && ready(policy) == Some(("True", "Pinned"))
-        })
-        .await;
+        bed.apply(&pinned("fraud", "1"));
+        until_pinned(&bed, "1").await;
 
         let body = json!({"username": ADMIN.0, "password": CHANGED, "current_password": ADMIN.1});
         let path = "2.0/mlflow/users/update-password";
         administer(&server, Method::PATCH, path, body).await;
-        bed.apply(&pinned("2"));
+        bed.apply(&pinned("fraud", "2"));
         until(&bed, "cannot look at the registry", |policy| {
             ready(policy).is_some_and(|(status, _)| status == "False")
         })
         .await;
         give(&bed, CHANGED);
-        until(&bed, "has version 2 as champion", |policy| {
-            champion(policy) == Some("2") && ready(policy) == Some(("True", "Pinned"))
-        })
-        .await;
+        until_pinned(&bed, "2").await;
         let secrets = [(ADMIN.0, ADMIN.1), (ADMIN.0, CHANGED)];
         stand_nowhere(&bed, &operator, &secrets).await;
     });

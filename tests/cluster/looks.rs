@@ -10,11 +10,9 @@ use kube::api::ListParams;
 use kube::runtime::watcher::{Config, Event, watcher};
 use kube::{Resource, ResourceExt};
 use podium_api::{TRIAL_LABEL, Trial, TrialStatus, TuningJob};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use podium_operator::ports::Object;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -48,19 +46,12 @@ pub fn ready_message(job: &TuningJob) -> String {
 }
 
 /// Waits until the condition Ready of an object is so, and returns it.
-pub async fn until_ready_is<K>(
+pub async fn until_ready_is<K: Object + Resource<Scope = NamespaceResourceScope>>(
     bed: &Bed,
     name: &str,
     what: &str,
     holds: impl Fn(&Value) -> bool,
-) -> Value
-where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-        + Clone
-        + Debug
-        + DeserializeOwned
-        + Serialize,
-{
+) -> Value {
     let what = format!("{name} {what}");
     let mut ready = Value::Null;
     bed.wait(180, &what, async || {
@@ -76,14 +67,11 @@ where
 }
 
 /// Waits until the condition Ready of an object has this reason, and returns what it says in words.
-pub async fn until_says<K>(bed: &Bed, name: &str, reason: &str) -> String
-where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-        + Clone
-        + Debug
-        + DeserializeOwned
-        + Serialize,
-{
+pub async fn until_says<K: Object + Resource<Scope = NamespaceResourceScope>>(
+    bed: &Bed,
+    name: &str,
+    reason: &str,
+) -> String {
     let what = format!("says {reason}");
     let ready = until_ready_is::<K>(bed, name, &what, |ready| ready["reason"] == reason).await;
     ready["message"].as_str().unwrap_or_default().to_string()

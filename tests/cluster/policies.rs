@@ -89,6 +89,21 @@ pub fn ready(policy: &ChampionPolicy) -> Option<(&str, &str)> {
     Some((ready.status.as_str(), ready.reason.as_str()))
 }
 
+/// A policy that pins this version.
+pub fn pinned(model: &str, version: &str) -> Value {
+    let pin = json!({"version": version, "reason": "by a test"});
+    with(policy(model), "pin", pin)
+}
+
+/// Waits until the pinned version is champion and nothing is left to do.
+pub async fn until_pinned(bed: &Bed, version: &str) {
+    let what = format!("has version {version} as champion");
+    until(bed, &what, |policy| {
+        champion(policy) == Some(version) && ready(policy) == Some(("True", "Pinned"))
+    })
+    .await;
+}
+
 pub fn with(mut policy: Value, pointer: &str, value: Value) -> Value {
     policy["spec"][pointer] = value;
     policy
@@ -113,15 +128,8 @@ fn a_pin_moves_the_alias_once_and_a_move_by_hand_stays() {
         })
         .await;
 
-        let pinned = |version: &str| {
-            let pin = json!({"version": version, "reason": "by a test"});
-            with(policy(&model), "pin", pin)
-        };
-        bed.apply(&pinned("1"));
-        until(&bed, "has version 1 as champion", |policy| {
-            champion(policy) == Some("1") && ready(policy) == Some(("True", "Pinned"))
-        })
-        .await;
+        bed.apply(&pinned(&model, "1"));
+        until_pinned(&bed, "1").await;
         assert_eq!(mlflow.alias(&model, "champion"), "1");
         assert_eq!(moves(), 1);
         let tags = mlflow.python(&format!(
@@ -129,11 +137,8 @@ fn a_pin_moves_the_alias_once_and_a_move_by_hand_stays() {
         ));
         assert_eq!(tags, "Pin");
 
-        bed.apply(&pinned("2"));
-        until(&bed, "has version 2 as champion", |policy| {
-            champion(policy) == Some("2") && ready(policy) == Some(("True", "Pinned"))
-        })
-        .await;
+        bed.apply(&pinned(&model, "2"));
+        until_pinned(&bed, "2").await;
         assert_eq!(mlflow.alias(&model, "champion"), "2");
         assert_eq!(moves(), 2);
         // Without the pin, what a person does stays.
@@ -283,10 +288,7 @@ fn people_decide_by_the_commands_of_podium() {
             &["rollback", "fraud", "--to", "v1", "--reason", "alerts"],
         );
         assert!(printed.contains("pinned v1"), "{printed}");
-        until(&bed, "is pinned to version 1", |policy| {
-            champion(policy) == Some("1") && ready(policy) == Some(("True", "Pinned"))
-        })
-        .await;
+        until_pinned(&bed, "1").await;
         assert_eq!(mlflow.alias(&model, "champion"), "1");
         let managers = bed
             .kubectl(&["get", "chp", "fraud", "--show-managed-fields", "-o=yaml"])

@@ -7,7 +7,7 @@ use crate::bed::{Bed, on_bed, run};
 use crate::ledger_of_model::make_model;
 use crate::looks::{until_ready_is, until_says};
 use crate::mlflow_registry::mlflow_registry;
-use crate::policies::{champion, operator_with, policy, until, with};
+use crate::policies::{champion, operator_with, pinned, until};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
@@ -204,8 +204,7 @@ fn what_a_secret_holds_is_nowhere_else() {
         let operator = operator_with(&bed, &[("PODIUM_LOG_LEVEL", "trace")]).await;
         give_accounts(&bed);
         bed.apply(&registry("mlflow", &mlflow.url, "basic"));
-        let pin = json!({"version": "1", "reason": "by a test"});
-        bed.apply(&with(policy(&model), "pin", pin));
+        bed.apply(&pinned(&model, "1"));
         until(&bed, "has a champion", |policy| {
             champion(policy) == Some("1")
         })

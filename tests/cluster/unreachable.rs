@@ -8,9 +8,8 @@ use crate::bed::{Bed, kubectl, on_bed};
 use crate::ledger_of_model::make_model;
 use crate::looks::champion_in;
 use crate::mlflow_registry::mlflow_registry;
-use crate::policies::{champion, operator, policy, ready, until, with};
+use crate::policies::{operator, pinned, until_pinned};
 use podium_api::ChampionPolicy;
-use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::watch;
@@ -87,17 +86,10 @@ fn who_deletes_a_policy_does_not_wait_for_its_registry_and_no_alias_moves() {
         let operator = operator(&bed).await;
         let silence = Silence::before(&mlflow).await;
         bed.apply(&model_registry(&silence.url));
-        let pinned = |version: &str| {
-            let pin = json!({"version": version, "reason": "by a test"});
-            with(policy(&model), "pin", pin)
-        };
-        bed.apply(&pinned("1"));
-        until(&bed, "has version 1 as champion", |policy| {
-            champion(policy) == Some("1") && ready(policy) == Some(("True", "Pinned"))
-        })
-        .await;
+        bed.apply(&pinned(&model, "1"));
+        until_pinned(&bed, "1").await;
 
-        silence.falls_over(&bed, &pinned("2")).await;
+        silence.falls_over(&bed, &pinned(&model, "2")).await;
         let before = looks(&operator).await;
         let delete = ["delete", "championpolicy", "fraud", "--wait=false"];
         bed.kubectl(&delete).unwrap();
@@ -113,7 +105,7 @@ fn who_deletes_a_policy_does_not_wait_for_its_registry_and_no_alias_moves() {
         assert_eq!(silence.sets.load(Ordering::SeqCst), 0);
         assert_eq!(champion_in(&mlflow, &model).await, "1");
 
-        silence.falls_over(&bed, &pinned("2")).await;
+        silence.falls_over(&bed, &pinned(&model, "2")).await;
         let delete = ["delete", "namespace", &bed.namespace, "--timeout=180s"];
         kubectl(&delete, None).unwrap();
         operator.kill();

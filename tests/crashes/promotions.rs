@@ -2,7 +2,7 @@
 //! where it was to go, by one move, and the ledger tells of one.
 
 use crate::bed::cuts::Moment;
-use crate::bed::manifests::{champion_policy, model_registry};
+use crate::bed::manifests::champion_policy;
 use crate::bed::mlflow::Mlflow;
 use crate::bed::mlflow_proxy::Call;
 use crate::bed::mlflow_way::MlflowWay;
@@ -18,6 +18,12 @@ use std::time::Duration;
 
 /// More writes than a promotion has.
 const MOST_WRITES: usize = 40;
+
+pub fn start_if_dead(operator: &Operator) {
+    if operator.id().is_none() {
+        operator.start_again();
+    }
+}
 
 /// Where the operator writes to when it dies.
 #[derive(Clone, Copy)]
@@ -86,9 +92,7 @@ async fn promote(
     let what = format!("{model} is settled");
     bed.wait(90, &what, async || {
         // It may have died at the last write of the promotion before, when that was settled already.
-        if operator.id().is_none() {
-            operator.start_again();
-        }
+        start_if_dead(operator);
         tokio::time::sleep(Duration::from_millis(100)).await;
         is_settled(bed, model).await
     })
@@ -173,11 +177,7 @@ fn sets_are_told_apart_by_alias_and_epoch() {
 fn dies_at_each_write(name: &str, place: Place, moment: Moment) {
     on_bed(name, async |bed| {
         let mlflow = Mlflow::of_testbed();
-        let operator = bed.dead_operator("a").await;
-        let operator = operator.with("PODIUM_ALLOWED_HOSTS", "*=127.0.0.1");
-        let way = MlflowWay::open(&mlflow.url, &operator).await;
-        bed.apply(&model_registry(&way.url));
-        operator.start_again();
+        let (operator, way) = MlflowWay::with_operator(&bed, &mlflow).await;
         let mut models = Vec::new();
         let mut came_to_an_end = false;
         for nth in 1..=MOST_WRITES {

@@ -4,13 +4,13 @@
 //! One search serves all plans of a moment: it has ended, and is asked to register its winner in another model each time.
 
 use crate::bed::cuts::Moment;
-use crate::bed::manifests::{REPORT, model_registry, registering, search};
+use crate::bed::manifests::{REPORT, registering, search};
 use crate::bed::mlflow::Mlflow;
 use crate::bed::mlflow_proxy::Call;
 use crate::bed::mlflow_way::MlflowWay;
 use crate::bed::operator::Operator;
 use crate::bed::{Bed, on_bed, phase};
-use crate::promotions::Place;
+use crate::promotions::{Place, start_if_dead};
 use crate::workloads::SEARCH;
 use serde_json::json;
 
@@ -25,12 +25,6 @@ async fn is_registered(bed: &Bed, model: &str) -> bool {
     let registered = status.and_then(|status| status.registered.as_ref());
     let is_asked_for = registered.is_some_and(|registered| registered.model == model);
     is_asked_for && phase(&job) == Some("Succeeded")
-}
-
-fn start_if_dead(operator: &Operator) {
-    if operator.id().is_none() {
-        operator.start_again();
-    }
 }
 
 /// A look at a registry writes to it, once after each start: that is no write of a registration.
@@ -104,11 +98,7 @@ async fn at_each_write(
 fn dies_at_each_write(name: &str, moment: Moment) {
     on_bed(name, async |bed| {
         let mlflow = Mlflow::of_testbed();
-        let operator = bed.dead_operator("a").await;
-        let operator = operator.with("PODIUM_ALLOWED_HOSTS", "*=127.0.0.1");
-        let way = MlflowWay::open(&mlflow.url, &operator).await;
-        bed.apply(&model_registry(&way.url));
-        operator.start_again();
+        let (operator, way) = MlflowWay::with_operator(&bed, &mlflow).await;
         let undisturbed = format!("{}-undisturbed", bed.namespace);
         bed.apply(&registering(search(SEARCH, 1, 1, REPORT), &undisturbed));
         bed.until_finished(SEARCH, 180).await;

@@ -2,6 +2,7 @@
 
 use super::Failure;
 use super::comparisons::LoadedEvaluation;
+use crate::engine::model_registry::LEDGER_AVAILABLE;
 use crate::engine::{Engine, missing};
 use crate::ports::{Cluster, ModelRegistry as _, PortError, Ports};
 use kube::ResourceExt;
@@ -250,7 +251,7 @@ impl<P: Ports> Engine<P> {
 /// Why the account of a registry may keep no ledger, as its preflight found.
 fn ledger_denied(registry: &ModelRegistry) -> Option<String> {
     let conditions = &registry.status.as_ref()?.conditions;
-    let (status, reason, message) = settled_condition(conditions, "LedgerAvailable")?;
+    let (status, reason, message) = settled_condition(conditions, LEDGER_AVAILABLE)?;
     (status == "False" && reason == "MissingRights").then(|| message.to_string())
 }
 
