@@ -22,7 +22,7 @@ use crate::ports::{Clock, PortError, Ports};
 use champion_policy::{Cause, Denial};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::ResourceExt;
-use pauses::Pauses;
+use pauses::{Pauses, Turns};
 use podium_api::TuningJob;
 use podium_core::time::Timestamp;
 use search_settings::CachedSettings;
@@ -83,6 +83,8 @@ pub struct Engine<P> {
     views: Mutex<HashMap<String, SearchView>>,
     // Of policies.
     pauses: Pauses<Cause>,
+    // Of policies.
+    turns: Turns,
     // Of policies whose alias for the previous champion may not be moved.
     denials: Pauses<Denial>,
     // Of searches whose winner could not be registered.
@@ -137,6 +139,7 @@ impl<P: Ports> Engine<P> {
             settings: Mutex::default(),
             views: Mutex::default(),
             pauses: Pauses::default(),
+            turns: Turns::default(),
             denials: Pauses::of_seconds(DENIED_SECONDS, DENIED_SECONDS),
             registrations: Pauses::default(),
         }
@@ -191,6 +194,7 @@ impl<P: Ports> Engine<P> {
     pub fn forget_policy(&self, name: &str) {
         self.pauses.forget(name);
         self.denials.forget(name);
+        self.turns.forget(name);
     }
 
     /// What is kept of a search; one object is never reconciled twice at once, so it is taken out meanwhile.

@@ -88,6 +88,36 @@ impl<C: PartialEq> Pauses<C> {
     }
 }
 
+/// Turns that an object takes at once, one after the other, although no write of its own calls for the next.
+const TURNS_AT_ONCE: u32 = 8;
+
+/// Turns of objects that had something done elsewhere and have more to do, by name. Nothing tells them of what was done there, and what is
+/// done in vain must not make a loop.
+#[derive(Debug, Default)]
+pub(super) struct Turns(Mutex<HashMap<String, u32>>);
+
+impl Turns {
+    /// One more turn follows; returns when.
+    pub(super) fn next(&self, name: &str, now: Timestamp) -> Timestamp {
+        let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = turns.entry(name.to_string()).or_insert(0);
+        *taken = taken.saturating_add(1);
+        match taken.checked_sub(TURNS_AT_ONCE) {
+            None | Some(0) => now,
+            Some(beyond) => {
+                let seconds = 2_u64.saturating_pow(beyond - 1);
+                now.plus_seconds(seconds.min(LONGEST_SECONDS))
+            }
+        }
+    }
+
+    /// A write calls for the next turn, or none is needed.
+    pub(super) fn forget(&self, name: &str) {
+        let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        turns.remove(name);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,6 +137,23 @@ mod tests {
             now = again_at;
         }
         assert_eq!(seconds, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
+    }
+
+    #[test]
+    fn turns_follow_at_once_and_then_make_no_loop() {
+        let turns = Turns::default();
+        let mut seconds = Vec::new();
+        for _ in 0..16 {
+            let next = turns.next("fraud", START);
+            seconds.push(next.milliseconds_since(START) / 1000);
+        }
+        assert_eq!(
+            seconds,
+            [0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 60, 60]
+        );
+        assert_eq!(turns.next("churn", START), START);
+        turns.forget("fraud");
+        assert_eq!(turns.next("fraud", START), START);
     }
 
     #[test]

@@ -373,3 +373,18 @@ fn merged(mut left: Value, right: Value) -> Value {
     }
     left
 }
+
+#[test]
+fn no_step_of_a_move_waits_for_the_next_poll() {
+    on_bed("policy-steps", async |bed| {
+        let mlflow = Mlflow::of_testbed();
+        let model = mlflow.model_with_versions(&bed.namespace, 2);
+        let _operator = operator(&bed).await;
+        bed.apply(&model_registry(&mlflow.url));
+        for version in ["1", "2"] {
+            bed.apply(&with(pinned(&model, version), "pollSeconds", json!(86_400)));
+            until_pinned(&bed, version).await;
+            assert_eq!(mlflow.alias(&model, "champion"), version);
+        }
+    });
+}

@@ -190,11 +190,29 @@ impl<P: Ports> Engine<P> {
         }
         self.carry_out_plan((object, &named), settings, &registry, &observed, &plan)
             .await?;
-        Ok(Requeue {
+        let left = Requeue {
             changed: plan.again,
             pending: observed.scoring,
             at: plan.look_again_at,
-        })
+        };
+        let next_turn = self.next_turn(object, plan.again && !is_written);
+        Ok(left.and(next_turn))
+    }
+
+    /// In a cluster a write of the status calls for the next turn by itself; what is done in the registry alone does not.
+    fn next_turn(&self, object: &ChampionPolicy, is_uncalled: bool) -> Requeue {
+        let name = object.name_any();
+        let at = match self.ports.world() {
+            World::Cluster if is_uncalled => Some(self.turns.next(&name, self.now())),
+            World::Cluster | World::Local => {
+                self.turns.forget(&name);
+                None
+            }
+        };
+        Requeue {
+            at,
+            ..Requeue::default()
+        }
     }
 
     /// Looks at what the plan depends on, and plans; once more, if what would be done demands a newer look at the registry.
