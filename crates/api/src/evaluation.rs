@@ -1,6 +1,6 @@
 //! `Evaluation`: one comparison of a challenger with the champion.
 
-use crate::champion_policy::{Columns, SliceSpec, TestSpec};
+use crate::champion_policy::{Columns, SliceSpec, StoreSpec, TestSpec};
 use crate::schema::{self, Conditions, LocalReference, StatusTime};
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
@@ -59,6 +59,9 @@ pub struct EvaluationSpec {
     /// The file with the labels, where predictions bring only ids and scores.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub holdout: Option<EvaluatedHoldout>,
+    /// How the files of `s3://` addresses are reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store: Option<StoreSpec>,
     /// Names of the columns of the files.
     pub columns: Columns,
     /// Parts of the holdout that guardrails may name.
@@ -206,6 +209,10 @@ pub struct FileStatus {
     /// SHA-256 of the bytes that were parsed.
     #[schemars(length(max = 64))]
     pub sha256: String,
+    /// What the object store called this content, where it was read from one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 250))]
+    pub etag: Option<String>,
     /// Number of these bytes.
     #[schemars(range(min = 0, max = 9_007_199_254_740_991_i64))]
     pub size: i64,
