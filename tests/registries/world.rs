@@ -18,7 +18,8 @@ use podium_operator::engine::{Engine, WritePolicy};
 use podium_operator::local::evaluator::LocalEvaluator;
 use podium_operator::local::ports::NoEvents;
 use podium_operator::ports::{
-    Cluster, Created, EvaluationState, Evaluator, Object, PortError, PortErrorKind, Ports,
+    Cluster, Created, EvaluationState, Evaluator, Object, ObjectStore, PortError, PortErrorKind,
+    Ports,
 };
 use podium_operator::runs::process::ProcessRunner;
 use serde_json::{Value, json};
@@ -208,7 +209,27 @@ enum Reach {
     Object(Box<Registries>),
 }
 
-/// Compares predictions that lie on this machine, of models that do not.
+/// The bucket that is a directory of this machine.
+pub const BUCKET: &str = "s3://predictions/";
+
+/// The file of this machine that a policy of a cluster names as an object.
+fn file_uri(uri: &str) -> String {
+    match uri.strip_prefix(BUCKET) {
+        Some(name) => format!("file://{name}"),
+        None => uri.to_string(),
+    }
+}
+
+/// Predictions in that bucket.
+pub struct Predictions(DirectoryStore);
+
+impl ObjectStore for Predictions {
+    async fn digest(&self, uri: &str) -> Result<Option<String>, PortError> {
+        self.0.digest(&file_uri(uri)).await
+    }
+}
+
+/// Compares predictions in that bucket, of models that lie elsewhere.
 pub struct PredictionsOnly(LocalEvaluator);
 
 impl Evaluator for PredictionsOnly {
@@ -218,7 +239,10 @@ impl Evaluator for PredictionsOnly {
         spec: &EvaluationSpec,
     ) -> Result<EvaluationState, PortError> {
         let mut spec = spec.clone();
-        (spec.champion.source, spec.challenger.source) = (None, None);
+        for version in [&mut spec.champion, &mut spec.challenger] {
+            version.source = None;
+            version.predictions = file_uri(&version.predictions);
+        }
         self.0.evaluate(name, &spec).await
     }
 }
@@ -228,7 +252,7 @@ pub struct Process {
     cluster: String,
     objects: Held,
     reach: Reach,
-    store: DirectoryStore,
+    store: Predictions,
     runner: ProcessRunner,
     evaluator: PredictionsOnly,
 }
@@ -302,7 +326,7 @@ fn engine(held: Held, reach: Reach, cluster: &str, files: &Path) -> Engine<Proce
         cluster: cluster.to_string(),
         objects: held,
         reach,
-        store: DirectoryStore::new(files.to_path_buf()),
+        store: Predictions(DirectoryStore::new(files.to_path_buf())),
         // Nothing runs here.
         runner: ProcessRunner::new(nowhere(), nowhere(), nowhere()),
         evaluator: PredictionsOnly(LocalEvaluator::new(files.to_path_buf())),
@@ -313,7 +337,7 @@ fn engine(held: Held, reach: Reach, cluster: &str, files: &Path) -> Engine<Proce
 impl Ports for Process {
     type Cluster = Held;
     type Registry = MlflowRegistry;
-    type Store = DirectoryStore;
+    type Store = Predictions;
     type Runner = ProcessRunner;
     type Evaluator = PredictionsOnly;
     type Events = NoEvents;
@@ -330,7 +354,7 @@ impl Ports for Process {
         }
     }
 
-    fn store(&self) -> &DirectoryStore {
+    fn store(&self) -> &Predictions {
         &self.store
     }
 

@@ -1,6 +1,6 @@
 //! `Evaluation`: one comparison of a challenger with the champion.
 
-use crate::champion_policy::{Columns, SliceSpec, TestSpec};
+use crate::champion_policy::{Columns, SliceSpec, StoreSpec, TestSpec};
 use crate::schema::{self, Conditions, LocalReference, StatusTime};
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
@@ -59,6 +59,9 @@ pub struct EvaluationSpec {
     /// The file with the labels, where predictions bring only ids and scores.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub holdout: Option<EvaluatedHoldout>,
+    /// How the files of `s3://` addresses are reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store: Option<StoreSpec>,
     /// Names of the columns of the files.
     pub columns: Columns,
     /// Parts of the holdout that guardrails may name.
@@ -128,7 +131,7 @@ pub struct EvaluationStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 9_007_199_254_740_991_i64))]
     pub observed_generation: Option<i64>,
-    /// Pending, Compared (the statistics are there, the verdict waits for its look), Finished or Failed.
+    /// Pending, Waiting (files are missing), Compared (the statistics are there, the verdict waits for its look), Finished or Failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub phase: Option<String>,
@@ -140,9 +143,28 @@ pub struct EvaluationStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::time")]
     pub completion_time: Option<StatusTime>,
+    /// How many runs were begun to make it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub attempts: Option<i32>,
+    /// Addresses of files that were not there when the last run looked for them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 3), inner(length(max = 2000)), extend("x-kubernetes-list-type" = "atomic"))]
+    pub missing: Vec<String>,
+    /// Since when files are missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::time")]
+    pub missing_since: Option<StatusTime>,
+    /// When they are looked for again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::time")]
+    pub next_attempt_time: Option<StatusTime>,
     /// What was read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<EvidenceStatus>,
+    /// The last time that the files were looked at again, since an alias is to be moved on evidence that is not new.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirmation: Option<ConfirmationStatus>,
     /// Seed of the resamples, derived from what was read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 9_007_199_254_740_991_i64))]
@@ -177,10 +199,38 @@ pub struct EvaluationStatus {
     pub report_uri: Option<String>,
 }
 
+/// A look at whether files are still what was read.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConfirmationStatus {
+    /// Which look it is, from 1.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub number: i32,
+    /// When it was asked for.
+    #[schemars(schema_with = "schema::time")]
+    pub requested_time: StatusTime,
+    /// When the files were found as they had been read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::time")]
+    pub confirmed_time: Option<StatusTime>,
+    /// The address of a file that is gone, or not what was read any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 2000))]
+    pub changed: Option<String>,
+    /// Why the files could not be looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 4096))]
+    pub message: Option<String>,
+}
+
 /// What was read.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EvidenceStatus {
+    /// When it was read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::time")]
+    pub read_time: Option<StatusTime>,
     /// The predictions of the model in production.
     pub champion: FileStatus,
     /// The predictions of the model that wants to be.
@@ -206,6 +256,10 @@ pub struct FileStatus {
     /// SHA-256 of the bytes that were parsed.
     #[schemars(length(max = 64))]
     pub sha256: String,
+    /// What the object store called this content, where it was read from one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 250))]
+    pub etag: Option<String>,
     /// Number of these bytes.
     #[schemars(range(min = 0, max = 9_007_199_254_740_991_i64))]
     pub size: i64,

@@ -185,6 +185,7 @@ fn question_spec(
         champion: version(champion),
         challenger: version(challenger),
         holdout: evidence.holdout.as_ref().and_then(holdout_file),
+        store: evidence.store.clone(),
         columns: evidence.predictions.columns.clone(),
         slices: evidence.slices.clone(),
         test: object.spec.test.clone(),

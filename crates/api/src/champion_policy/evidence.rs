@@ -1,6 +1,6 @@
 //! What versions are compared on.
 
-use crate::schema::OpenObject;
+use crate::schema::{LocalReference, OpenObject};
 use crate::tuning_job::JobTemplate;
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
@@ -14,6 +14,9 @@ pub struct EvidenceSpec {
     /// The holdout itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub holdout: Option<HoldoutSpec>,
+    /// How the files of `s3://` addresses are reached, by the pods that read them. Without it they go by their own environment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store: Option<StoreSpec>,
     /// Makes the predictions of a version that has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scorer: Option<ScorerSpec>,
@@ -76,6 +79,30 @@ pub struct OnMissing {
     /// Seconds after which the version is given up.
     #[schemars(range(min = 1, max = 31_536_000))]
     pub deadline_seconds: i64,
+}
+
+/// An object store that speaks S3. The operator itself never connects to it: what is named here is given to the pods that compare.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct StoreSpec {
+    /// Where it answers, such as `https://s3.example.com`; without it that of AWS in `region`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 2000), regex(pattern = "^https?://[^/?#@]+$"))]
+    pub endpoint: Option<String>,
+    /// Its region.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9-]+$"))]
+    pub region: Option<String>,
+    /// Whether buckets are named in the path instead of the host, as most servers other than AWS need it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub path_style: bool,
+    /// ConfigMap of the same namespace whose key `ca.crt` holds the certificates that its TLS certificate is signed by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_bundle_config_map_ref: Option<LocalReference>,
+    /// Secret of the same namespace with `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, and perhaps `AWS_SESSION_TOKEN`; without it
+    /// pods go by the web identity of their service account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials_secret_ref: Option<LocalReference>,
 }
 
 /// The holdout.

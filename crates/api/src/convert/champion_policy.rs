@@ -165,15 +165,30 @@ fn check_evidence(
     let EvidenceSpec {
         predictions,
         holdout,
+        store,
         scorer,
         evaluator,
         slices: _, // checked with the guardrails that name them
     } = evidence;
     let PredictionsSpec {
-        uri: _,
+        uri,
         columns: _,
         on_missing,
     } = predictions;
+    let of_holdout = holdout.as_ref().and_then(|holdout| holdout.uri.as_deref());
+    match world {
+        World::Local if store.is_some() => problems.add(
+            "evidence.store",
+            "must be left out here: `podium run` reads files of this machine, and no object store",
+        ),
+        World::Local => {}
+        World::Cluster => {
+            check_object(uri, "evidence.predictions.uri", problems);
+            if let Some(uri) = of_holdout {
+                check_object(uri, "evidence.holdout.uri", problems);
+            }
+        }
+    }
     if world == World::Local && evaluator.is_some() {
         let message = "must be left out here: `podium run` compares in its own process";
         problems.add("evidence.evaluator", message);
@@ -212,6 +227,20 @@ fn check_evidence(
         max_evaluations: count(*max_evaluations),
         rows_noun: rows_noun.clone(),
     })
+}
+
+/// What pods read must lie where they reach it.
+fn check_object(uri: &str, path: &str, problems: &mut Problems) {
+    let place = uri
+        .strip_prefix("s3://")
+        .and_then(|place| place.split_once('/'));
+    let is_object = place.is_some_and(|(bucket, key)| !bucket.is_empty() && !key.is_empty());
+    if !is_object {
+        let message = format!(
+            "must have the form s3://BUCKET/KEY in a cluster, whose pods reach no file of another machine; got `{uri}`"
+        );
+        problems.add(path, message);
+    }
 }
 
 fn convert_challengers(spec: &ChallengersSpec) -> (Challengers, Option<BTreeMap<String, String>>) {
