@@ -5,7 +5,7 @@ use crate::ports::{Cluster, EvaluationResult, EvaluationState, Evaluator, PortEr
 use kube::ResourceExt;
 use podium_api::Evaluation;
 use podium_api::convert::{comparison_settings, measurements, to_time, with_conditions};
-use podium_api::evaluation::{EvaluationSpec, EvaluationStatus, LookStatus};
+use podium_api::evaluation::{EvaluationSpec, EvaluationStatus, EvidenceStatus, LookStatus};
 use podium_core::champion::{LookTaken, words};
 use podium_core::comparison::{
     Comparison, Measurement, Naming, Statistics, Verdict, judge, sentence,
@@ -72,7 +72,11 @@ fn compared_status(
         phase: Some(COMPARED.to_string()),
         seed: i64::try_from(result.statistics.seed).ok(),
         statistics: Some(as_json(&result.statistics)?),
-        evidence: Some(result.evidence),
+        evidence: Some(EvidenceStatus {
+            // The clock of whoever read is not this one.
+            read_time: result.evidence.read_time.or_else(|| Some(to_time(now))),
+            ..result.evidence
+        }),
         ..with_end(evaluation, "Compared", message, None, now)
     })
 }

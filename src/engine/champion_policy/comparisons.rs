@@ -1,12 +1,13 @@
 //! The comparisons of a policy: what is asked, under which name, and what was answered.
 
+use super::confirmation::{changed_file, last_look, last_seen};
 use super::scoring::predictions_uri;
 use crate::engine::evaluation::{JudgedStatus, first_difference, judged};
 use crate::engine::{Engine, without_block};
 use crate::ports::{Cluster, ObjectStore, PortError, Ports};
 use kube::{Resource, ResourceExt};
 use podium_api::champion_policy::HoldoutSpec;
-use podium_api::convert::PolicySettings;
+use podium_api::convert::{PolicySettings, World};
 use podium_api::evaluation::{
     EvaluatedHoldout, EvaluatedVersion, EvaluationSpec, EvaluationStatus, EvidenceStatus,
     MeasurementPair,
@@ -20,6 +21,7 @@ use podium_core::champion::{
 };
 use podium_core::comparison::{Measurement, Statistics};
 use podium_core::looks::Sketch;
+use podium_core::time::Timestamp;
 use std::collections::BTreeMap;
 
 /// Characters of an object's name before its digest.
@@ -112,7 +114,8 @@ impl<P: Ports> Engine<P> {
         })
     }
 
-    /// The stored comparison, if there is one. One that read other files than those that are there now answers nothing and is removed.
+    /// The stored comparison, if there is one. One that read other files than those that are there now, as this world or a look at them
+    /// says, answers nothing and is removed.
     pub(super) async fn load_evaluation(
         &self,
         question: Question,
@@ -125,7 +128,8 @@ impl<P: Ports> Engine<P> {
         let difference = difference(&question.object.spec, &found.spec)?;
         let status = found.status.clone().unwrap_or_default();
         let read = status.evidence.as_ref().map(Files::as_read);
-        if difference.is_none() && read.is_some_and(|read| read != question.files) {
+        let read_others = read.is_some_and(|read| read != question.files);
+        if difference.is_none() && (read_others || changed_file(&status).is_some()) {
             cluster.delete(&found).await?;
             return Ok(None);
         }
@@ -254,6 +258,7 @@ fn difference(asked: &EvaluationSpec, found: &EvaluationSpec) -> Result<Option<S
 pub(super) fn views<'a>(
     loaded: &'a [LoadedEvaluation],
     settings: &PolicySettings,
+    clock: (World, Timestamp),
 ) -> Vec<EvaluationView<'a>> {
     loaded
         .iter()
@@ -261,12 +266,16 @@ pub(super) fn views<'a>(
             name: evaluation.object.name_any(),
             champion: evaluation.pair[0].clone(),
             challenger: evaluation.pair[1].clone(),
-            state: state_of(evaluation, settings),
+            state: state_of(evaluation, settings, clock),
         })
         .collect()
 }
 
-fn state_of<'a>(loaded: &'a LoadedEvaluation, settings: &PolicySettings) -> EvaluationState<'a> {
+fn state_of<'a>(
+    loaded: &'a LoadedEvaluation,
+    settings: &PolicySettings,
+    clock: (World, Timestamp),
+) -> EvaluationState<'a> {
     if let Some(field) = &loaded.difference {
         return EvaluationState::Foreign(field.clone());
     }
@@ -288,6 +297,8 @@ fn state_of<'a>(loaded: &'a LoadedEvaluation, settings: &PolicySettings) -> Eval
         sketch: sketch.clone(),
         statistics,
         measurements: measurements_of(&loaded.object.spec, settings),
+        seen: last_seen(&status, clock),
+        confirmation: last_look(&status),
         judged: loaded
             .judged
             .as_ref()
