@@ -5,7 +5,7 @@ use super::mlflow_registry::mlflow_registry_as;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
 use podium_api::convert::World;
-use podium_api::{ChampionPolicy, EvaluationSpec, ModelRegistry, ModelRegistrySpec, TuningJobSpec};
+use podium_api::{ChampionPolicy, Evaluation, ModelRegistry, ModelRegistrySpec, TuningJobSpec};
 use podium_core::problem::SpecProblem;
 use podium_operator::adapters::clock::SystemClock;
 use podium_operator::adapters::directory::store::DirectoryStore;
@@ -18,7 +18,8 @@ use podium_operator::engine::{Engine, WritePolicy};
 use podium_operator::local::evaluator::LocalEvaluator;
 use podium_operator::local::ports::NoEvents;
 use podium_operator::ports::{
-    Cluster, Created, EvaluationState, Evaluator, Object, PortError, PortErrorKind, Ports,
+    Cluster, ConfirmationState, Created, EvaluationRun, EvaluationState, Evaluator, Object,
+    ObjectStore, PortError, PortErrorKind, Ports, Sight,
 };
 use podium_operator::runs::process::ProcessRunner;
 use serde_json::{Value, json};
@@ -208,18 +209,50 @@ enum Reach {
     Object(Box<Registries>),
 }
 
-/// Compares predictions that lie on this machine, of models that do not.
+/// The bucket that is a directory of this machine.
+pub const BUCKET: &str = "s3://predictions/";
+
+/// The file of this machine that a policy of a cluster names as an object.
+fn file_uri(uri: &str) -> String {
+    match uri.strip_prefix(BUCKET) {
+        Some(name) => format!("file://{name}"),
+        None => uri.to_string(),
+    }
+}
+
+/// Predictions in that bucket, which this operator can see.
+pub struct Predictions(DirectoryStore);
+
+impl ObjectStore for Predictions {
+    async fn look(&self, uri: &str) -> Result<Sight, PortError> {
+        self.0.look(&file_uri(uri)).await
+    }
+}
+
+/// Compares predictions in that bucket, of models that lie elsewhere.
 pub struct PredictionsOnly(LocalEvaluator);
 
+impl PredictionsOnly {
+    fn on_this_machine(run: &EvaluationRun<'_>) -> Evaluation {
+        let mut evaluation = run.evaluation.clone();
+        let spec = &mut evaluation.spec;
+        for version in [&mut spec.champion, &mut spec.challenger] {
+            version.source = None;
+            version.predictions = file_uri(&version.predictions);
+        }
+        evaluation
+    }
+}
+
 impl Evaluator for PredictionsOnly {
-    async fn evaluate(
-        &self,
-        name: &str,
-        spec: &EvaluationSpec,
-    ) -> Result<EvaluationState, PortError> {
-        let mut spec = spec.clone();
-        (spec.champion.source, spec.challenger.source) = (None, None);
-        self.0.evaluate(name, &spec).await
+    async fn evaluate(&self, run: &EvaluationRun<'_>) -> Result<EvaluationState, PortError> {
+        let evaluation = &Self::on_this_machine(run);
+        self.0.evaluate(&EvaluationRun { evaluation, ..*run }).await
+    }
+
+    async fn confirm(&self, run: &EvaluationRun<'_>) -> Result<ConfirmationState, PortError> {
+        let evaluation = &Self::on_this_machine(run);
+        self.0.confirm(&EvaluationRun { evaluation, ..*run }).await
     }
 }
 
@@ -228,7 +261,7 @@ pub struct Process {
     cluster: String,
     objects: Held,
     reach: Reach,
-    store: DirectoryStore,
+    store: Predictions,
     runner: ProcessRunner,
     evaluator: PredictionsOnly,
 }
@@ -302,7 +335,7 @@ fn engine(held: Held, reach: Reach, cluster: &str, files: &Path) -> Engine<Proce
         cluster: cluster.to_string(),
         objects: held,
         reach,
-        store: DirectoryStore::new(files.to_path_buf()),
+        store: Predictions(DirectoryStore::new(files.to_path_buf())),
         // Nothing runs here.
         runner: ProcessRunner::new(nowhere(), nowhere(), nowhere()),
         evaluator: PredictionsOnly(LocalEvaluator::new(files.to_path_buf())),
@@ -313,7 +346,7 @@ fn engine(held: Held, reach: Reach, cluster: &str, files: &Path) -> Engine<Proce
 impl Ports for Process {
     type Cluster = Held;
     type Registry = MlflowRegistry;
-    type Store = DirectoryStore;
+    type Store = Predictions;
     type Runner = ProcessRunner;
     type Evaluator = PredictionsOnly;
     type Events = NoEvents;
@@ -330,7 +363,7 @@ impl Ports for Process {
         }
     }
 
-    fn store(&self) -> &DirectoryStore {
+    fn store(&self) -> &Predictions {
         &self.store
     }
 

@@ -433,7 +433,10 @@ impl World {
             }
             Step::Do(Action::Judge { evaluation, look }) => self.judge(&evaluation, look.as_ref()),
             Step::Do(
-                Action::Score { .. } | Action::Evaluate { .. } | Action::TagVersion { .. },
+                Action::Score { .. }
+                | Action::Evaluate { .. }
+                | Action::LookAgain { .. }
+                | Action::TagVersion { .. },
             ) => {}
         }
     }

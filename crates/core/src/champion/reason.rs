@@ -77,6 +77,8 @@ reasons! {
     Scoring => Evaluating,
     /// Versions are being compared.
     Comparing => Evaluating,
+    /// Predictions are missing, and are waited for.
+    AwaitingPredictions => Evaluating,
     /// A decision waits for consent.
     ApprovalNeeded => AwaitingApproval,
     /// The alias is being moved.
