@@ -6,7 +6,7 @@ use podium_api::Evaluation;
 use podium_api::convert::{
     comparison_settings, from_time, measurements, settled_condition, to_time, with_conditions,
 };
-use podium_api::evaluation::{EvaluationSpec, EvaluationStatus, LookStatus};
+use podium_api::evaluation::{EvaluationSpec, EvaluationStatus, EvidenceStatus, LookStatus};
 use podium_core::champion::{LookTaken, words};
 use podium_core::comparison::{
     Comparison, Measurement, Naming, Statistics, Verdict, judge, sentence,
@@ -204,7 +204,11 @@ pub(super) fn compared_status(
         seed: i64::try_from(result.statistics.seed).ok(),
         statistics: Some(as_json(&result.statistics)?),
         left_out: result.left_out,
-        evidence: Some(result.evidence),
+        evidence: Some(EvidenceStatus {
+            // The clock of whoever read is not this one.
+            read_time: result.evidence.read_time.or_else(|| Some(to_time(now))),
+            ..result.evidence
+        }),
         ..without_waits(status)
     })
 }

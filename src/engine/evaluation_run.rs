@@ -339,13 +339,7 @@ mod tests {
         };
         let now = Timestamp(1_764_000_001_000);
         let mut stored = evaluation();
-        stored.status = Some(again_status(
-            &stored,
-            &runs,
-            "InfrastructureLost",
-            "why",
-            now,
-        ));
+        stored.status = Some(again_status(&stored, &runs, &lost(7, "why"), now));
         assert_eq!(runs_of(&stored), runs);
         let waits = Runs {
             lost: 0,

@@ -59,6 +59,9 @@ impl<P: Ports> Engine<P> {
                 Action::Judge { evaluation, look } => {
                     self.judge(observed, evaluation, look.as_ref()).await?;
                 }
+                Action::Confirm { evaluation, number } => {
+                    self.ask_for_look(observed, evaluation, *number).await?;
+                }
                 Action::Write(register) => {
                     let written = registry.write_register(model, register).await;
                     // Another text is somebody else's: what follows was planned without it.

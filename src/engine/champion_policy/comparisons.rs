@@ -1,5 +1,6 @@
 //! The comparisons of a policy: what is asked, under which name, and what was answered.
 
+use super::confirmation::changed_file;
 use super::loaded_evaluation::{Files, LoadedEvaluation, SCORER_RUNS};
 use super::predictions::{Sighted, predictions_uri};
 use super::scoring::Round;
@@ -85,8 +86,8 @@ impl<P: Ports> Engine<P> {
         })
     }
 
-    /// The stored comparison, if there is one whose run was ordered. One that read other files than those that are there now answers nothing
-    /// and is removed.
+    /// The stored comparison, if there is one whose run was ordered. One that read other files than those that are there now, as this world
+    /// or a look at them says, answers nothing and is removed.
     pub(super) async fn load_evaluation(
         &self,
         policy: &ChampionPolicy,
@@ -150,11 +151,11 @@ impl<P: Ports> Engine<P> {
 fn is_outdated(question: &Question, status: &EvaluationStatus, policy: &ChampionPolicy) -> bool {
     let read = status.evidence.as_ref().map(Files::as_read);
     let is_known = read.is_some_and(|read| question.files.differ_from(&read));
-    let confirmation = status.confirmation.as_ref();
-    let has_changed = confirmation.is_some_and(|look| look.changed.is_some());
     let failed = status.phase.as_deref() == Some(FAILED);
     let may_end_otherwise = failed && status.policy_generation != policy.metadata.generation;
-    is_known || (question.files.are_seen_by_runs_only() && (has_changed || may_end_otherwise))
+    is_known
+        || changed_file(status).is_some()
+        || (question.files.are_seen_by_runs_only() && may_end_otherwise)
 }
 
 fn question_spec(round: &Round<'_>, measurements: &[BTreeMap<String, f64>]) -> EvaluationSpec {

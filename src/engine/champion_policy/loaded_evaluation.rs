@@ -1,5 +1,6 @@
 //! A comparison as it is stored, and what the core needs to know of it.
 
+use super::confirmation::{last_look, last_seen};
 use super::predictions::Sighted;
 use super::scoring::ScorerSight;
 use crate::engine::evaluation::{
@@ -7,7 +8,7 @@ use crate::engine::evaluation::{
 };
 use kube::ResourceExt;
 use podium_api::Evaluation;
-use podium_api::convert::{PolicySettings, from_time, settled_condition};
+use podium_api::convert::{PolicySettings, World, from_time, settled_condition};
 use podium_api::evaluation::{EvaluationSpec, EvaluationStatus, EvidenceStatus};
 use podium_core::champion::cause::digest;
 use podium_core::champion::{
@@ -138,6 +139,7 @@ impl LoadedEvaluation {
 pub(super) fn views<'a>(
     loaded: &'a [LoadedEvaluation],
     settings: &PolicySettings,
+    clock: (World, Timestamp),
 ) -> Vec<EvaluationView<'a>> {
     loaded
         .iter()
@@ -145,12 +147,16 @@ pub(super) fn views<'a>(
             name: evaluation.object.name_any(),
             champion: evaluation.pair[0].clone(),
             challenger: evaluation.pair[1].clone(),
-            state: state_of(evaluation, settings),
+            state: state_of(evaluation, settings, clock),
         })
         .collect()
 }
 
-fn state_of<'a>(loaded: &'a LoadedEvaluation, settings: &PolicySettings) -> EvaluationState<'a> {
+fn state_of<'a>(
+    loaded: &'a LoadedEvaluation,
+    settings: &PolicySettings,
+    clock: (World, Timestamp),
+) -> EvaluationState<'a> {
     if let Some(field) = &loaded.difference {
         return EvaluationState::Foreign(field.clone());
     }
@@ -178,6 +184,8 @@ fn state_of<'a>(loaded: &'a LoadedEvaluation, settings: &PolicySettings) -> Eval
         sketch: sketch.clone(),
         statistics,
         measurements: measurements_of(&loaded.object.spec, settings),
+        seen: last_seen(&status, clock),
+        confirmation: last_look(&status),
         judged: loaded
             .judged
             .as_ref()

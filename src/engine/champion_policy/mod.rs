@@ -2,6 +2,7 @@
 
 mod carry_out;
 mod comparisons;
+mod confirmation;
 mod events;
 mod loaded_evaluation;
 mod observe;
@@ -224,7 +225,8 @@ impl<P: Ports> Engine<P> {
             let observed = self
                 .observe_policy(object, settings, registry, memory, freshness)
                 .await?;
-            let evaluations = views(&observed.evaluations, settings);
+            let clock = (self.ports.world(), now);
+            let evaluations = views(&observed.evaluations, settings, clock);
             let window = window_at(&settings.windows, now);
             let input = observed.input(memory, &evaluations, window);
             let plan = plan(&input, now);

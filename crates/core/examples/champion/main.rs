@@ -2,6 +2,8 @@
 //! `champion explore [SCENARIO]` shows it in a browser at 127.0.0.1:3000.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A tool for developers, not a product.
 
+mod comparisons;
+mod jobs;
 mod model;
 mod operators;
 mod oracle;
@@ -40,7 +42,7 @@ fn check(bounds: Bounds) {
         bounds.events, bounds.faults
     );
     let mut wrong = false;
-    for scenario in scenarios::all_with_any_operators(bounds) {
+    for scenario in scenarios::everywhere(bounds) {
         let (name, began) = (scenario.name, Instant::now());
         let checker = scenario
             .checker()
@@ -71,7 +73,7 @@ fn explore(name: Option<&str>) {
         events: 2,
         faults: 1,
     };
-    let scenario = scenarios::all_with_any_operators(bounds)
+    let scenario = scenarios::everywhere(bounds)
         .into_iter()
         .find(|scenario| scenario.name == name);
     let scenario = scenario.unwrap_or_else(|| panic!("there is no scenario `{name}`"));

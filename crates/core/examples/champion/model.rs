@@ -8,8 +8,18 @@ use std::fmt;
 
 /// Plans after which nothing may change any more while the world is held still.
 pub const FIXED_POINT: usize = 12;
-/// The same after a write that came late, which may have made an epoch of its own.
-const FIXED_POINT_AFTER_LATE_WRITE: usize = FIXED_POINT + 4;
+/// Further ones after a write that came late, which may have made an epoch of its own.
+const AFTER_LATE_WRITE: usize = 4;
+/// Further ones where Jobs compare files and look at them again, which may void a move and begin another one.
+const WITH_JOBS: usize = 8;
+
+/// Plans after which nothing may change any more while this world is held still.
+pub fn fixed_point(world: &World) -> usize {
+    match world.comparisons {
+        None => FIXED_POINT,
+        Some(_) => FIXED_POINT + WITH_JOBS,
+    }
+}
 
 /// How much may happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -70,6 +80,12 @@ pub enum Transition {
     },
     /// It is carried out.
     LateWrite,
+    /// A Job that was asked to looks whether files changed.
+    JobLooks,
+    /// It is killed instead.
+    JobDies,
+    /// What a Job found comes to be known.
+    JobIsHeard,
     /// Something happens beside the process.
     Event(Event),
 }
@@ -92,6 +108,13 @@ impl Scenario {
         let mut next = state.clone();
         next.world = world?;
         next.left.faults = faults;
+        Some(next)
+    }
+
+    fn with_world(state: &State, world: Option<World>) -> Option<State> {
+        let world = world?;
+        let mut next = state.clone();
+        next.world = world;
         Some(next)
     }
 
@@ -146,6 +169,10 @@ impl Model for Scenario {
         if state.world.cached.is_some() {
             actions.push(Transition::CatchUp);
         }
+        if state.world.comparisons.is_some() {
+            actions.extend([Transition::JobLooks, Transition::JobIsHeard]);
+            actions.push(Transition::JobDies);
+        }
         if state.world.standby.is_some() {
             actions.extend([true, false].map(|is_behind| Transition::TakeOver { is_behind }));
         }
@@ -184,13 +211,17 @@ impl Model for Scenario {
                 next.audit.late_write(world);
                 next
             }
+            Transition::JobLooks => Self::with_world(state, world.job_looks())?,
+            Transition::JobDies => Self::spend_fault(state, world.job_dies())?,
+            Transition::JobIsHeard => Self::with_world(state, world.job_is_heard())?,
             Transition::Event(event) => Self::happen(state, &event)?,
         };
         // A change from outside is what a rest may depend on; what the process does itself leads to the same rest.
-        let (most, outside) = match is_late {
-            true => (FIXED_POINT_AFTER_LATE_WRITE, next.world.differs(world)),
-            false => (FIXED_POINT, next.left != state.left),
+        let (further, outside) = match is_late {
+            true => (AFTER_LATE_WRITE, next.world.differs(world)),
+            false => (0, next.left != state.left),
         };
+        let most = fixed_point(&next.world) + further;
         let may_rest = self.rests && outside && next.world.doing.is_empty();
         if may_rest && next.audit.violation.is_none() {
             next.audit.violation = self.comes_to_rest(&next, most).violation;

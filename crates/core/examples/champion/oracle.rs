@@ -4,7 +4,7 @@ use super::wishes::Files;
 use super::world::{CHALLENGER, CHAMPION, ONE_STEP, Step, TOTAL_ERROR, World};
 use podium_core::champion::{
     Action, Cause, EpochCause, EpochOutcome, Exclusivity, FirstChampion, HistoryEntry, InFlight,
-    Mode, OnExternalChange, Phase, Plan,
+    Mode, OnExternalChange, Phase, Plan, Reason,
 };
 use podium_core::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,6 +40,8 @@ pub struct Audit {
     pub reverts: Vec<u32>,
     /// Whether there ever was a champion.
     pub had_champion: bool,
+    /// When files of evidence were last taken away, where nobody but a Job would see it.
+    pub taken_away: BTreeMap<Files, u32>,
     /// The error that each verdict was allowed, as bits: by whether the holdout is a new one, look and comparison.
     pub spent: BTreeMap<(bool, u64, String), u64>,
     /// What went wrong.
@@ -166,10 +168,11 @@ impl Audit {
                     look: Some(look),
                     evaluation,
                 } => {
-                    let new = before.files == Files::NewHoldout;
+                    let new = Files::of_digest(evaluation) == Some(Files::NewHoldout);
                     let verdict = (new, look.number, evaluation.clone());
                     self.spends(verdict, look.allowed_error);
                 }
+                Action::Confirm { evaluation, .. } => self.looks_at_files(before, evaluation),
                 _ => {}
             }
         }
@@ -204,6 +207,39 @@ impl Audit {
         }
     }
 
+    /// A look at files costs a Job.
+    fn looks_at_files(&mut self, world: &World, evaluation: &str) {
+        let wishes = &world.wishes;
+        let is_held = wishes.suspend || wishes.pin.is_some() || wishes.mode == Mode::DryRun;
+        let lacks_consent = wishes.mode == Mode::Approval && world.approvals.is_empty();
+        if is_held || lacks_consent || !world.window || !world.leads || world.older {
+            self.fail("files are looked at for a move that something else holds");
+        }
+        if world.awaits_look(evaluation) {
+            self.fail("files are to be looked at that are being looked at");
+        }
+    }
+
+    /// Somebody puts other files in the place of those that lie there.
+    pub fn replaced(&mut self, world: &World) {
+        if world.comparisons.is_some() {
+            self.taken_away.insert(world.files, world.time);
+        }
+    }
+
+    /// An alias moves on files that were seen within ten minutes, which are less than a step of time.
+    fn on_files(&mut self, world: &World, move_: &InFlight) {
+        let evidence = move_.evidence.as_ref();
+        let Some(judged) = evidence.and_then(|of| Files::of_digest(&of.digest)) else {
+            return;
+        };
+        let taken_away = self.taken_away.get(&judged);
+        let long_ago = taken_away.is_some_and(|at| *at < world.time);
+        if judged != world.files && long_ago {
+            self.fail("a version is promoted on files that changed more than ten minutes before");
+        }
+    }
+
     fn says(&mut self, plan: &Plan) {
         let Some(conclusion) = &plan.conclusion else {
             return;
@@ -219,6 +255,7 @@ impl Audit {
     /// The registry is asked to move the alias.
     fn moves(&mut self, world: &World, move_: &InFlight, counted: Exclusivity) {
         self.always(world, move_, counted);
+        self.on_files(world, move_);
         // Asking once more in the same epoch is the same move: its answer was lost.
         let first = self.moved.insert((counted, move_.epoch), move_.to.clone());
         match first {
@@ -327,13 +364,14 @@ impl Audit {
         if digest != Some(world.digest(&from, &move_.to)) || move_.to <= from {
             self.fail("a version is promoted on evidence that is not what was judged");
         }
-        self.won_on.insert(move_.to.clone(), world.files);
-        let verdict = world.verdicts.get(&(from, move_.to.clone(), world.files));
+        let files = world.files_read(&from, &move_.to);
+        self.won_on.insert(move_.to.clone(), files);
+        let verdict = world.verdicts.get(&(from, move_.to.clone(), files));
         let paid = verdict.is_some_and(|(number, _)| world.ledger().looks.contains_key(number));
         if !paid {
             self.fail("a verdict is carried out that no look was paid for");
         }
-        if self.is_refused(&move_.to, world.files) {
+        if self.is_refused(&move_.to, files) {
             self.fail("a refused version is promoted on the same evidence");
         }
         let since = world.memory.champion.as_ref().map(|c| c.since);
@@ -383,6 +421,10 @@ impl Audit {
         }
         if plan.phase == Phase::AwaitingApproval && plan.pending.is_none() {
             self.fail("something waits for consent, and there is no decision to consent to");
+        }
+        // Whatever was asked for is done by now.
+        if plan.reason == Reason::ConfirmingEvidence {
+            self.fail("files are to be looked at, and nobody is asked to");
         }
         let follows = wishes.mode != Mode::DryRun && !wishes.suspend && world.leads && !world.older;
         let names_champion = world.alias(CHAMPION).is_some()

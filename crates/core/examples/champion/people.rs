@@ -89,9 +89,7 @@ impl Event {
                 let recorded = world.memory.champion.as_ref().map(|c| c.version.as_str());
                 let stands = world.alias(CHAMPION) == recorded;
                 if let Some((_, digest, to)) = world.decision_at_hand().filter(|_| stands) {
-                    let files = Files::ALL
-                        .into_iter()
-                        .find(|f| digest.ends_with(&format!("-{f:?}")));
+                    let files = Files::of_digest(&digest);
                     let refused = (to, files.unwrap_or(world.files));
                     audit.reconsidered.remove(&refused);
                     audit.refused.insert(refused);
@@ -114,7 +112,10 @@ impl Event {
                 audit.reconsidered = lifted.cloned().collect();
             }
             Self::Delete(version) => drop(world.registry.versions.remove(*version)),
-            Self::Replace(files) => world.files = *files,
+            Self::Replace(files) => {
+                audit.replaced(world);
+                world.files = *files;
+            }
             Self::ForgeVerdict => {
                 let key = ("1".to_string(), "2".to_string(), world.files);
                 world.verdicts.insert(key, (7, 0.001_f64.to_bits()));

@@ -1,10 +1,11 @@
 //! Where the exploration begins.
 
-use super::model::{Bounds, Scenario};
+use super::model::{Bounds, Scenario, fixed_point};
 use super::people::Event;
 use super::wishes::{Files, Wishes};
 use super::world::{Lens, World};
 use podium_core::champion::{Exclusivity, FirstChampion, Mode, OnExternalChange};
+use std::sync::LazyLock;
 
 fn with(change: fn(&mut Wishes), champion: Option<&str>) -> World {
     let mut wishes = Wishes::automatic();
@@ -12,11 +13,89 @@ fn with(change: fn(&mut Wishes), champion: Option<&str>) -> World {
     World::new(wishes, &["1", "2", "3"], champion, Some("2"))
 }
 
-/// All scenarios, with one operator and with two.
-pub fn all_with_any_operators(bounds: Bounds) -> Vec<Scenario> {
+/// All scenarios, with one operator and with two, with files that are read in every look and with files that only Jobs read.
+pub fn everywhere(bounds: Bounds) -> Vec<Scenario> {
     let mut scenarios = all(bounds);
     scenarios.extend(two_operators(bounds));
+    scenarios.push(compared_by_jobs(bounds));
+    scenarios.extend(judged_by_jobs(bounds));
     scenarios
+}
+
+/// A cluster, where only Jobs read files.
+pub fn compared_by_jobs(bounds: Bounds) -> Scenario {
+    Scenario {
+        name: "compared by Jobs",
+        world: with(|_| {}, Some("1")).in_cluster(),
+        events: everything(),
+        bounds,
+        lens: Lens::CLEAR,
+        rests: true,
+    }
+}
+
+/// Clusters in which a challenger was judged better while no window was open.
+static JUDGED: LazyLock<[World; 2]> = LazyLock::new(|| {
+    [Mode::Automatic, Mode::Approval].map(|mode| {
+        let wishes = Wishes {
+            mode,
+            ..Wishes::automatic()
+        };
+        let mut world = World::new(wishes, &["1", "2", "3"], Some("1"), Some("2")).in_cluster();
+        world.window = false;
+        let most = fixed_point(&world);
+        let _ = world
+            .settle(&Lens::CLEAR, most)
+            .expect("plans come to rest");
+        world
+    })
+});
+
+/// The world of a cluster in which a challenger was judged better and may become champion.
+pub fn judged(mode: Mode) -> World {
+    let position = usize::from(mode == Mode::Approval);
+    let mut world = JUDGED[position].clone();
+    world.window = true;
+    world
+}
+
+/// What may happen to evidence between its comparison and the move, with no fault seeded.
+pub fn judged_by_jobs(bounds: Bounds) -> Vec<Scenario> {
+    let scenario = |name, world, more: &[Event]| {
+        let mut events = vec![
+            Event::Time,
+            Event::Replace(Files::OneRowChanged),
+            Event::Replace(Files::First),
+        ];
+        events.extend(more.iter().cloned());
+        Scenario {
+            name,
+            world,
+            events,
+            bounds,
+            lens: Lens::CLEAR,
+            rests: true,
+        }
+    };
+    let mut outside = judged(Mode::Automatic);
+    outside.window = false;
+    vec![
+        scenario(
+            "judged by Jobs",
+            judged(Mode::Automatic),
+            &[Event::Pin(Some("3"))],
+        ),
+        scenario(
+            "judged by Jobs, outside of windows",
+            outside,
+            &[Event::Window(true), Event::Window(false)],
+        ),
+        scenario(
+            "judged by Jobs, approval",
+            judged(Mode::Approval),
+            &[Event::Approve("alice"), Event::Reject],
+        ),
+    ]
 }
 
 /// Two operators of one cluster, each of which may lead, with no fault seeded.

@@ -21,6 +21,12 @@ impl Files {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::First, Self::OneRowChanged, Self::NewHoldout];
 
+    /// Those that evidence with this digest was made of.
+    pub fn of_digest(digest: &str) -> Option<Self> {
+        let made_of = |files: &Self| digest.ends_with(&format!("-{files:?}"));
+        Self::ALL.into_iter().find(made_of)
+    }
+
     /// Fingerprint of the holdout.
     pub fn fingerprint(self) -> &'static str {
         match self {

@@ -1,19 +1,16 @@
 //! A small world around the function that plans: a registry without compare-and-set, a ledger, a status, and a process that
 //! carries plans out step by step and may die between any two of them.
 
+use super::jobs::Comparisons;
 use super::wishes::{Files, Wishes};
 use podium_core::champion::ledger::{Ledger, Register};
 use podium_core::champion::memory::MovePhase;
 use podium_core::champion::{
-    Action, ApprovalView, ChampionInput, ComparedEvidence, EvaluationState, EvaluationView,
-    GateTable, Identity, Judged, JudgedLook, Memory, Plan, Predictions, RegistryView, VersionView,
-    WindowView, plan_by,
+    Action, ApprovalView, ChampionInput, GateTable, Identity, Memory, Plan, Predictions,
+    RegistryView, VersionView, WindowView, plan_by,
 };
-use podium_core::comparison::{Holdout, Settings, Statistics, Verdict, judge, measure};
-use podium_core::looks::Sketch;
 use podium_core::time::Timestamp;
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
 
 /// The alias that policies move.
 pub const CHAMPION: &str = "champion";
@@ -23,7 +20,7 @@ pub const CHALLENGER: &str = "challenger";
 pub const PREVIOUS: &str = "previous-champion";
 /// The policy as an owner.
 pub const OWNER: &str = "cluster/default/fraud";
-/// One step of time: two of them are more than an hour.
+/// One step of time: two of them are more than an hour, and one is longer than evidence counts without a look at its files.
 pub const STEP_SECONDS: u64 = 40 * 60;
 /// Approvals and cooldowns last for one step.
 pub const ONE_STEP: u64 = STEP_SECONDS;
@@ -70,6 +67,8 @@ pub struct World {
     pub verdicts: Verdicts,
     /// The files of evidence.
     pub files: Files,
+    /// What Jobs read of them, where nobody else reads files.
+    pub comparisons: Option<Comparisons>,
     /// Consent and rejections.
     pub approvals: Vec<ApprovalView>,
     /// Steps of time.
@@ -133,45 +132,6 @@ impl Lens {
     };
 }
 
-/// Statistics of a challenger that is better, and of one that is worse.
-///
-/// They are computed by a pool of their own: those who wait for them may be all threads of rayon's common pool, which then would compute
-/// nothing for ever.
-static STATISTICS: LazyLock<[Statistics; 2]> = LazyLock::new(|| {
-    std::thread::spawn(|| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
-        let compute = || [mk_statistics([0.1, 0.9]), mk_statistics([0.9, 0.1])];
-        pool.expect("a thread can be started").install(compute)
-    })
-    .join()
-    .expect("the rows are fine")
-});
-
-fn mk_statistics(signal: [f64; 2]) -> Statistics {
-    let mut holdout = Holdout::default();
-    for row in 0..400_u32 {
-        let label = row % 2;
-        let noise = |step: u32| f64::from(row * step % 97) / 97.0;
-        holdout.labels.push(u8::from(label == 1));
-        holdout
-            .champion
-            .push(signal[0] * f64::from(label) + noise(31));
-        holdout
-            .challenger
-            .push(signal[1] * f64::from(label) + noise(53));
-    }
-    let settings = Settings {
-        resamples: 200,
-        ..Settings::default()
-    };
-    measure(&holdout, &settings, 1, &mut |_, _| {}).expect("the rows are fine")
-}
-
-/// Of two versions the one with the higher number is better.
-fn statistics(champion: &str, challenger: &str) -> &'static Statistics {
-    &STATISTICS[usize::from(challenger < champion)]
-}
-
 impl World {
     /// A world with these versions and aliases.
     pub fn new(
@@ -199,6 +159,7 @@ impl World {
             shown: None,
             verdicts: Verdicts::new(),
             files: Files::First,
+            comparisons: None,
             approvals: Vec::new(),
             time: 0,
             window: true,
@@ -214,7 +175,18 @@ impl World {
 
     /// The time.
     pub fn now(&self) -> Timestamp {
-        Timestamp(1_000_000_000).plus_seconds(u64::from(self.time) * STEP_SECONDS)
+        Self::at(self.time)
+    }
+
+    /// The time at a step.
+    pub fn at(step: u32) -> Timestamp {
+        Timestamp(1_000_000_000).plus_seconds(u64::from(step) * STEP_SECONDS)
+    }
+
+    /// The ledger as it can be read.
+    pub fn ledger(&self) -> Ledger {
+        Ledger::read(&self.registers, &self.wishes.policy().aliases)
+            .expect("only Podium writes the ledger")
     }
 
     /// Where an alias points.
@@ -232,93 +204,6 @@ impl World {
             ),
             None => drop(self.registry.aliases.remove(alias)),
         }
-    }
-
-    /// Digest of the evidence for a pair.
-    pub fn digest(&self, champion: &str, challenger: &str) -> String {
-        format!("{champion}-{challenger}-{:?}", self.files)
-    }
-
-    /// The ledger as it can be read.
-    pub fn ledger(&self) -> Ledger {
-        Ledger::read(&self.registers, &self.wishes.policy().aliases)
-            .expect("only Podium writes the ledger")
-    }
-
-    fn evaluations(&self, lens: &Lens) -> Vec<EvaluationView<'static>> {
-        let Some(champion) = self.alias(CHAMPION) else {
-            return Vec::new();
-        };
-        let others = self.registry.versions.keys().filter(|v| *v != champion);
-        others
-            .map(|challenger| self.evaluation(champion, challenger, lens))
-            .collect()
-    }
-
-    fn evaluation(&self, champion: &str, challenger: &str, lens: &Lens) -> EvaluationView<'static> {
-        let statistics = statistics(champion, challenger);
-        let key = (champion.to_string(), challenger.to_string(), self.files);
-        let judged = self.verdicts.get(&key).map(|(number, error)| {
-            let allowed_error = f64::from_bits(*error);
-            let comparison = judge(statistics, &[], allowed_error);
-            Judged {
-                lower_bound: comparison.least_improvement(),
-                verdict: comparison.verdict,
-                look: Some(JudgedLook {
-                    number: *number,
-                    allowed_error,
-                }),
-                sentence: format!("v{challenger} is as found."),
-            }
-        });
-        let in_flight = self
-            .memory
-            .in_flight
-            .as_ref()
-            .and_then(|f| f.evidence.as_ref());
-        let believed = in_flight.filter(|_| lens.believes_evidence);
-        EvaluationView {
-            name: format!("{champion}-{challenger}-{:?}", self.files),
-            champion: champion.to_string(),
-            challenger: challenger.to_string(),
-            state: EvaluationState::Compared(Box::new(ComparedEvidence {
-                digest: believed
-                    .map_or_else(|| self.digest(champion, challenger), |e| e.digest.clone()),
-                holdout: believed.map_or_else(
-                    || self.files.fingerprint().to_string(),
-                    |evidence| evidence.holdout.clone(),
-                ),
-                sketch: match (lens.every_holdout_is_new, self.files) {
-                    _ if believed.is_some() => Files::First.sketch(),
-                    (true, Files::OneRowChanged) => Sketch::of(200..210),
-                    (_, files) => files.sketch(),
-                },
-                statistics,
-                measurements: Vec::new(),
-                judged: match believed {
-                    Some(_) => Some(Judged {
-                        verdict: Verdict::Superior,
-                        look: self.any_look(champion, challenger),
-                        lower_bound: 0.1,
-                        sentence: String::new(),
-                    }),
-                    None => judged,
-                },
-            })),
-        }
-    }
-
-    /// The look of a verdict on this pair, whatever files lay there.
-    fn any_look(&self, champion: &str, challenger: &str) -> Option<JudgedLook> {
-        let mut of_pair = self
-            .verdicts
-            .iter()
-            .filter(|((from, to, _), _)| from == champion && to == challenger);
-        let (_, (number, error)) = of_pair.next()?;
-        Some(JudgedLook {
-            number: *number,
-            allowed_error: f64::from_bits(*error),
-        })
     }
 
     /// What the planning function answers now.
@@ -432,11 +317,15 @@ impl World {
                 }
             }
             Step::Do(Action::Judge { evaluation, look }) => self.judge(&evaluation, look.as_ref()),
+            Step::Do(Action::Evaluate {
+                champion,
+                challenger,
+            }) => self.compare(&champion, &challenger),
+            Step::Do(Action::Confirm { evaluation, number }) => {
+                self.ask_for_look(&evaluation, number);
+            }
             Step::Do(
-                Action::Score { .. }
-                | Action::Evaluate { .. }
-                | Action::LookAgain { .. }
-                | Action::TagVersion { .. },
+                Action::Score { .. } | Action::LookAgain { .. } | Action::TagVersion { .. },
             ) => {}
         }
     }
@@ -447,24 +336,13 @@ impl World {
         *held.or_insert_with(|| register.text.clone()) == register.text
     }
 
-    fn judge(&mut self, evaluation: &str, look: Option<&podium_core::champion::LookTaken>) {
-        let mut parts = evaluation.split('-');
-        if let (Some(champion), Some(challenger), Some(look)) = (parts.next(), parts.next(), look) {
-            // A comparison of other files was asked before; the name says of which.
-            if parts.next() == Some(format!("{:?}", self.files).as_str()) {
-                let key = (champion.to_string(), challenger.to_string(), self.files);
-                self.verdicts
-                    .insert(key, (look.number, look.allowed_error.to_bits()));
-            }
-        }
-    }
-
-    /// Plans and does everything at once until nothing changes; the number of plans, or `None` after `most`.
+    /// Plans and does everything at once, Jobs included, until nothing changes; the number of plans, or `None` after `most`.
     pub fn settle(&mut self, lens: &Lens, most: usize) -> Option<(usize, Plan)> {
         while !self.doing.is_empty() {
             self.step();
         }
         for number in 0..=most {
+            self.jobs_end();
             let plan = self.plan(lens);
             if !self.changes(&plan, lens) {
                 return Some((number, plan));

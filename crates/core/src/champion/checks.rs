@@ -1,10 +1,11 @@
 //! What each gate looks at. The order and the causes stand in the table of `gates`.
 
 use super::cause::{Cause, Move};
+use super::confirmation;
 use super::gates::Shut;
 use super::input::{
-    ApprovalView, ChampionInput, ComparedEvidence, EvaluationState, Exclusivity, FirstChampion,
-    Mode, OnExternalChange,
+    ApprovalView, ChampionInput, ComparedEvidence, EvaluationState, EvaluationView, Exclusivity,
+    FirstChampion, Mode, OnExternalChange,
 };
 use super::ledger::Ledger;
 use super::memory::{ExternalChange, MovePhase, Refusal};
@@ -209,11 +210,19 @@ pub(super) fn compared<'a>(
     input: &ChampionInput<'a>,
     wanted: &Move,
 ) -> Option<&'a ComparedEvidence<'a>> {
+    comparison(input, wanted).map(|(_, compared)| compared)
+}
+
+/// The same with the comparison that found it.
+fn comparison<'a>(
+    input: &ChampionInput<'a>,
+    wanted: &Move,
+) -> Option<(&'a EvaluationView<'a>, &'a ComparedEvidence<'a>)> {
     let mut of_pair = input.evaluations.iter().filter(|evaluation| {
         Some(&evaluation.champion) == wanted.from.as_ref() && evaluation.challenger == wanted.to
     });
     of_pair.find_map(|evaluation| match &evaluation.state {
-        EvaluationState::Compared(compared) => Some(&**compared),
+        EvaluationState::Compared(compared) => Some((evaluation, &**compared)),
         _ => None,
     })
 }
@@ -270,18 +279,21 @@ pub(super) fn once(input: &ChampionInput<'_>, _now: Timestamp) -> Check {
     })
 }
 
-pub(super) fn evidence(input: &ChampionInput<'_>, wanted: &Move) -> Check {
-    let at_hand = compared(input, wanted);
-    let same = at_hand.is_some_and(|compared| {
+pub(super) fn evidence(input: &ChampionInput<'_>, wanted: &Move, now: Timestamp) -> Check {
+    let judged_on = comparison(input, wanted).filter(|(_, compared)| {
         let superior = compared
             .judged
             .as_ref()
             .is_some_and(|judged| judged.verdict == Verdict::Superior);
         superior && compared.digest == wanted.evidence_digest()
     });
-    unless(!same, Reason::EvidenceChanged, || {
-        "Held: the evidence is not what was judged any more.".to_string()
-    })
+    match judged_on {
+        Some((evaluation, compared)) => confirmation::check(evaluation, compared, now),
+        None => {
+            let why = "Held: the evidence is not what was judged any more.";
+            Err(Shut::new(Reason::EvidenceChanged, why))
+        }
+    }
 }
 
 pub(super) fn look(input: &ChampionInput<'_>, wanted: &Move) -> Check {

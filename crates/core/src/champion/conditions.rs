@@ -20,6 +20,7 @@ pub fn conditions(plan: &Plan, input: &ChampionInput<'_>) -> Vec<Condition> {
             | Reason::EvaluationFailed
             | Reason::EvaluationNotOurs
             | Reason::EvidenceChanged
+            | Reason::EvidenceUnconfirmed
             | Reason::HoldoutUsedUp
     );
     let owned = plan.reason != Reason::AliasOwnedByOther;

@@ -4,6 +4,7 @@
 use super::cause::{Cause, Move};
 use super::checks;
 use super::input::ChampionInput;
+use super::plan::Action;
 use super::reason::Reason;
 use crate::time::Timestamp;
 
@@ -30,7 +31,7 @@ pub enum Gate {
     Cooldown,
     /// A window is open.
     Window,
-    /// The evidence is what was judged.
+    /// The evidence is what was judged, and was seen recently.
     Evidence,
     /// The look was paid for.
     Look,
@@ -79,7 +80,7 @@ pub const GATES: GateTable = GateTable([
     row(Gate::NotRefused, [X, X, O, O], "version and evidence not refused (`spec.reconsider: [version]` lifts it)"),
     row(Gate::Hold,       [X, X, O, X], "no Hold open (`spec.acknowledgedEpoch` lifts it)"),
     row(Gate::Once,       [O, O, O, X], "once per external change, then Hold for an hour"),
-    row(Gate::Evidence,   [X, O, O, O], "evidence is what was judged (digests)"),
+    row(Gate::Evidence,   [X, O, O, O], "evidence is what was judged (digests), and its files were last seen unchanged at most ten minutes ago"),
     row(Gate::Look,       [X, O, O, O], "look paid for"),
     row(Gate::Consent,    [X, X, O, O], "consent: `mode: Approval`, `firstChampion: Approval`; distinct approvers; consent expires, a refusal stands"),
     row(Gate::Cooldown,   [X, O, O, O], "cooldown"),
@@ -97,6 +98,34 @@ pub struct Closed {
     pub why: String,
     /// When it opens by itself, if it does.
     pub opens_at: Option<Timestamp>,
+    /// What it waits for.
+    pub awaits: Awaits,
+}
+
+/// What a closed gate waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Awaits {
+    /// A change of what it asks about, or its time.
+    Change,
+    /// A look at the files of the evidence, with the action that asks for it unless somebody did.
+    Confirmation(Option<Box<Action>>),
+}
+
+impl Awaits {
+    /// Whether it is a look at the files of the evidence.
+    #[must_use]
+    pub fn is_confirmation(&self) -> bool {
+        matches!(self, Self::Confirmation(_))
+    }
+
+    /// What is done for it.
+    #[must_use]
+    pub fn action(&self) -> Option<&Action> {
+        match self {
+            Self::Change => None,
+            Self::Confirmation(action) => action.as_deref(),
+        }
+    }
 }
 
 /// What a gate finds, before it is known as one.
@@ -104,6 +133,7 @@ pub(super) struct Shut {
     pub(super) reason: Reason,
     pub(super) why: String,
     pub(super) opens_at: Option<Timestamp>,
+    pub(super) awaits: Awaits,
 }
 
 impl Shut {
@@ -112,11 +142,32 @@ impl Shut {
             reason,
             why: why.into(),
             opens_at: None,
+            awaits: Awaits::Change,
         }
     }
 
     pub(super) fn until(self, opens_at: Option<Timestamp>) -> Self {
         Self { opens_at, ..self }
+    }
+
+    pub(super) fn awaiting(self, awaits: Awaits) -> Self {
+        Self { awaits, ..self }
+    }
+
+    fn at(self, gate: Gate) -> Closed {
+        let Self {
+            reason,
+            why,
+            opens_at,
+            awaits,
+        } = self;
+        Closed {
+            gate,
+            reason,
+            why,
+            opens_at,
+            awaits,
+        }
     }
 }
 
@@ -149,7 +200,7 @@ impl Gate {
             Self::NotRefused => checks::not_refused(input, wanted),
             Self::Hold => checks::no_hold(input, now),
             Self::Once => checks::once(input, now),
-            Self::Evidence => checks::evidence(input, wanted),
+            Self::Evidence => checks::evidence(input, wanted, now),
             Self::Look => checks::look(input, wanted),
             Self::Consent => checks::consent(input, wanted, now),
             Self::Cooldown => checks::cooldown(input, now),
@@ -159,7 +210,8 @@ impl Gate {
 }
 
 impl GateTable {
-    /// The first gate that `wanted` must pass and that is closed.
+    /// The first gate that `wanted` must pass and that is closed. One that a look at files may open comes after all others: nobody looks
+    /// at the files of a move that something else holds.
     #[must_use]
     pub fn first_closed(
         &self,
@@ -192,17 +244,12 @@ impl GateTable {
             .0
             .iter()
             .filter(|row| row.asked[wanted.cause as usize] && concerns(row.gate));
-        asked
-            .map(|row| row.gate)
-            .find_map(|gate| match gate.check(input, wanted, now) {
-                Ok(()) => None,
-                Err(shut) => Some(Closed {
-                    gate,
-                    reason: shut.reason,
-                    why: shut.why,
-                    opens_at: shut.opens_at,
-                }),
-            })
+        let closed = asked.filter_map(|row| {
+            let shut = row.gate.check(input, wanted, now).err()?;
+            Some(shut.at(row.gate))
+        });
+        // The first one of those with the lowest key.
+        closed.min_by_key(|closed| closed.awaits.is_confirmation())
     }
 
     /// The table with one entry changed; for tests that show that each entry matters.

@@ -1,5 +1,6 @@
 //! What a plan for a champion is made from: the policy, what the registry and its ledger hold, and what is remembered.
 
+use super::confirmation::Confirmation;
 use super::ledger::Ledger;
 use super::memory::Memory;
 use crate::comparison::{Measurement, Statistics, Verdict};
@@ -258,6 +259,10 @@ pub struct ComparedEvidence<'a> {
     pub statistics: &'a Statistics,
     /// Numbers for operational guardrails.
     pub measurements: Vec<Measurement>,
+    /// When the files were last known to be what was read.
+    pub seen: Timestamp,
+    /// The last look at whether they still are, where one was asked for.
+    pub confirmation: Option<Confirmation>,
     /// The verdict, once a look was paid for it or none was needed.
     pub judged: Option<Judged>,
 }

@@ -9,6 +9,7 @@ mod catch_up;
 pub mod cause;
 mod checks;
 pub mod conditions;
+mod confirmation;
 mod freshness;
 pub mod gates;
 mod input;
@@ -25,6 +26,9 @@ mod situation;
 pub mod words;
 
 pub use cause::{Cause, EpochCause, Move};
+pub use confirmation::{
+    Confirmation, ConfirmationAnswer, ConfirmationStep, MAX_EVIDENCE_AGE_SECONDS, confirmation_step,
+};
 pub use freshness::{Freshness, RECENT_SECONDS};
 pub use gates::{GATES, Gate, GateTable};
 pub use input::*;

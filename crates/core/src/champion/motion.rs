@@ -7,11 +7,12 @@
 //! | Applied | contended | verified | contended |
 //! | Verified | record | record | record |
 //!
-//! A gate that is closed voids the move. What was given up or contended is an outcome of the epoch too.
+//! A gate that is closed voids the move; where a look at the files of the evidence may open it, the move waits for that. What was given
+//! up or contended is an outcome of the epoch too.
 
 use super::cause::Move;
 use super::checks::alias;
-use super::gates::{Closed, Gate, GateTable};
+use super::gates::{Awaits, Closed, Gate, GateTable};
 use super::input::{ChampionInput, Exclusivity};
 use super::ledger::{EpochOutcome, OutcomeEntry, claim_register, outcome_register};
 use super::memory::{ClosedEpoch, HISTORY_KEPT, HistoryEntry, InFlight, Memory, MovePhase};
@@ -94,8 +95,16 @@ fn guarded(
 ) -> Plan {
     match table.first_closed(input, &wanted(input, move_), now) {
         None => step(input, move_),
+        Some(closed) if closed.awaits.is_confirmation() => unconfirmed(input, move_, &closed),
         Some(closed) => void(input, move_, &closed, now),
     }
+}
+
+/// Keeps a move as far as it is until the files of its evidence were looked at.
+fn unconfirmed(input: &ChampionInput<'_>, move_: &InFlight, closed: &Closed) -> Plan {
+    let memory = with_phase(input, move_, phase(input, move_));
+    let message = format!("{} {}", move_.sentence, closed.why);
+    Plan::closed_by(&memory, closed, message)
 }
 
 fn moving(memory: &Memory, move_: &InFlight) -> Plan {
@@ -236,6 +245,7 @@ fn moved_meanwhile(input: &ChampionInput<'_>, move_: &InFlight, now: Timestamp) 
         reason: Reason::NotInAuthority,
         why: String::new(),
         opens_at: None,
+        awaits: Awaits::Change,
     };
     void(input, move_, &closed, now)
 }

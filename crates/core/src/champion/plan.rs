@@ -41,6 +41,13 @@ pub enum Action {
         /// The look.
         look: Option<LookTaken>,
     },
+    /// Have somebody look whether the files of a comparison are still what was read.
+    Confirm {
+        /// Name of the comparison.
+        evaluation: String,
+        /// Which look it is, from 1.
+        number: u32,
+    },
     /// Write a register of the ledger once. If it holds another text, the actions that follow are not carried out.
     Write(Register),
     /// Point an alias at a version, or remove it, if it still points where it did.
@@ -166,11 +173,12 @@ impl Plan {
         self
     }
 
-    /// A move that a gate holds back.
+    /// A move that a gate holds back, with what is done so that it opens. Nothing more is to be planned before that has had its effect.
     pub(super) fn closed_by(memory: &Memory, closed: &Closed, message: String) -> Self {
         let mut plan = Self::say(memory, closed.reason, message);
         plan.closed = Some(closed.gate);
         plan.look_again_at = closed.opens_at;
+        plan.actions.extend(closed.awaits.action().cloned());
         plan
     }
 }

@@ -79,6 +79,8 @@ reasons! {
     Comparing => Evaluating,
     /// Predictions are missing, and are waited for.
     AwaitingPredictions => Evaluating,
+    /// Whether the files changed since they were judged is being looked at.
+    ConfirmingEvidence => Evaluating,
     /// A decision waits for consent.
     ApprovalNeeded => AwaitingApproval,
     /// The alias is being moved.
@@ -99,6 +101,8 @@ reasons! {
     EvaluationNotOurs => Held,
     /// The files changed after they were judged.
     EvidenceChanged => Held,
+    /// Whether the files changed since they were judged could not be found out.
+    EvidenceUnconfirmed => Held,
     /// The holdout has been looked at as often as it may be.
     HoldoutUsedUp => Held,
     /// The verdict was not paid for by a look.

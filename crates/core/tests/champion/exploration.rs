@@ -66,6 +66,27 @@ fn one_operator() {
     assert!(states > 20_000, "only {states} states were explored");
 }
 
+/// Evidence that ages, files that change and Jobs that die between the comparison and the move.
+#[test]
+fn files_that_only_jobs_read() {
+    let events = Bounds {
+        events: 3,
+        faults: 0,
+    };
+    let faults = Bounds {
+        events: 2,
+        faults: 1,
+    };
+    let judged = [events, faults].map(scenarios::judged_by_jobs);
+    let from_the_start = scenarios::compared_by_jobs(Bounds {
+        events: 1,
+        faults: 1,
+    });
+    let all = judged.into_iter().flatten().chain([from_the_start]);
+    let states = nothing_happens_that_must_not("files_that_only_jobs_read", all);
+    assert!(states > 5_000, "only {states} states were explored");
+}
+
 #[test]
 fn two_operators() {
     let bounds = Bounds {

@@ -1,8 +1,8 @@
 //! Long random histories: I1 to I8 of the promotion protocol hold in each of them.
 
-use super::model::{Bounds, Scenario, State, Transition};
+use super::model::{Bounds, Scenario, State, Transition, fixed_point};
 use super::people::Event;
-use super::scenarios::all;
+use super::scenarios::{all, compared_by_jobs, judged_by_jobs};
 use super::world::{CHAMPION, Lens};
 use podium_core::champion::{EpochOutcome, Exclusivity, Ledger};
 use podium_core::random::Stream;
@@ -58,7 +58,10 @@ fn next(
 ) -> State {
     let mut transitions = Vec::new();
     scenario.actions(state, &mut transitions);
-    let own = |transition: &Transition| matches!(transition, Transition::Plan | Transition::Do);
+    let own = |transition: &Transition| {
+        use Transition::{Do, JobIsHeard, JobLooks, Plan};
+        matches!(transition, Plan | Do | JobLooks | JobIsHeard)
+    };
     let only_own = stream.below(4) > 0;
     transitions.retain(|transition| !only_own || own(transition));
     for _ in 0..8 {
@@ -80,6 +83,8 @@ fn follow(seed: u64) -> Result<(), String> {
         faults: 6,
     };
     let mut scenarios = all(bounds);
+    scenarios.push(compared_by_jobs(bounds));
+    scenarios.extend(judged_by_jobs(bounds));
     let position = seed as usize % scenarios.len();
     let scenario = &Scenario {
         // It is looked at when the history ends.
@@ -111,10 +116,12 @@ fn follow(seed: u64) -> Result<(), String> {
 fn settles(state: &State, claims: bool) -> Result<(), &'static str> {
     let mut world = state.world.clone();
     world.late = None;
-    if world
-        .settle(&Lens::CLEAR, super::model::FIXED_POINT)
-        .is_none()
-    {
+    if world.comparisons.is_some() {
+        // A look at files that could not be carried out is asked for again once a pause is over.
+        world.time += 1;
+    }
+    let most = fixed_point(&world);
+    if world.settle(&Lens::CLEAR, most).is_none() {
         return Err("plans do not come to rest");
     }
     let recorded = world.memory.champion.as_ref().map(|c| c.version.as_str());

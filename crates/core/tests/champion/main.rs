@@ -7,6 +7,10 @@
     dead_code
 )] // A test speaks by failing.
 
+#[path = "../../examples/champion/comparisons.rs"]
+mod comparisons;
+#[path = "../../examples/champion/jobs.rs"]
+mod jobs;
 #[path = "../../examples/champion/model.rs"]
 mod model;
 #[path = "../../examples/champion/operators.rs"]
@@ -22,6 +26,8 @@ mod wishes;
 #[path = "../../examples/champion/world.rs"]
 mod world;
 
+mod evidence_mutants;
+mod evidence_rules;
 mod exploration;
 mod histories;
 mod ledger_rules;

@@ -3,7 +3,7 @@
 use super::exploration::explore;
 use super::model::{Bounds, Scenario};
 use super::people::Event;
-use super::scenarios::all;
+use super::scenarios::{all, judged_by_jobs};
 use super::world::{Lens, World};
 use podium_core::champion::{Cause, GATES, Gate, GateTable, MovePhase};
 
@@ -321,7 +321,8 @@ fn planning_is_a_function() {
         events: 0,
         faults: 0,
     };
-    for scenario in all(bounds) {
+    let scenarios = all(bounds).into_iter().chain(judged_by_jobs(bounds));
+    for scenario in scenarios {
         let mut world: World = scenario.world;
         for _ in 0..12 {
             let plan = world.plan(&Lens::CLEAR);
