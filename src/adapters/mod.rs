@@ -1,10 +1,14 @@
 //! Adapters: one outside system each, and what several of them need.
 
+pub(crate) mod blocking;
 pub mod clock;
 pub mod directory;
+pub mod evidence_files;
 pub mod kubernetes;
 pub mod mlflow;
+pub mod model_files;
 pub mod object_index;
+pub mod s3;
 pub mod write_lease;
 
 /// An error with its causes, since libraries say little in the outermost one.

@@ -21,7 +21,7 @@ mod simulate;
 mod summary;
 mod train;
 
-use crate::adapters::directory::store::path_of;
+use crate::adapters::evidence_files::address_of;
 use clap::{Parser, Subcommand};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -168,7 +168,7 @@ fn print_crds() -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A path, or the path of a file:// URI.
-fn path_of_uri(uri: &str) -> Result<PathBuf, Failure> {
-    Ok(path_of(Path::new(""), uri)?)
+/// A path, the path of a file:// URI, or the address of an object.
+fn address_of_uri(uri: &str) -> Result<PathBuf, Failure> {
+    Ok(address_of(Path::new(""), uri)?)
 }

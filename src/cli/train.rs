@@ -1,7 +1,8 @@
 //! `podium train`.
 
 use super::progress::bar;
-use super::{Failure, path_of_uri};
+use super::{Failure, address_of_uri};
+use crate::adapters::evidence_files::EvidenceFiles;
 use clap::{ArgGroup, Args};
 use podium_workload::forest::{FeatureSubset, Impurity, Settings};
 use podium_workload::train::{self, Report, Request, Validation};
@@ -15,7 +16,8 @@ use std::process::ExitCode;
 /// Hyper-parameters are flags or variables of the environment with the same name, as a trial gets them. The metrics auc
 /// (weighted), precision and recall (by count, at a score above 0.5) go to the termination message; with --folds, one of each
 /// per fold with its weight. Model and predictions go to the output. With PODIUM_REFIT=true the model learns from all rows and
-/// nothing is judged.
+/// nothing is judged. Data and output are paths, file:// URIs or s3://BUCKET/KEY; an object store is reached as the variables of
+/// AWS's own tools say, such as AWS_ENDPOINT_URL_S3.
 ///
 /// Example:
 ///   podium train --data train.parquet --label tx_fraud --weight balanced --exclude transaction_id,customer_id \
@@ -50,7 +52,7 @@ pub(super) struct Arguments {
     /// Learn from all rows and judge nothing.
     #[arg(long, env = "PODIUM_REFIT")]
     refit: bool,
-    /// Where model and predictions are written; a path or a file:// URI.
+    /// Where model and predictions are written: a directory, or what the keys of the objects begin with.
     #[arg(long, env = "PODIUM_OUTPUT_URI")]
     output: Option<String>,
     /// Seed of the forest.
@@ -90,7 +92,7 @@ pub(super) fn train(arguments: Arguments) -> Result<ExitCode, Failure> {
         (false, None) => Validation::Fraction(arguments.validation_fraction.unwrap_or(0.2)),
     };
     let request = Request {
-        data: path_of_uri(&arguments.data)?,
+        data: address_of_uri(&arguments.data)?,
         columns: Columns {
             label: arguments.label,
             weight: arguments.weight,
@@ -109,10 +111,14 @@ pub(super) fn train(arguments: Arguments) -> Result<ExitCode, Failure> {
             impurity: arguments.impurity,
             seed: arguments.seed,
         },
-        output: arguments.output.as_deref().map(path_of_uri).transpose()?,
+        output: arguments
+            .output
+            .as_deref()
+            .map(address_of_uri)
+            .transpose()?,
     };
     let bar = bar("forest");
-    let trained = train::train(&request, &mut |done, all| {
+    let trained = train::train(&EvidenceFiles::default(), &request, &mut |done, all| {
         bar.set_length(all as u64);
         bar.set_position(done as u64);
     })?;

@@ -2,6 +2,7 @@
 
 use crate::adapters::clock::SystemClock;
 use crate::adapters::directory::store::{DirectoryStore, path_of};
+use crate::adapters::evidence_files::address_of;
 use crate::ports::{
     Clock, ConfirmationState, EvaluationResult, EvaluationRun, EvaluationState, Evaluator,
     ObjectStore, PortError, Sight,
@@ -11,8 +12,11 @@ use podium_api::evaluation::{EvaluatedVersion, EvaluationSpec, EvidenceStatus, F
 use podium_core::evaluation::EvidenceFile;
 use podium_core::looks::Sketch;
 use podium_workload::evaluate::{self, Expected, HoldoutFile, Request, Source};
-use podium_workload::table::FileRead;
+use podium_workload::table::{FileRead, FileSource, LocalFiles};
 use std::path::{Path, PathBuf};
+
+/// Characters of an ETag that a status holds.
+const LONGEST_ETAG: usize = 250;
 
 /// Compares on this machine, with the code of `podium evaluate`.
 #[derive(Clone, Debug)]
@@ -31,12 +35,14 @@ impl LocalEvaluator {
 impl Evaluator for LocalEvaluator {
     async fn evaluate(&self, run: &EvaluationRun<'_>) -> Result<EvaluationState, PortError> {
         let spec = run.evaluation.spec.clone();
+        only_files(&spec)?;
         let request = request_of(&self.directory, &spec)?;
         // The comparison uses every core for seconds: it must not hold up the watching of trials.
-        let measured =
-            tokio::task::spawn_blocking(move || measure(&request, &spec, &mut |_, _| {}))
-                .await
-                .map_err(|error| PortError::unavailable(error.to_string()))?;
+        let measured = tokio::task::spawn_blocking(move || {
+            measure(&LocalFiles, &request, &spec, &mut |_, _| {})
+        })
+        .await
+        .map_err(|error| PortError::unavailable(error.to_string()))?;
         Ok(match measured {
             Ok(result) => EvaluationState::Finished(Box::new(result)),
             Err(error) => EvaluationState::Refused(error.to_string()),
@@ -51,7 +57,7 @@ impl Evaluator for LocalEvaluator {
             return Ok(ConfirmationState::Unknown(why));
         };
         let store = DirectoryStore::new(self.directory.clone());
-        for (file, read) in files_of(read) {
+        for (file, read) in files_read(read) {
             match store.look(&read.uri).await? {
                 Sight::Present(digest) if digest == read.sha256 => {}
                 Sight::Present(_) | Sight::Missing => return Ok(ConfirmationState::Changed(file)),
@@ -66,7 +72,7 @@ impl Evaluator for LocalEvaluator {
 }
 
 /// The files that were read, each with what it is of the comparison.
-pub fn files_of(read: &EvidenceStatus) -> impl Iterator<Item = (EvidenceFile, &FileStatus)> {
+pub fn files_read(read: &EvidenceStatus) -> impl Iterator<Item = (EvidenceFile, &FileStatus)> {
     let holdout = read.holdout.iter();
     let predictions = [
         (EvidenceFile::Champion, &read.champion),
@@ -76,16 +82,27 @@ pub fn files_of(read: &EvidenceStatus) -> impl Iterator<Item = (EvidenceFile, &F
     predictions.into_iter().chain(holdout)
 }
 
-/// Reads and measures what an `Evaluation` asks for.
+/// A run on this machine reads its files and no object store.
+fn only_files(spec: &EvaluationSpec) -> Result<(), PortError> {
+    let predictions = [&spec.champion, &spec.challenger].map(|version| &version.predictions);
+    let holdout = spec.holdout.as_ref().map(|holdout| &holdout.uri);
+    for uri in predictions.into_iter().chain(holdout) {
+        path_of(Path::new(""), uri)?;
+    }
+    Ok(())
+}
+
+/// Reads by way of `files` and measures what an `Evaluation` asks for. When that was is known to whoever records it.
 ///
 /// # Errors
 /// The files cannot be used.
 pub fn measure(
+    files: &dyn FileSource,
     request: &Request,
     spec: &EvaluationSpec,
     progress: &mut dyn FnMut(u32, u32),
 ) -> Result<EvaluationResult, evaluate::EvaluateError> {
-    let (rows, evidence) = evaluate::read_evidence(request)?;
+    let (rows, evidence) = evaluate::read_evidence(files, request)?;
     let statistics = evaluate::measure(request, &rows, &evidence, progress)?;
     let holdout = spec.holdout.as_ref().zip(evidence.holdout.as_ref());
     Ok(EvaluationResult {
@@ -106,16 +123,16 @@ fn file_status(uri: &str, read: &FileRead) -> FileStatus {
     FileStatus {
         uri: uri.to_string(),
         sha256: read.sha256.clone(),
-        etag: None,
+        etag: read.etag.clone().filter(|etag| etag.len() <= LONGEST_ETAG),
         size: i64::try_from(read.size).unwrap_or(i64::MAX),
         rows: i64::try_from(read.rows).unwrap_or(i64::MAX),
     }
 }
 
-/// What an `Evaluation` asks for, on this machine; relative paths are taken from `directory`.
+/// What an `Evaluation` asks for; relative paths are taken from `directory`, and the addresses of objects stay as they are.
 ///
 /// # Errors
-/// An address that cannot be reached from here.
+/// An address that is neither.
 pub fn request_of(directory: &Path, spec: &EvaluationSpec) -> Result<Request, PortError> {
     // Every field is named, so that a new one does not compile until it is carried out.
     let EvaluationSpec {
@@ -133,13 +150,13 @@ pub fn request_of(directory: &Path, spec: &EvaluationSpec) -> Result<Request, Po
     } = spec;
     Ok(Request {
         source: Source::TwoFiles {
-            champion: path_of(directory, &champion.predictions)?,
-            challenger: path_of(directory, &challenger.predictions)?,
+            champion: address_of(directory, &champion.predictions)?,
+            challenger: address_of(directory, &challenger.predictions)?,
             score: columns.score.clone(),
         },
         holdout: match holdout {
             Some(holdout) => Some(HoldoutFile {
-                path: path_of(directory, &holdout.uri)?,
+                path: address_of(directory, &holdout.uri)?,
                 sha256: holdout.sha256.clone(),
             }),
             None => None,
@@ -164,13 +181,92 @@ pub fn request_of(directory: &Path, spec: &EvaluationSpec) -> Result<Request, Po
     })
 }
 
-/// Predictions that say which version or model made them must be of this one.
+/// Predictions that say which version or model made them must be of this one. A model is looked at where it can be read as a file; where it
+/// lies behind a registry, only the version is.
 fn expected(directory: &Path, version: &EvaluatedVersion) -> Result<Expected, PortError> {
+    let readable = version.source.as_ref().filter(|source| is_file(source));
     Ok(Expected {
         version: Some(version.version.clone()),
-        model: match &version.source {
-            Some(source) => Some(path_of(directory, source)?),
+        model: match readable {
+            Some(source) => Some(address_of(directory, source)?),
             None => None,
         },
     })
+}
+
+/// Whether a URI names a file or an object, and nothing that only a registry or another store knows.
+fn is_file(uri: &str) -> bool {
+    let may_be = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
+    match uri.split_once(":/") {
+        Some((scheme, _)) if !scheme.is_empty() && scheme.chars().all(may_be) => {
+            scheme == "s3" || scheme.eq_ignore_ascii_case("file")
+        }
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn spec(predictions: &str, source: Option<&str>) -> EvaluationSpec {
+        serde_json::from_value(json!({
+            "policyRef": {"name": "fraud"}, "model": "fraud",
+            "champion": {"version": "1", "predictions": predictions, "source": source},
+            "challenger": {"version": "2", "predictions": "new.csv"},
+            "store": {"endpoint": "https://s3.example.com"},
+            "columns": {"id": "id", "label": "y", "score": "score"},
+            "test": {"primary": {"metric": "rocAuc"}},
+            "rowsNoun": "rows",
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn addresses_of_objects_stay_as_they_are() {
+        let directory = Path::new("/base");
+        for (uri, address) in [
+            ("old.csv", "/base/old.csv"),
+            ("s3://bucket/a b//old.csv", "s3://bucket/a b//old.csv"),
+        ] {
+            let request = request_of(directory, &spec(uri, None)).unwrap();
+            let Source::TwoFiles { champion, .. } = request.source else {
+                panic!("{request:?}");
+            };
+            assert_eq!(champion.to_str(), Some(address));
+        }
+        let refusal = request_of(directory, &spec("gs://bucket/old.csv", None)).unwrap_err();
+        assert!(
+            refusal.to_string().contains("gs://bucket/old.csv"),
+            "{refusal}"
+        );
+    }
+
+    #[test]
+    fn a_model_is_looked_at_where_it_is_a_file() {
+        for (source, model) in [
+            ("/models/1", Some("/models/1")),
+            ("models/a:b", Some("/base/models/a:b")),
+            ("file:///models/1", Some("/models/1")),
+            ("s3://models/1", Some("s3://models/1")),
+            ("mlflow-artifacts:/1/r/artifacts/m", None),
+            ("runs:/r/m", None),
+            ("models:/m-1", None),
+            ("gs://models/1", None),
+        ] {
+            let request = request_of(Path::new("/base"), &spec("old.csv", Some(source))).unwrap();
+            let found = request.champion.model;
+            assert_eq!(found.as_deref(), model.map(Path::new), "{source}");
+            assert_eq!(request.champion.version.as_deref(), Some("1"));
+        }
+    }
+
+    #[test]
+    fn a_run_on_this_machine_reads_files_only() {
+        only_files(&spec("file://old.csv", None)).unwrap();
+        let refusal = only_files(&spec("s3://bucket/old.csv", None)).unwrap_err();
+        let expected = "`s3://bucket/old.csv` cannot be reached without a cluster: its scheme must be `file`, not `s3`";
+        assert_eq!(refusal.to_string(), expected);
+    }
 }

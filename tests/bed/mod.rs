@@ -7,6 +7,7 @@
 
 pub mod cuts;
 pub mod gates;
+pub mod http_proxy;
 pub mod manifests;
 pub mod mlflow;
 pub mod mlflow_proxy;

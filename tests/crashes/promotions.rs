@@ -137,6 +137,7 @@ fn sets(model: &str, writes: &[Call]) -> BTreeMap<(String, u64), Vec<String>> {
 #[test]
 fn sets_are_told_apart_by_alias_and_epoch() {
     let write = |path: &str, body: serde_json::Value| Call {
+        headers: http::HeaderMap::new(),
         method: http::Method::POST,
         path: path.to_string(),
         authorization: String::new(),

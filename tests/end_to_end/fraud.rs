@@ -6,6 +6,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 use podium_workload::forest::Settings;
 use podium_workload::model_file::Model;
 use podium_workload::simulate::{Request, transactions};
+use podium_workload::table::LocalFiles;
 use podium_workload::train::{self, Validation};
 use podium_workload::training_data::{Columns, Weighting};
 use serde_json::Value;
@@ -263,7 +264,7 @@ fn the_bundled_champion_is_a_forest_with_plain_defaults() {
         settings: Settings::default(),
         output: Some(project.path().join("model")),
     };
-    train::train(&request, &mut |_, _| {}).unwrap();
+    train::train(&LocalFiles, &request, &mut |_, _| {}).unwrap();
     let bundled = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("examples/fraud/registry/fraud-detection/versions/1/files");
     assert_eq!(

@@ -7,7 +7,7 @@ use super::mlflow_registry::mlflow_registry;
 use super::promotion::at_rest;
 use super::run;
 use super::world::{
-    Objects, cluster_with_policy, operator, operator_with_predictions, pin, policy,
+    BUCKET, Objects, cluster_with_policy, operator, operator_with_predictions, pin, policy,
 };
 use jiff::tz::TimeZone;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -190,7 +190,8 @@ async fn challengers_by_versions_are_named(server: &str) {
 /// A policy of these predictions, with a cooldown of so many seconds.
 pub fn comparing(model: &str, seconds: u64) -> Value {
     policy(model, |policy| {
-        policy["spec"]["evidence"]["predictions"]["uri"] = json!("file://$(version).csv");
+        let uri = format!("{BUCKET}$(version).csv");
+        policy["spec"]["evidence"]["predictions"]["uri"] = json!(uri);
         policy["spec"]["promotion"] = json!({"cooldownSeconds": seconds});
     })
 }

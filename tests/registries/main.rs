@@ -1,10 +1,12 @@
-//! The laws of registries on real MLflow servers, which these tests install, start and end. They need Python 3 and PyPI, and one of them
-//! root and Debian's PostgreSQL.
+//! The laws of registries on real MLflow servers, and files on a real object store, all of which these tests install, start and end. They need
+//! Python 3 and PyPI, Go for the object store, and one of them root and Debian's PostgreSQL.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A test speaks by failing.
 
 #[path = "../contracts/registry_laws.rs"]
 mod registry_laws;
 
+#[path = "../bed/http_proxy.rs"]
+mod http_proxy;
 #[path = "../fixtures/ledger_of_model.rs"]
 mod ledger_of_model;
 #[path = "../fixtures/mlflow_accounts.rs"]
@@ -18,12 +20,15 @@ mod tls;
 
 mod accounts;
 mod api_server;
+mod artifacts;
 mod connections;
 mod deaths;
 mod deletions;
 mod faults;
 mod gates;
 mod mortal;
+mod object_faults;
+mod object_store;
 mod polls;
 mod promotion;
 mod rivals;

@@ -112,6 +112,56 @@ fn a_variable_of_the_scorer_may_not_hide_one_that_is_given() {
 }
 
 #[test]
+fn pods_read_objects_and_podium_run_reads_files() {
+    use podium_api::convert::World;
+    let problems = |world: World, predictions: &str, more: &Value| -> Vec<String> {
+        let mut policy = json!({
+            "registryRef": {"name": "r"}, "model": "m",
+            "evidence": {"predictions": {"uri": predictions, "columns": {"id": "id", "label": "y"}}},
+            "test": {"primary": {"metric": "rocAuc"}},
+        });
+        let evidence = policy["evidence"].as_object_mut().unwrap();
+        evidence.extend(more.as_object().unwrap().clone());
+        let spec = serde_json::from_value(policy).unwrap();
+        let problems = podium_api::convert::policy(&spec, world).err();
+        let problems = problems.unwrap_or_default();
+        problems.iter().map(ToString::to_string).collect()
+    };
+    let store = json!({"store": {"endpoint": "https://s3.example.com", "pathStyle": true}});
+    let (local, object) = ("file://p/$(version).csv", "s3://bucket/$(version).csv");
+    assert_eq!(
+        problems(World::Cluster, object, &store),
+        Vec::<String>::new()
+    );
+    assert_eq!(
+        problems(World::Local, local, &json!({})),
+        Vec::<String>::new()
+    );
+    let refused = problems(World::Local, local, &store);
+    assert!(refused[0].starts_with("spec.evidence.store: must be left out here: "));
+    for uri in [
+        local,
+        "p/$(version)",
+        "s3a://b/$(version)",
+        "s3://$(version)",
+        "s3:///$(version)",
+    ] {
+        let refused = problems(World::Cluster, uri, &json!({}));
+        let expected = "spec.evidence.predictions.uri: must have the form s3://BUCKET/KEY";
+        assert!(refused[0].starts_with(expected), "{refused:?}");
+        assert!(refused[0].contains(uri), "{refused:?}");
+    }
+    let holdout = |uri: &str| json!({"holdout": {"name": "july", "uri": uri}});
+    let refused = problems(World::Cluster, object, &holdout("holdout.csv"));
+    assert!(
+        refused[0].starts_with("spec.evidence.holdout.uri: must have"),
+        "{refused:?}"
+    );
+    let taken = problems(World::Cluster, object, &holdout("s3://bucket/holdout.csv"));
+    assert_eq!(taken, Vec::<String>::new());
+}
+
+#[test]
 fn a_variable_of_the_template_may_not_hide_one_that_is_given() {
     let with = |env: Value| {
         search(&json!({

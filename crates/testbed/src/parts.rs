@@ -175,6 +175,18 @@ pub fn ready(
     }
 }
 
+/// The path of one program, built first where it is missing.
+///
+/// # Errors
+/// It is none of the test bed's, or cannot be built.
+pub(crate) fn ready_program(name: &str) -> Result<PathBuf, TestbedError> {
+    let makes_it = |step: &Step| step.programs.iter().any(|program| *program == name);
+    let mut built = build(makes_it, &mut |_| {})?.into_iter();
+    let found = built.find(|(program, _)| program == name);
+    let unknown = || TestbedError::Needs(format!("{name}, which it does not build"));
+    found.map(|(_, path)| path).ok_or_else(unknown)
+}
+
 /// What the folder has, and the tools for people where they can be had.
 fn from_assets(
     folder: &Path,

@@ -2,7 +2,7 @@
 
 use super::forest::tree::Tree;
 use super::forest::{Forest, Settings};
-use super::table::sha256_hex;
+use super::table::{FileBytes, FileSource, LocalFiles, TableError};
 use crate::atomic_file;
 use arrow::array::AsArray;
 use arrow::array::{ArrayRef, Float64Array, RecordBatch, UInt16Array, UInt32Array};
@@ -19,6 +19,9 @@ use std::sync::Arc;
 
 /// The version of the format that this podium writes; it reads this one only.
 pub const FORMAT_VERSION: u32 = 1;
+
+/// The name of a model's file in a directory.
+pub const MODEL_FILE: &str = "model.parquet";
 
 /// Key of the file's description in its metadata.
 const DESCRIPTION_KEY: &str = "podium.forest";
@@ -66,13 +69,64 @@ pub enum ModelError {
     },
 }
 
-/// The model's file: `path` itself, or `model.parquet` in the directory `path`.
-#[must_use]
-pub fn file_of(path: &Path) -> PathBuf {
-    if path.is_dir() {
-        path.join("model.parquet")
-    } else {
-        path.to_path_buf()
+impl From<TableError> for ModelError {
+    fn from(error: TableError) -> Self {
+        match error {
+            TableError::Unreadable { path, message }
+            | TableError::Missing { path, message }
+            | TableError::Unusable { path, message } => Self::Unreadable { path, message },
+            other => Self::Unreadable {
+                path: PathBuf::from("the model"),
+                message: other.to_string(),
+            },
+        }
+    }
+}
+
+/// The model's file among the names of those that a directory holds: `model.parquet`, or else the only one whose name ends with `.parquet`.
+///
+/// # Errors
+/// What it must hold.
+pub fn model_among<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<&'a str, String> {
+    let may_be = |name: &&str| name.ends_with(".parquet") && !name.starts_with(['_', '.']);
+    let mut found: Vec<&str> = names.into_iter().filter(may_be).collect();
+    found.sort_unstable();
+    match found.as_slice() {
+        all if all.contains(&MODEL_FILE) => Ok(MODEL_FILE),
+        &[only] => Ok(only),
+        [] => Err(format!(
+            "the directory must hold `{MODEL_FILE}` or one other file whose name ends with .parquet"
+        )),
+        several => Err(format!(
+            "the directory must hold `{MODEL_FILE}` or only one other file whose name ends with .parquet; it holds {}: name the one that is meant",
+            several.join(", ")
+        )),
+    }
+}
+
+/// The model's file on this machine: `path` itself, or the one in the directory `path`.
+///
+/// # Errors
+/// The directory holds none, or cannot be read.
+pub(crate) fn file_of(path: &Path) -> Result<PathBuf, TableError> {
+    if !path.is_dir() {
+        return Ok(path.to_path_buf());
+    }
+    let unreadable = |error: std::io::Error| TableError::Unreadable {
+        path: path.to_path_buf(),
+        message: error.to_string(),
+    };
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(path).map_err(unreadable)? {
+        // A model's file has a name of ASCII characters, or it was named by its path.
+        names.extend(entry.map_err(unreadable)?.file_name().into_string().ok());
+    }
+    match model_among(names.iter().map(String::as_str)) {
+        Ok(name) => Ok(path.join(name)),
+        Err(message) => Err(TableError::Missing {
+            path: path.to_path_buf(),
+            message,
+        }),
     }
 }
 
@@ -92,16 +146,15 @@ impl Model {
         atomic_file::write(path, &bytes).map_err(|error| unwritable(error.to_string()))
     }
 
-    /// SHA-256 of the file that [`Model::write`] writes, 64 hexadecimal digits.
+    /// The bytes of the file that [`Model::write`] writes.
     ///
     /// # Errors
     /// The model cannot be encoded.
-    pub fn sha256(&self) -> Result<String, ModelError> {
-        let bytes = self.encode().map_err(|error| ModelError::Unwritable {
+    pub fn to_bytes(&self) -> Result<Vec<u8>, ModelError> {
+        self.encode().map_err(|error| ModelError::Unwritable {
             path: PathBuf::from("the model"),
             message: error.to_string(),
-        })?;
-        Ok(sha256_hex(&bytes))
+        })
     }
 
     fn encode(&self) -> Result<Vec<u8>, Box<dyn std::error::Error>> {
@@ -157,26 +210,27 @@ impl Model {
         Ok(writer.into_inner()?)
     }
 
-    /// Reads a model from its file, or from the directory that holds it.
+    /// Reads a model from its file on this machine, or from the directory that holds it.
     ///
     /// # Errors
     /// The file cannot be read, is no model, or is of another version.
     pub fn read(path: &Path) -> Result<Self, ModelError> {
-        Ok(Self::read_with_digest(path)?.0)
+        Self::of_file(&LocalFiles.read_model(path)?)
     }
 
-    /// As [`Model::read`], with the SHA-256 of the bytes that were read, 64 hexadecimal digits.
+    /// The model in the bytes of its file.
     ///
     /// # Errors
-    /// As [`Model::read`].
-    pub fn read_with_digest(path: &Path) -> Result<(Self, String), ModelError> {
-        let path = file_of(path);
-        let read = std::fs::read(&path).map_err(|error| error.to_string());
-        let decoded = read.and_then(|bytes| {
-            let digest = sha256_hex(&bytes);
-            Ok((decode(bytes.into())?, digest))
-        });
-        decoded.map_err(|message| ModelError::Unreadable { path, message })
+    /// They are those of no model, or of one of another version.
+    pub fn of_file(file: &FileBytes) -> Result<Self, ModelError> {
+        let bytes = file.single().ok_or("it is a directory of other files");
+        let decoded = bytes
+            .map_err(str::to_string)
+            .and_then(|bytes| decode(bytes.clone()));
+        decoded.map_err(|message| ModelError::Unreadable {
+            path: file.path().to_path_buf(),
+            message,
+        })
     }
 }
 
@@ -298,6 +352,39 @@ mod tests {
         model.write(&path).unwrap();
         assert_eq!(Model::read(&path).unwrap(), model);
         assert_eq!(Model::read(directory.path()).unwrap(), model);
+    }
+
+    #[test]
+    fn the_file_of_a_model_is_told_from_the_others_of_its_directory() {
+        let others = ["MLmodel", "README.md", "_x.parquet", ".y.parquet"];
+        let found = |names: &[&'static str]| model_among([&others[..], names].concat());
+        assert_eq!(
+            found(&["predictions.parquet", "model.parquet"]),
+            Ok("model.parquet")
+        );
+        assert_eq!(found(&["forest.parquet"]), Ok("forest.parquet"));
+        assert!(
+            found(&[])
+                .unwrap_err()
+                .contains("must hold `model.parquet`")
+        );
+        let several = found(&["b.parquet", "a.parquet"]).unwrap_err();
+        assert!(
+            several.contains("it holds a.parquet, b.parquet: name"),
+            "{several}"
+        );
+
+        let directory = tempfile::tempdir().unwrap();
+        let empty = Model::read(directory.path()).unwrap_err().to_string();
+        let expected = format!(
+            "{} must be a model of podium: the directory",
+            directory.path().display()
+        );
+        assert!(empty.starts_with(&expected), "{empty}");
+        model()
+            .write(&directory.path().join("forest.parquet"))
+            .unwrap();
+        assert_eq!(Model::read(directory.path()).unwrap(), model());
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Scores the rows of a file with a trained model.
 
-use super::model_file::{Model, ModelError, file_of};
-use super::predictions_file::{self, OutputFormat, Scored, WriteError};
-use super::table::{MadeBy, RowFile, Table, TableError};
+use super::model_file::{Model, ModelError};
+use super::predictions_file::{self, FileSink, OutputFormat, Scored, WriteError};
+use super::table::{FileSource, MadeBy, RowFile, Table, TableError};
 use std::path::Path;
 
 /// Why rows cannot be scored.
@@ -25,7 +25,8 @@ pub enum ScoreError {
 ///
 /// # Errors
 /// See [`ScoreError`]; a feature that the data lack is named. Nothing is written over an input.
-pub fn score(
+pub fn score<F: FileSource + FileSink>(
+    files: &F,
     model: &Path,
     version: Option<&str>,
     data: &Path,
@@ -33,14 +34,14 @@ pub fn score(
     out: &Path,
 ) -> Result<usize, ScoreError> {
     OutputFormat::of(out)?;
-    let model_file = file_of(model);
-    let (model, model_sha256) = Model::read_with_digest(model)?;
-    let file = RowFile::open(data)?;
-    let inputs = file.part_paths().chain([data, model_file.as_path()]);
-    predictions_file::check_inputs(out, inputs)?;
+    let model_file = files.read_model(model).map_err(ModelError::from)?;
+    let model = Model::of_file(&model_file)?;
+    let file = RowFile::of_bytes(files.read(data)?)?;
+    let inputs = file.part_paths().chain([data, model_file.path()]);
+    files.check(out, &inputs.collect::<Vec<_>>())?;
     let made_by = MadeBy {
         version: version.map(str::to_string),
-        model_sha256: Some(model_sha256),
+        model_sha256: Some(model_file.sha256().to_string()),
         data_sha256: Some(file.sha256().to_string()),
     };
     for name in keep {
@@ -58,7 +59,7 @@ pub fn score(
         chosen: None,
         scores: &scores,
     };
-    predictions_file::write(out, &scored, &made_by)?;
+    predictions_file::write(files, out, &scored, &made_by)?;
     Ok(scores.len())
 }
 
@@ -76,13 +77,13 @@ fn scores(model: &Model, file: &RowFile) -> Result<Vec<f64>, TableError> {
 mod round_trip;
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::forest::{Forest, Rows, Settings};
-    use crate::table::sha256_hex;
+    use crate::table::{LocalFiles, sha256_hex};
 
     /// A model of the feature `amount`.
-    pub(super) fn write_model(path: &Path) {
+    pub(crate) fn write_model(path: &Path) {
         let features = vec![(0..40).map(f64::from).collect::<Vec<_>>()];
         let labels: Vec<u8> = (0..40).map(|row| u8::from(row > 20)).collect();
         let settings = Settings {
@@ -113,7 +114,8 @@ mod tests {
         let rows = "id,amount\n1,3\n2,30\n";
         std::fs::write(&data, rows).unwrap();
         let made_by = |version: Option<&str>| {
-            assert_eq!(score(&model, version, &data, &[], &out).unwrap(), 2);
+            let rows = score(&LocalFiles, &model, version, &data, &[], &out).unwrap();
+            assert_eq!(rows, 2);
             assert_eq!(RowFile::open(&out).unwrap().names(), ["id", "score"]);
             let scored = Table::read(&out, &["id", "score"]).unwrap();
             scored.source.made_by.unwrap()

@@ -1,9 +1,9 @@
 //! Trains a forest, judges it on rows it has not seen, and reports what a trial reports.
 
 use super::forest::{Forest, Rows, Settings};
-use super::model_file::{Model, ModelError};
-use super::predictions_file::{self, Scored, WriteError};
-use super::table::{MadeBy, TableError, unusable};
+use super::model_file::{MODEL_FILE, Model, ModelError};
+use super::predictions_file::{self, FileSink, Scored, WriteError};
+use super::table::{FileSource, MadeBy, RowFile, TableError, sha256_hex, unusable};
 use super::training_data::{Columns, Part, Suspect, TrainingData, check_classes};
 use podium_core::metrics::{
     BadRow, DecisionRule, Metric, Predictions, ThresholdOperator, Value, evaluate,
@@ -96,20 +96,22 @@ pub enum TrainError {
 ///
 /// # Errors
 /// See [`TrainError`]. Nothing is half-written.
-pub fn train(
+pub fn train<F: FileSource + FileSink>(
+    files: &F,
     request: &Request,
     advance: &mut dyn FnMut(usize, usize),
 ) -> Result<Trained, TrainError> {
     check(request)?;
-    let data = TrainingData::read(&request.data, &request.columns)?;
-    check_output(request, &data)?;
+    let rows = RowFile::of_bytes(files.read(&request.data)?)?;
+    let data = TrainingData::of(rows, &request.columns)?;
+    check_output(files, request, &data)?;
     let rows = data.labels.len();
     let everything: Vec<usize> = (0..rows).collect();
     let report = match request.validation {
         Validation::Refit => {
             let forest = grow(request, &data.part(&everything))?;
             advance(1, 1);
-            write_model(request, &model(request, &data, forest))?;
+            write_model(files, request, &model(request, &data, forest))?;
             None
         }
         Validation::Fraction(fraction) => {
@@ -123,14 +125,14 @@ pub fn train(
             let scores = forest.score(&part.features);
             let (metrics, _) = judge(&part, &scores, "")?;
             let model = model(request, &data, forest);
-            write_predictions(request, &data, &validation, &scores, Some(&model))?;
-            write_model(request, &model)?;
+            write_predictions(files, request, &data, &validation, &scores, Some(&model))?;
+            write_model(files, request, &model)?;
             Some(Report {
                 metrics,
                 weights: BTreeMap::new(),
             })
         }
-        Validation::Folds(folds) => Some(cross_validate(request, &data, folds, advance)?),
+        Validation::Folds(folds) => Some(cross_validate(files, request, &data, folds, advance)?),
     };
     Ok(Trained {
         report,
@@ -179,6 +181,7 @@ fn check(request: &Request) -> Result<(), TrainError> {
 }
 
 fn cross_validate(
+    files: &dyn FileSink,
     request: &Request,
     data: &TrainingData,
     folds: usize,
@@ -207,7 +210,7 @@ fn cross_validate(
         advance(fold + 1, folds);
     }
     let all: Vec<usize> = (0..rows).collect();
-    write_predictions(request, data, &all, &scores, None)?;
+    write_predictions(files, request, data, &all, &scores, None)?;
     Ok(report)
 }
 
@@ -266,23 +269,28 @@ fn predictions_path(output: &Path) -> PathBuf {
 }
 
 fn model_path(output: &Path) -> PathBuf {
-    output.join("model.parquet")
+    output.join(MODEL_FILE)
 }
 
 /// What is written must not be what was read.
-fn check_output(request: &Request, data: &TrainingData) -> Result<(), TrainError> {
+fn check_output(
+    files: &dyn FileSink,
+    request: &Request,
+    data: &TrainingData,
+) -> Result<(), TrainError> {
     let Some(output) = &request.output else {
         return Ok(());
     };
     for path in [predictions_path(output), model_path(output)] {
         let inputs = data.file.part_paths().chain([request.data.as_path()]);
-        predictions_file::check_inputs(&path, inputs)?;
+        files.check(&path, &inputs.collect::<Vec<_>>())?;
     }
     Ok(())
 }
 
 /// Writes the scores of the rows at `rows`, which are in the order of the file. They are those of `model`, or of one model per fold.
 fn write_predictions(
+    files: &dyn FileSink,
     request: &Request,
     data: &TrainingData,
     rows: &[usize],
@@ -304,14 +312,14 @@ fn write_predictions(
     };
     let made_by = MadeBy {
         version: None,
-        model_sha256: model.map(Model::sha256).transpose()?,
+        model_sha256: match model {
+            Some(model) => Some(sha256_hex(&model.to_bytes()?)),
+            None => None,
+        },
         data_sha256: Some(data.file.sha256().to_string()),
     };
-    Ok(predictions_file::write(
-        &predictions_path(output),
-        &scored,
-        &made_by,
-    )?)
+    let path = predictions_path(output);
+    Ok(predictions_file::write(files, &path, &scored, &made_by)?)
 }
 
 fn model(request: &Request, data: &TrainingData, forest: Forest) -> Model {
@@ -323,14 +331,9 @@ fn model(request: &Request, data: &TrainingData, forest: Forest) -> Model {
     }
 }
 
-fn write_model(request: &Request, model: &Model) -> Result<(), TrainError> {
+fn write_model(files: &dyn FileSink, request: &Request, model: &Model) -> Result<(), TrainError> {
     let Some(output) = &request.output else {
         return Ok(());
     };
-    let path = model_path(output);
-    std::fs::create_dir_all(output).map_err(|error| ModelError::Unwritable {
-        path: path.clone(),
-        message: error.to_string(),
-    })?;
-    Ok(model.write(&path)?)
+    Ok(files.write(&model_path(output), model.to_bytes()?)?)
 }

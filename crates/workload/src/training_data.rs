@@ -1,7 +1,6 @@
 //! What a forest learns from: features, labels and weights of the rows of a table.
 
 use super::table::{RowFile, Table, TableError, is_number, unusable};
-use std::path::Path;
 use std::str::FromStr;
 
 /// What each row weighs in training and in weighted metrics.
@@ -79,13 +78,12 @@ pub struct Suspect {
 }
 
 impl TrainingData {
-    /// Reads the rows of `path`.
+    /// The rows of a file.
     ///
     /// # Errors
-    /// The file cannot be read, a column is missing or not numbers, a label is not 0 or 1, a weight is negative, or a class has no rows or
+    /// The file is damaged, a column is missing or not numbers, a label is not 0 or 1, a weight is negative, or a class has no rows or
     /// no weight, so that nothing can be learnt.
-    pub fn read(path: &Path, columns: &Columns) -> Result<Self, TableError> {
-        let file = RowFile::open(path)?;
+    pub fn of(file: RowFile, columns: &Columns) -> Result<Self, TableError> {
         let names = feature_names(&file, columns)?;
         let mut wanted: Vec<&str> = names.iter().map(String::as_str).collect();
         wanted.push(&columns.label);
@@ -101,7 +99,7 @@ impl TrainingData {
             Weighting::Balanced => balanced(&labels),
             Weighting::Column(name) => table.weights(name)?,
         };
-        check_classes(&columns.label, &labels, &weights).map_err(|m| unusable(path, m))?;
+        check_classes(&columns.label, &labels, &weights).map_err(|m| unusable(file.path(), m))?;
         let suspects = suspects(&names, &features, &labels, &weights);
         let others = (0..file.names().len())
             .filter(|&column| !names.contains(&file.names()[column]))
@@ -262,12 +260,16 @@ fn determines_target(values: &[f64], target: &[f64]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::PathBuf;
+    use std::path::{Path, PathBuf};
 
     fn file(directory: &Path, text: &str) -> PathBuf {
         let path = directory.join("rows.csv");
         std::fs::write(&path, text).unwrap();
         path
+    }
+
+    fn read(path: &Path, columns: &Columns) -> Result<TrainingData, TableError> {
+        TrainingData::of(RowFile::open(path)?, columns)
     }
 
     fn columns(weight: &str) -> Columns {
@@ -285,7 +287,7 @@ mod tests {
             directory.path(),
             "y,w,kind,amount,scenario,name\n1,3,7,0.5,2,a\n0,1,8,0.5,0,b\n0,1,8,0.6,0,c\n1,3,7,0.7,1,d\n0,1,8,0.6,0,e\n0,1,9,0.7,0,f\n",
         );
-        let data = TrainingData::read(&path, &columns("w")).unwrap();
+        let data = read(&path, &columns("w")).unwrap();
         assert_eq!(data.names, ["kind", "amount", "scenario"]);
         assert_eq!(data.weights, [3.0, 1.0, 1.0, 3.0, 1.0, 1.0]);
         let suspects: Vec<_> = data
@@ -298,7 +300,7 @@ mod tests {
             features: vec!["w".into()],
             ..columns("w")
         };
-        let refusal = TrainingData::read(&path, &chosen).unwrap_err().to_string();
+        let refusal = read(&path, &chosen).unwrap_err().to_string();
         assert!(
             refusal.ends_with("`w` must not be a feature: it is the label or the weight"),
             "{refusal}"
@@ -317,17 +319,13 @@ mod tests {
     fn bad_rows_are_named() {
         let directory = tempfile::tempdir().unwrap();
         let path = file(directory.path(), "y,w,x\n1,1,1\n2,-1,1\n");
-        let refusal = TrainingData::read(&path, &columns("balanced"))
-            .unwrap_err()
-            .to_string();
+        let refusal = read(&path, &columns("balanced")).unwrap_err().to_string();
         assert!(
             refusal.ends_with("row 2: `y` must be 0 or 1; got 2"),
             "{refusal}"
         );
         let path = file(directory.path(), "y,w,x\n1,1,1\n0,-1,1\n");
-        let refusal = TrainingData::read(&path, &columns("w"))
-            .unwrap_err()
-            .to_string();
+        let refusal = read(&path, &columns("w")).unwrap_err().to_string();
         assert!(
             refusal.ends_with("row 2: `w` must be a finite number of at least 0; got -1"),
             "{refusal}"

@@ -2,6 +2,7 @@
 
 mod address;
 mod answer;
+pub mod artifacts;
 pub mod credentials;
 pub mod hosts;
 mod ledger;

@@ -82,7 +82,7 @@ pub struct Server {
     /// Ends with a slash.
     base: Url,
     credentials: Credentials,
-    hidden: Hidden,
+    pub(super) hidden: Hidden,
     slots: Semaphore,
     permission: WriteLease,
 }
@@ -152,10 +152,20 @@ impl Server {
         path: &str,
         query: &[(&str, &str)],
     ) -> Result<T, RequestError> {
-        let mut url = self.url(&format!("api/2.0/mlflow/{path}"))?;
+        self.get_below("api/2.0/mlflow", path, query).await
+    }
+
+    /// Asks for something below another path.
+    pub(super) async fn get_below<T: DeserializeOwned>(
+        &self,
+        interface: &str,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> Result<T, RequestError> {
+        let mut url = self.url(&format!("{interface}/{path}"))?;
         url.query_pairs_mut().extend_pairs(query);
         let answer = self
-            .repeated(Repeat::Idempotent, || {
+            .repeated(Repeat::Idempotent, LONGEST_ANSWER, || {
                 self.request(Method::GET, url.clone())
             })
             .await?;
@@ -173,7 +183,7 @@ impl Server {
         let url = self.url(&format!("api/2.0/mlflow/{path}"))?;
         let forbidden = || RequestError::new(RequestErrorKind::Unavailable, FORBIDDEN);
         let writing = self.permission.begin_write().ok_or_else(forbidden)?;
-        let answered = self.repeated(repeat, || {
+        let answered = self.repeated(repeat, LONGEST_ANSWER, || {
             let request = self.request(method.clone(), url.clone());
             request
                 .header(CONTENT_TYPE, "application/json")
@@ -192,7 +202,7 @@ impl Server {
     pub(super) async fn version(&self) -> Result<String, RequestError> {
         let url = self.url("version")?;
         let answer = self
-            .repeated(Repeat::Idempotent, || {
+            .repeated(Repeat::Idempotent, LONGEST_ANSWER, || {
                 self.request(Method::GET, url.clone())
             })
             .await?;
@@ -218,22 +228,23 @@ impl Server {
         self.hidden.mask(words)
     }
 
-    fn url(&self, path: &str) -> Result<Url, RequestError> {
+    pub(super) fn url(&self, path: &str) -> Result<Url, RequestError> {
         self.base.join(path).map_err(|error| {
             RequestError::new(RequestErrorKind::Refused, format!("{path}: {error}"))
         })
     }
 
-    /// Sends a request, again where that is allowed and the server was busy or out of reach.
-    async fn repeated(
+    /// Sends a request, again where that is allowed and the server was busy or out of reach. Of its answer `most` bytes are read.
+    pub(super) async fn repeated(
         &self,
         repeat: Repeat,
+        most: usize,
         request: impl Fn() -> RequestBuilder,
     ) -> Result<Answer, RequestError> {
         let _turn = turn(&self.slots, LONGEST_WAIT).await?;
         let mut pauses = PAUSES.iter().filter(|_| repeat == Repeat::Idempotent);
         loop {
-            let received = sent(request()).await;
+            let received = sent(request(), most).await;
             let asked_for = match &received {
                 Ok(received) if matches!(received.status, 408 | 429 | 500 | 502..=504) => {
                     received.retry_after
@@ -255,7 +266,7 @@ impl Server {
     }
 
     /// A request of this account.
-    fn request(&self, method: Method, url: Url) -> RequestBuilder {
+    pub(super) fn request(&self, method: Method, url: Url) -> RequestBuilder {
         self.credentials.sign(self.http.request(method, url))
     }
 }
@@ -273,19 +284,19 @@ async fn turn(slots: &Semaphore, patience: Duration) -> Result<SemaphorePermit<'
     })
 }
 
-async fn sent(request: RequestBuilder) -> Result<Answer, RequestError> {
+async fn sent(request: RequestBuilder, most: usize) -> Result<Answer, RequestError> {
     let response = request.send().await.map_err(without_answer)?;
-    received(response).await
+    received(response, most).await
 }
 
-async fn received(mut response: Response) -> Result<Answer, RequestError> {
+async fn received(mut response: Response, most: usize) -> Result<Answer, RequestError> {
     let header = |name| {
         let value = response.headers().get(name);
         let value = value.and_then(|value: &HeaderValue| value.to_str().ok());
         value.unwrap_or_default().to_string()
     };
     let too_long = || {
-        let message = format!("it answers more than {LONGEST_ANSWER} bytes");
+        let message = format!("it answers more than {most} bytes");
         RequestError::new(RequestErrorKind::Refused, message)
     };
     let mut received = Answer {
@@ -296,11 +307,11 @@ async fn received(mut response: Response) -> Result<Answer, RequestError> {
         body: Vec::new(),
     };
     let announced = response.content_length().unwrap_or_default();
-    if usize::try_from(announced).unwrap_or(usize::MAX) > LONGEST_ANSWER {
+    if usize::try_from(announced).unwrap_or(usize::MAX) > most {
         return Err(too_long());
     }
     while let Some(chunk) = response.chunk().await.map_err(without_answer)? {
-        if received.body.len() + chunk.len() > LONGEST_ANSWER {
+        if received.body.len() + chunk.len() > most {
             return Err(too_long());
         }
         received.body.extend_from_slice(&chunk);

@@ -2,7 +2,7 @@
 
 use super::numbers;
 use super::parts::{GuardrailArgument, SliceArgument};
-use crate::cli::{Failure, path_of_uri};
+use crate::cli::{Failure, address_of_uri};
 use clap::{ArgGroup, Args, ValueEnum};
 use podium_core::comparison::{
     IntervalKind, Method, Primary, SeparateIntervals, Settings, WeightRole,
@@ -14,8 +14,11 @@ use std::path::PathBuf;
 /// Compare two models on their predictions for the same rows.
 ///
 /// Predictions are two files that are joined by --id, or one file with a column of scores per model; Parquet or CSV,
-/// compressed or not, or directories of such parts. Labels, weights,
+/// compressed or not, or directories of such parts; paths, file:// URIs or s3://BUCKET/KEY. Labels, weights,
 /// clusters and slices come from the champion's predictions, or from --holdout, which whoever makes predictions cannot change.
+///
+/// An object store is reached as the variables of AWS's own tools say, such as AWS_ENDPOINT_URL_S3, and with --from as its
+/// `spec.store` says.
 ///
 /// Examples:
 ///   podium evaluate --champion old.parquet --challenger new.parquet --id transaction_id --label tx_fraud --cluster customer_id
@@ -207,12 +210,12 @@ impl Arguments {
         let settings = self.settings();
         let source = match (self.champion, self.challenger, self.predictions) {
             (Some(champion), Some(challenger), None) => Source::TwoFiles {
-                champion: path_of_uri(&champion)?,
-                challenger: path_of_uri(&challenger)?,
+                champion: address_of_uri(&champion)?,
+                challenger: address_of_uri(&challenger)?,
                 score: self.score,
             },
             (None, None, Some(predictions)) => Source::OneFile {
-                predictions: path_of_uri(&predictions)?,
+                predictions: address_of_uri(&predictions)?,
                 champion_score: self.champion_score.unwrap_or_default(),
                 challenger_score: self.challenger_score.unwrap_or_default(),
             },
@@ -220,7 +223,7 @@ impl Arguments {
         };
         let holdout = match self.holdout {
             Some(uri) => Some(HoldoutFile {
-                path: path_of_uri(&uri)?,
+                path: address_of_uri(&uri)?,
                 sha256: self.holdout_sha256,
             }),
             None => None,

@@ -1,6 +1,7 @@
 //! `podium evaluate --from`: whether a stored comparison comes out the same from the files that it names.
 
 use super::with_a_bar;
+use crate::adapters::evidence_files::EvidenceFiles;
 use crate::cli::{Failure, intervals};
 use crate::engine::evaluation::{Difference, comparison_of, first_difference, sentence_of};
 use crate::local::evaluator::{measure, request_of};
@@ -23,8 +24,11 @@ pub(super) fn recompute(file: &Path, directory: &Path) -> Result<Verdict, Failur
     let evaluation: Evaluation =
         read_object(&document).map_err(|problem| no_evaluation(problem.to_string()))?;
     let stored = evaluation.status.clone().unwrap_or_default();
-    let request = request_of(directory, &evaluation.spec)?;
-    let found = with_a_bar(|show| measure(&request, &evaluation.spec, show))?;
+    let spec = &evaluation.spec;
+    let files = EvidenceFiles::new(directory.to_path_buf(), spec.store.clone());
+    // The files are taken from the directory when they are read.
+    let request = request_of(Path::new(""), spec)?;
+    let found = with_a_bar(|show| measure(&files, &request, spec, show))?;
     let recorded = stored
         .evidence
         .as_ref()
@@ -68,6 +72,7 @@ fn same_evidence(recorded: &EvidenceStatus, found: &EvidenceStatus) -> Result<()
     same("status.evidence.sketch", &recorded.sketch, &found.sketch)
 }
 
+/// What a store calls a content is not compared: another store calls the same content otherwise.
 fn same_file(name: &str, recorded: &FileStatus, found: &FileStatus) -> Result<(), Failure> {
     let path = format!("status.evidence.{name}");
     same(&format!("{path}.uri"), &recorded.uri, &found.uri)?;

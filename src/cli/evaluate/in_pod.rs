@@ -6,7 +6,7 @@ use crate::adapters::evidence_files::EvidenceFiles;
 use crate::adapters::s3::S3Address;
 use crate::cli::{FAILED, Failure, intervals, summary};
 use crate::engine::evaluation::comparison_of;
-use crate::local::evaluator::{measure, request_of};
+use crate::local::evaluator::{files_read, measure, request_of};
 use crate::ports::EvaluationResult;
 use crate::runs::evaluation_message::{Outcome, encode};
 use crate::runs::evaluation_runner::{EVIDENCE_VARIABLE, QUESTION_VARIABLE, check_question};
@@ -125,7 +125,7 @@ fn is_missing(files: &EvidenceFiles, address: &Path) -> bool {
 }
 
 fn checked(files: &EvidenceFiles, evidence: &EvidenceStatus) -> Outcome {
-    for (file, read) in files_of(evidence) {
+    for (file, read) in files_read(evidence) {
         match is_unchanged(files, read) {
             Ok(true) => {}
             Ok(false) => return Outcome::Changed(file),

@@ -11,6 +11,7 @@ mod tests;
 pub(super) use arguments::Arguments;
 
 use super::{Failure, HELD, intervals, progress, summary};
+use crate::adapters::evidence_files::EvidenceFiles;
 use arguments::Output;
 use podium_core::comparison::{Comparison, Naming, Verdict, sentence};
 use podium_workload::evaluate::{self, Evaluated, Evidence};
@@ -54,7 +55,9 @@ pub(super) fn evaluate(arguments: Arguments) -> Result<ExitCode, Failure> {
     let Evaluated {
         evidence,
         comparison,
-    } = with_a_bar(|show| evaluate::evaluate(&request, allowed_error, show))?;
+    } = with_a_bar(|show| {
+        evaluate::evaluate(&EvidenceFiles::default(), &request, allowed_error, show)
+    })?;
     let naming = Naming {
         champion: "the champion",
         challenger: "The challenger",

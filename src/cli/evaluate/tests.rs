@@ -183,7 +183,11 @@ fn the_report_holds_what_a_script_needs() {
     let Evaluated {
         evidence,
         comparison,
-    } = with_a_bar(|show| evaluate::evaluate(&request, None, show)).unwrap();
+    } = with_a_bar(|show| {
+        let files = EvidenceFiles::default();
+        evaluate::evaluate(&files, &request, None, show)
+    })
+    .unwrap();
     let report = serde_json::to_value(Report {
         verdict: comparison.verdict.name(),
         sentence: "The challenger is better.",

@@ -10,7 +10,7 @@ use crate::champion_policy::{
     Challengers as ChallengersSpec, ChampionPolicySpec, EvidenceSpec,
     Exclusivity as ExclusivitySpec, FirstChampionSpec, HoldoutSpec, LabelSelectorSpec, ModeSpec,
     OnExternalChangeSpec, OnMissing, PinSpec, PredictionsSpec, PromotionSpec, RetrainSpec,
-    ReuseSpec, ScorerSpec,
+    ReuseSpec, ScorerSpec, StoreSpec,
 };
 use podium_core::champion::{
     Aliases, Challengers, Exclusivity, FirstChampion, Mode, OnExternalChange, Pin, Policy, Reuse,
@@ -181,16 +181,23 @@ fn check_evidence(
     let EvidenceSpec {
         predictions,
         holdout,
-        store: _, // given to the pods that read files
+        store,
         scorer,
         evaluator: pods,
         slices: _, // checked with the guardrails that name them
     } = evidence;
     let PredictionsSpec {
-        uri: _,
+        uri,
         columns: _,
         on_missing,
     } = predictions;
+    let of_holdout = holdout.as_ref().and_then(|holdout| holdout.uri.as_deref());
+    check_addresses(
+        [Some(uri.as_str()), of_holdout],
+        store.as_ref(),
+        world,
+        problems,
+    );
     match (world, pods) {
         (World::Local, Some(_)) => {
             let message = "must be left out here: `podium run` compares in its own process";
@@ -230,6 +237,46 @@ fn check_evidence(
         max_evaluations: count(*max_evaluations),
         rows_noun: rows_noun.clone(),
     })
+}
+
+/// Where the predictions and the holdout lie.
+fn check_addresses(
+    [predictions, holdout]: [Option<&str>; 2],
+    store: Option<&StoreSpec>,
+    world: World,
+    problems: &mut Problems,
+) {
+    match world {
+        World::Local if store.is_some() => problems.add(
+            "evidence.store",
+            "must be left out here: `podium run` reads files of this machine, and no object store",
+        ),
+        World::Local => {}
+        World::Cluster => {
+            for (uri, path) in [
+                (predictions, "evidence.predictions.uri"),
+                (holdout, "evidence.holdout.uri"),
+            ] {
+                if let Some(uri) = uri {
+                    check_object(uri, path, problems);
+                }
+            }
+        }
+    }
+}
+
+/// What pods read must lie where they reach it.
+fn check_object(uri: &str, path: &str, problems: &mut Problems) {
+    let place = uri
+        .strip_prefix("s3://")
+        .and_then(|place| place.split_once('/'));
+    let is_object = place.is_some_and(|(bucket, key)| !bucket.is_empty() && !key.is_empty());
+    if !is_object {
+        let message = format!(
+            "must have the form s3://BUCKET/KEY in a cluster, whose pods reach no file of another machine; got `{uri}`"
+        );
+        problems.add(path, message);
+    }
 }
 
 fn convert_challengers(spec: &ChallengersSpec) -> (Challengers, Option<BTreeMap<String, String>>) {

@@ -11,11 +11,11 @@ mod tests;
 pub use evidence::Evidence;
 pub use request::{Expected, HoldoutFile, Request, Slice, Source};
 
-use super::table::TableError;
+use super::table::{FileSource, TableError};
 use podium_core::comparison::{self, Comparison, Holdout, Refusal, Statistics, Warning};
 use podium_core::looks::is_confirmation_row;
 use rows::Rows;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Why files of predictions cannot be compared.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +58,20 @@ pub enum EvaluateError {
     },
 }
 
+impl EvaluateError {
+    /// The file or table that was asked for and is not there, or not yet: see [`TableError::is_missing`].
+    #[must_use]
+    pub fn missing(&self) -> Option<&Path> {
+        match self {
+            Self::Table(error) => error.missing(),
+            Self::Request(_)
+            | Self::OtherHoldout { .. }
+            | Self::OtherModel { .. }
+            | Self::Refused { .. } => None,
+        }
+    }
+}
+
 /// A comparison and what it was made from.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Evaluated {
@@ -67,17 +81,18 @@ pub struct Evaluated {
     pub comparison: Comparison,
 }
 
-/// Reads the files, joins them, compares the models and judges at the one-sided error `allowed_error`, or at the one that the
+/// Reads the files by way of `files`, joins them, compares the models and judges at the one-sided error `allowed_error`, or at the one that the
 /// confidence of the settings leaves. `progress` is that of [`comparison::measure`].
 ///
 /// # Errors
 /// See [`EvaluateError`].
 pub fn evaluate(
+    files: &dyn FileSource,
     request: &Request,
     allowed_error: Option<f64>,
     progress: &mut dyn FnMut(u32, u32),
 ) -> Result<Evaluated, EvaluateError> {
-    let (holdout, evidence) = read_evidence(request)?;
+    let (holdout, evidence) = read_evidence(files, request)?;
     let statistics = measure(request, &holdout, &evidence, progress)?;
     let allowed_error = allowed_error.unwrap_or_else(|| request.settings.one_sided_error());
     Ok(Evaluated {
@@ -106,14 +121,17 @@ pub fn measure(
     Ok(statistics)
 }
 
-/// Reads the files and joins them, and compares nothing yet. The rows are those that are compared: with a share to confirm on, the
+/// Reads the files by way of `files` and joins them, and compares nothing yet. The rows are those that are compared: with a share to confirm on, the
 /// others are left out.
 ///
 /// # Errors
 /// See [`EvaluateError`].
-pub fn read_evidence(request: &Request) -> Result<(Holdout, Evidence), EvaluateError> {
+pub fn read_evidence(
+    files: &dyn FileSource,
+    request: &Request,
+) -> Result<(Holdout, Evidence), EvaluateError> {
     request.check()?;
-    let rows = rows::read(request)?;
+    let rows = rows::read(files, request)?;
     let chosen = request
         .confirm_fraction
         .map(|fraction| confirmation_rows(&rows.holdout, fraction));

@@ -41,7 +41,7 @@ pub struct HoldoutFile {
 pub struct Expected {
     /// The version of the model.
     pub version: Option<String>,
-    /// The directory of the model. Its `model.parquet`, where there is one, must be the file that made the predictions.
+    /// The directory of the model, or its file. The model in it, where there is one, must be the file that made the predictions.
     pub model: Option<PathBuf>,
 }
 

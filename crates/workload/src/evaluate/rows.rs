@@ -4,7 +4,7 @@ use super::EvaluateError;
 use super::ids::{Ids, join};
 use super::origin;
 use super::request::{HoldoutFile, Request, Slice, Source};
-use crate::table::{FileBytes, FileRead, Keys, RowFile, Table, TableError, unusable};
+use crate::table::{FileBytes, FileRead, FileSource, Keys, RowFile, Table, TableError, unusable};
 use podium_core::comparison::Holdout;
 use std::path::Path;
 
@@ -23,9 +23,9 @@ pub(super) struct Rows {
 }
 
 /// Reads the files of `request` and joins them.
-pub(super) fn read(request: &Request) -> Result<Rows, EvaluateError> {
+pub(super) fn read(files: &dyn FileSource, request: &Request) -> Result<Rows, EvaluateError> {
     match (&request.holdout, &request.source) {
-        (Some(file), _) => with_holdout(request, file),
+        (Some(file), _) => with_holdout(files, request, file),
         (
             None,
             Source::TwoFiles {
@@ -33,7 +33,7 @@ pub(super) fn read(request: &Request) -> Result<Rows, EvaluateError> {
                 challenger,
                 score,
             },
-        ) => two_files(request, champion, challenger, score),
+        ) => two_files(files, request, champion, challenger, score),
         (
             None,
             Source::OneFile {
@@ -41,19 +41,31 @@ pub(super) fn read(request: &Request) -> Result<Rows, EvaluateError> {
                 champion_score,
                 challenger_score,
             },
-        ) => one_file(request, predictions, champion_score, challenger_score),
+        ) => one_file(
+            files,
+            request,
+            predictions,
+            champion_score,
+            challenger_score,
+        ),
     }
 }
 
+/// The columns `wanted` of a file.
+fn table(files: &dyn FileSource, address: &Path, wanted: &[&str]) -> Result<Table, TableError> {
+    Table::of(&RowFile::of_bytes(files.read(address)?)?, wanted)
+}
+
 fn one_file(
+    files: &dyn FileSource,
     request: &Request,
     predictions: &Path,
     champion_score: &str,
     challenger_score: &str,
 ) -> Result<Rows, EvaluateError> {
     let wanted = descriptive(request, &[champion_score, challenger_score]);
-    let table = Table::read(predictions, &wanted)?;
-    origin::check(&table.source, request)?;
+    let table = table(files, predictions, &wanted)?;
+    origin::check(files, &table.source, request)?;
     let mut described = describe(request, &table)?;
     described.holdout.champion = table.scores(champion_score)?;
     described.holdout.challenger = table.scores(challenger_score)?;
@@ -61,16 +73,17 @@ fn one_file(
 }
 
 fn two_files(
+    files: &dyn FileSource,
     request: &Request,
     champion: &Path,
     challenger: &Path,
     score: &str,
 ) -> Result<Rows, EvaluateError> {
     let id = id_to_join(request, champion)?;
-    let old = Table::read(champion, &descriptive(request, &[score]))?;
-    origin::check_champion(&old.source, request)?;
+    let old = table(files, champion, &descriptive(request, &[score]))?;
+    origin::check_champion(files, &old.source, request)?;
     let mut described = describe(request, &old)?;
-    let file = RowFile::open(challenger)?;
+    let file = RowFile::of_bytes(files.read(challenger)?)?;
     // Labels and weights are the champion's file's. Where the challenger's has them too they must agree, or the files are of different rows.
     let has = |name: &&str| file.names().iter().any(|present| present == name);
     let label = Some(request.label.as_str()).filter(has);
@@ -80,7 +93,7 @@ fn two_files(
         .flatten()
         .collect();
     let new = Table::of(&file, &wanted)?;
-    origin::check_challenger(&new.source, request)?;
+    origin::check_challenger(files, &new.source, request)?;
     let rows = described.join(&new, id)?;
     if let Some(label) = label {
         let number = |labels: Vec<u8>| labels.into_iter().map(f64::from).collect::<Vec<_>>();
@@ -97,22 +110,26 @@ fn two_files(
 }
 
 /// The predictions bring ids and scores; whatever else they hold is not read.
-fn with_holdout(request: &Request, file: &HoldoutFile) -> Result<Rows, EvaluateError> {
+fn with_holdout(
+    files: &dyn FileSource,
+    request: &Request,
+    file: &HoldoutFile,
+) -> Result<Rows, EvaluateError> {
     let id = id_to_join(request, &file.path)?;
-    let file = RowFile::of_bytes(expected_bytes(file)?)?;
-    let table = Table::of(&file, &descriptive(request, &[]))?;
-    let mut described = describe(request, &table)?;
+    let file = RowFile::of_bytes(expected_bytes(files, file)?)?;
+    let holdout = Table::of(&file, &descriptive(request, &[]))?;
+    let mut described = describe(request, &holdout)?;
     let (champion, challenger) = match &request.source {
         Source::TwoFiles {
             champion,
             challenger,
             score,
         } => {
-            let old = Table::read(champion, &[id, score])?;
-            origin::check_champion(&old.source, request)?;
+            let old = table(files, champion, &[id, score])?;
+            origin::check_champion(files, &old.source, request)?;
             described.holdout.champion = described.scores(&old, id, score)?;
-            let new = Table::read(challenger, &[id, score])?;
-            origin::check_challenger(&new.source, request)?;
+            let new = table(files, challenger, &[id, score])?;
+            origin::check_challenger(files, &new.source, request)?;
             described.holdout.challenger = described.scores(&new, id, score)?;
             (old.source, new.source)
         }
@@ -121,14 +138,14 @@ fn with_holdout(request: &Request, file: &HoldoutFile) -> Result<Rows, EvaluateE
             champion_score,
             challenger_score,
         } => {
-            let both = Table::read(predictions, &[id, champion_score, challenger_score])?;
-            origin::check(&both.source, request)?;
+            let both = table(files, predictions, &[id, champion_score, challenger_score])?;
+            origin::check(files, &both.source, request)?;
             described.holdout.champion = described.scores(&both, id, champion_score)?;
             described.holdout.challenger = described.scores(&both, id, challenger_score)?;
             (both.source.clone(), both.source)
         }
     };
-    Ok(described.rows(champion, challenger, Some(table.source)))
+    Ok(described.rows(champion, challenger, Some(holdout.source)))
 }
 
 fn id_to_join<'a>(request: &'a Request, path: &Path) -> Result<&'a str, TableError> {
@@ -139,8 +156,8 @@ fn id_to_join<'a>(request: &'a Request, path: &Path) -> Result<&'a str, TableErr
 }
 
 /// The bytes of the holdout's file, which must have the digest that is expected of them.
-fn expected_bytes(file: &HoldoutFile) -> Result<FileBytes, EvaluateError> {
-    let bytes = FileBytes::read(&file.path)?;
+fn expected_bytes(files: &dyn FileSource, file: &HoldoutFile) -> Result<FileBytes, EvaluateError> {
+    let bytes = files.read(&file.path)?;
     match &file.sha256 {
         Some(expected) if !expected.eq_ignore_ascii_case(bytes.sha256()) => {
             Err(EvaluateError::OtherHoldout {

@@ -4,10 +4,9 @@ mod csv_output;
 mod parquet_output;
 mod target;
 
-pub use target::{OutputFormat, check_inputs};
+pub use target::{FileSink, OutputFormat, check_inputs};
 
 use super::table::{CellTypes, MadeBy, PartBatch, RowFile, TableError, unusable};
-use crate::atomic_file;
 use arrow::array::{Array, ArrayRef, BooleanArray, Float64Array, RecordBatch, new_null_array};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -46,17 +45,18 @@ pub struct Scored<'a> {
     pub scores: &'a [f64],
 }
 
-/// Writes the columns and the scores of the rows to the file at `path`, in the format that its name says, whole or not at all. Values, types
+/// Writes the columns and the scores of the rows to the file at `path` of `files`, in the format that its name says. Values, types
 /// and missing values stay as they are. What the scores were made from goes into the metadata of a Parquet file, where evidence is checked
 /// against it.
 ///
 /// # Errors
 /// A column is named `score` already or cannot be kept in the format, the rows cannot be read, or the file cannot be written.
-pub fn write(path: &Path, scored: &Scored<'_>, made_by: &MadeBy) -> Result<(), WriteError> {
-    let failed = |message: String| WriteError::Unwritable {
-        path: path.to_path_buf(),
-        message,
-    };
+pub fn write(
+    files: &dyn FileSink,
+    path: &Path,
+    scored: &Scored<'_>,
+    made_by: &MadeBy,
+) -> Result<(), WriteError> {
     let format = OutputFormat::of(path)?;
     let names = scored.file.names();
     if scored.columns.iter().any(|column| names[*column] == SCORE) {
@@ -69,12 +69,7 @@ pub fn write(path: &Path, scored: &Scored<'_>, made_by: &MadeBy) -> Result<(), W
         OutputFormat::Parquet => parquet_output::encode(scored, made_by)?,
         OutputFormat::Csv { separator, gzip } => csv_output::encode(scored, separator, gzip)?,
     };
-    if let Some(parent) = path.parent() {
-        std::fs::create_dir_all(parent).map_err(|error| failed(error.to_string()))?;
-    }
-    // A link stays a link, and what it leads to is replaced.
-    let target = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
-    atomic_file::write(&target, &bytes).map_err(|error| failed(error.to_string()))
+    files.write(path, bytes)
 }
 
 /// What is written, batch by batch.

@@ -1,6 +1,8 @@
 //! Where predictions go, and that nothing is lost by it.
 
 use super::WriteError;
+use crate::atomic_file;
+use crate::table::LocalFiles;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -43,6 +45,38 @@ impl OutputFormat {
             }
         };
         Ok(Self::Csv { separator, gzip })
+    }
+}
+
+/// Writes the files that addresses name: paths of this machine, or whatever else somebody writes to who knows it.
+pub trait FileSink {
+    /// Refuses an output by which an input would be lost.
+    ///
+    /// # Errors
+    /// It is one of the inputs, or lies in one.
+    fn check(&self, output: &Path, inputs: &[&Path]) -> Result<(), WriteError>;
+
+    /// Writes a file whole or not at all: whoever reads it meanwhile gets the old one or the new one.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    fn write(&self, output: &Path, bytes: Vec<u8>) -> Result<(), WriteError>;
+}
+
+impl FileSink for LocalFiles {
+    fn check(&self, output: &Path, inputs: &[&Path]) -> Result<(), WriteError> {
+        check_inputs(output, inputs.iter().copied())
+    }
+
+    fn write(&self, output: &Path, bytes: Vec<u8>) -> Result<(), WriteError> {
+        let failed = |error: std::io::Error| refused(output, &error.to_string());
+        if let Some(parent) = output.parent() {
+            fs::create_dir_all(parent).map_err(failed)?;
+        }
+        // A link stays a link, and what it leads to is replaced.
+        let target = output.canonicalize();
+        let target = target.unwrap_or_else(|_| output.to_path_buf());
+        atomic_file::write(&target, &bytes).map_err(failed)
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::score;
 use super::tests::write_model;
-use crate::table::{CellTypes, RowFile};
+use crate::table::{CellTypes, LocalFiles, RowFile};
 use arrow::array::*;
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::*;
@@ -246,7 +246,7 @@ proptest! {
             .set_dictionary_enabled(dictionary)
             .set_max_row_group_row_count(Some(rows));
         write(&data, &table, properties.build());
-        prop_assert_eq!(score(&model, None, &data, &["amount".to_string()], &out).unwrap(), cells.len());
+        prop_assert_eq!(score(&LocalFiles, &model, None, &data, &["amount".to_string()], &out).unwrap(), cells.len());
         assert_same(&read(&out, CellTypes::Exact), &table);
     }
 
@@ -265,7 +265,7 @@ proptest! {
             writer.write_record(["1", a, b, c]).unwrap();
         }
         writer.flush().unwrap();
-        score(&model, None, &data, &[], &out).unwrap();
+        score(&LocalFiles, &model, None, &data, &[], &out).unwrap();
         let texts = read(&out, CellTypes::Texts);
         let column = |position: usize| {
             texts.column(position).as_string::<i32>().iter().map(|cell| cell.unwrap_or_default().to_string()).collect::<Vec<_>>()

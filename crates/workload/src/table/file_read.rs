@@ -1,6 +1,6 @@
 //! The bytes of a file that was read once, and what identifies them.
 
-use super::error::{TableError, unreadable, unusable};
+use super::error::{TableError, unopened, unreadable, unusable};
 use super::made_by::MadeBy;
 use super::parts::{self, PartFile, Partition};
 use bytes::Bytes;
@@ -17,6 +17,9 @@ pub struct FileRead {
     /// SHA-256 of its bytes, 64 hexadecimal digits. That of a directory is over a line for each part in the order of their names, as
     /// `sha256sum` prints it: the part's digest, two spaces, its path below the directory.
     pub sha256: String,
+    /// What the object store called this content, where it was read from one. That of parts is made of those of the parts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub etag: Option<String>,
     /// Number of its bytes, in all parts.
     pub size: u64,
     /// Number of its rows.
@@ -33,6 +36,18 @@ pub struct FileBytes {
     pub(super) parts: Vec<PartBytes>,
     pub(super) size: u64,
     sha256: String,
+    etag: Option<String>,
+}
+
+/// What was read of one object of an object store.
+#[derive(Clone, Debug, Default)]
+pub struct ObjectBytes {
+    /// All of its bytes.
+    pub bytes: Vec<u8>,
+    /// SHA-256 of these bytes, 64 hexadecimal digits.
+    pub sha256: String,
+    /// What the store called this content.
+    pub etag: Option<String>,
 }
 
 /// The bytes of one part; a file has one.
@@ -58,6 +73,7 @@ impl FileBytes {
             path: path.to_path_buf(),
             sha256: sha256_hex(&bytes),
             size: bytes.len() as u64,
+            etag: None,
             parts: vec![PartBytes {
                 path: path.to_path_buf(),
                 partitions: Vec::new(),
@@ -66,10 +82,56 @@ impl FileBytes {
         })
     }
 
+    /// What was read of an object at this address.
+    #[must_use]
+    pub fn of_object(address: &Path, object: ObjectBytes) -> Self {
+        let ObjectBytes {
+            bytes,
+            sha256,
+            etag,
+        } = object;
+        Self {
+            path: address.to_path_buf(),
+            sha256,
+            size: bytes.len() as u64,
+            etag,
+            parts: vec![PartBytes {
+                path: address.to_path_buf(),
+                partitions: Vec::new(),
+                bytes: bytes.into(),
+            }],
+        }
+    }
+
+    /// What was read of all objects of a table in parts at this address, which the store calls `etag` together. The parts are those of
+    /// [`parts_among`](super::parts_among), in that order.
+    #[must_use]
+    pub fn of_parts(address: &Path, parts: Vec<(PartFile, ObjectBytes)>, etag: String) -> Self {
+        let mut lines = Sha256::new();
+        for (part, object) in &parts {
+            lines.update(line(&object.sha256, &part.name));
+        }
+        let parts: Vec<PartBytes> = parts
+            .into_iter()
+            .map(|(part, object)| PartBytes {
+                path: part.path,
+                partitions: part.partitions,
+                bytes: object.bytes.into(),
+            })
+            .collect();
+        Self {
+            path: address.to_path_buf(),
+            sha256: hex(&lines.finalize()),
+            size: size(&parts),
+            etag: Some(etag),
+            parts,
+        }
+    }
+
     fn read_directory(path: &Path) -> Result<Self, TableError> {
         let mut parts = Vec::new();
         let sha256 = sha256_of_parts(path, |part| {
-            let bytes = read(&part.path)?;
+            let bytes = read(&part.path).map_err(TableError::of_a_part)?;
             let sha256 = sha256_hex(&bytes);
             parts.push(PartBytes {
                 path: part.path,
@@ -81,9 +143,16 @@ impl FileBytes {
         Ok(Self {
             path: path.to_path_buf(),
             sha256,
-            size: parts.iter().map(|part| part.bytes.len() as u64).sum(),
+            size: size(&parts),
+            etag: None,
             parts,
         })
+    }
+
+    /// Where they were read from.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// SHA-256 as in [`FileRead::sha256`].
@@ -91,6 +160,29 @@ impl FileBytes {
     pub fn sha256(&self) -> &str {
         &self.sha256
     }
+
+    /// What the object store called this content, where it was read from one.
+    #[must_use]
+    pub fn etag(&self) -> Option<&str> {
+        self.etag.as_deref()
+    }
+
+    /// The bytes of a single file; `None` of a table in parts.
+    pub(crate) fn single(&self) -> Option<&Bytes> {
+        match self.parts.as_slice() {
+            [part] if part.path == self.path => Some(&part.bytes),
+            _ => None,
+        }
+    }
+}
+
+fn size(parts: &[PartBytes]) -> u64 {
+    parts.iter().map(|part| part.bytes.len() as u64).sum()
+}
+
+/// What `sha256sum` prints of a part.
+fn line(sha256: &str, name: &str) -> String {
+    format!("{sha256}  {name}\n")
 }
 
 /// The digest of a directory of parts as in [`FileRead::sha256`]; `sha256_of_file` gives the digest of a part's bytes.
@@ -113,13 +205,13 @@ fn sha256_of_parts(
     let mut lines = Sha256::new();
     for part in parts::of_directory(directory)? {
         let name = part.name.clone();
-        lines.update(format!("{}  {name}\n", sha256_of(part)?));
+        lines.update(line(&sha256_of(part)?, &name));
     }
     Ok(hex(&lines.finalize()))
 }
 
 fn read(path: &Path) -> Result<Bytes, TableError> {
-    let metadata = std::fs::metadata(path).map_err(|error| unreadable(path, &error))?;
+    let metadata = std::fs::metadata(path).map_err(|error| unopened(path, &error))?;
     // A pipe may wait for ever for whoever writes to it, and some devices have no end.
     if !metadata.is_file() {
         let must = "rows must stand in a regular file or in a directory of such files; write what comes out of a pipe to a file first";

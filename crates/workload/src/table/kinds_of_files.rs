@@ -201,6 +201,28 @@ fn parts_of_another_format_are_named_with_their_formats() {
     assert_eq!(Table::read(&directory, &["y"]).unwrap().rows(), 1);
 }
 
+#[test]
+fn what_is_not_there_yet_is_told_from_what_cannot_be_read() {
+    let files = Files::new();
+    let path = |name: &str| files.0.path().join(name);
+    files.write("unfinished/day=1/_temporary/0/p", "");
+    files.write("strange/old/p", "");
+    files.write("dangling/_SUCCESS", "");
+    std::os::unix::fs::symlink("absent", path("dangling/p")).unwrap();
+    for (name, is_missing) in [
+        ("absent.csv", true),
+        ("unfinished", true),
+        ("strange", false),
+        ("dangling", false),
+        ("strange/old/p/q", false),
+    ] {
+        let error = FileBytes::read(&path(name)).unwrap_err();
+        let expected = is_missing.then(|| path(name));
+        assert_eq!(error.missing(), expected.as_deref(), "{error}");
+        assert_eq!(error.is_missing(), is_missing);
+    }
+}
+
 /// Waiting for whoever writes to a pipe may never end, and a device may never be read to its end.
 #[test]
 fn what_is_no_regular_file_is_refused_by_name() {

@@ -17,6 +17,7 @@ mod numbers;
 mod parquet_file;
 mod parts;
 mod row_file;
+mod source;
 mod stored_types;
 #[cfg(test)]
 pub(super) mod tests;
@@ -24,13 +25,15 @@ mod text;
 
 pub use error::TableError;
 pub(super) use error::{unreadable, unusable};
-pub use file_read::{FileBytes, FileRead, hex, sha256_hex, sha256_of_directory};
+pub use file_read::{FileBytes, FileRead, ObjectBytes, hex, sha256_hex, sha256_of_directory};
 pub use keys::Keys;
 pub use made_by::MadeBy;
 pub(super) use matching::same_for_all_of_a_time;
 pub(super) use numbers::is_number;
+pub use parts::{PartFile, parts_among};
 pub(super) use row_file::PartBatch;
 pub use row_file::{CellTypes, RowFile};
+pub use source::{FileSource, LocalFiles};
 pub(super) use text::{kind, text};
 
 use arrow::array::{Array, ArrayRef};

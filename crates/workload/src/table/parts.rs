@@ -1,7 +1,8 @@
-//! The files of a directory that holds one table in parts, as Spark, Dask and pandas write it.
+//! The files of a table in parts, as Spark, Dask and pandas write it. The names alone decide which they are, whether a directory of this
+//! machine supplies them or an object store.
 
 use super::error::{TableError, unreadable, unusable};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -9,15 +10,24 @@ use std::path::{Path, PathBuf};
 /// A column that the name of a directory gives to all rows below it, such as `day=2026-01-01`; `None` where the value is missing.
 pub(super) type Partition = (String, Option<String>);
 
-/// One file of a table.
-#[derive(Debug)]
-pub(super) struct PartFile {
+/// One file of a table in parts.
+#[derive(Clone, Debug)]
+pub struct PartFile {
     pub(super) path: PathBuf,
-    /// Its path below the directory, with `/` between names.
     pub(super) name: String,
     pub(super) partitions: Vec<Partition>,
-    /// The device and the number of the file there, which no other file has.
-    identity: (u64, u64),
+    identity: Option<Identity>,
+}
+
+/// The device and the number of a file there, which no other file has.
+type Identity = (u64, u64);
+
+impl PartFile {
+    /// Its path below the table, with `/` between names.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
 }
 
 /// Directories of table formats whose files are not all part of the table; only their own log knows which are.
@@ -35,27 +45,152 @@ const MISSING: &str = "__HIVE_DEFAULT_PARTITION__";
 /// # Errors
 /// The directory cannot be read, holds no data file, is not finished, or is a table of a format of its own.
 pub(super) fn of_directory(directory: &Path) -> Result<Vec<PartFile>, TableError> {
-    refuse_table_formats(directory)?;
-    let mut found = Vec::new();
-    collect(directory, "", &[], &mut found)?;
-    if found.is_empty() {
-        return Err(unusable(directory, "the directory holds no data files"));
+    Walk {
+        root: directory,
+        names: &Directory(directory),
     }
-    found.sort_by(|left, right| left.name.as_bytes().cmp(right.name.as_bytes()));
-    refuse_repeated(&found)?;
-    Ok(found)
+    .parts()
+}
+
+/// The same of a table in an object store: `names` are the keys below its address, without the prefix that all of them begin with. A name
+/// that ends with `/` stands for an empty folder.
+///
+/// # Errors
+/// No name is that of a data file, the table is not finished, or it is of a format of its own.
+pub fn parts_among<'a>(
+    address: &Path,
+    names: impl IntoIterator<Item = &'a str>,
+) -> Result<Vec<PartFile>, TableError> {
+    Walk {
+        root: address,
+        names: &Objects::of(address, names),
+    }
+    .parts()
+}
+
+/// What stands under a name.
+enum Entry {
+    Folder,
+    File(Option<Identity>),
+}
+
+/// Supplies names. A path is below the table, with `/` between names.
+trait Names {
+    /// The names in a folder, whose path ends with `/`; that of the table itself is empty.
+    fn in_folder(&self, folder: &str) -> Result<Vec<String>, TableError>;
+    /// What stands at a path.
+    fn entry(&self, path: &str) -> Result<Entry, TableError>;
+}
+
+/// The rules.
+struct Walk<'a> {
+    root: &'a Path,
+    names: &'a dyn Names,
+}
+
+impl Walk<'_> {
+    fn parts(&self) -> Result<Vec<PartFile>, TableError> {
+        let names = self.names_in("")?;
+        self.refuse_table_formats(&names)?;
+        let mut found = Vec::new();
+        self.collect("", names, &[], &mut found)?;
+        if found.is_empty() {
+            return Err(unusable(self.root, "the directory holds no data files"));
+        }
+        found.sort_by(|left, right| left.name.as_bytes().cmp(right.name.as_bytes()));
+        refuse_repeated(&found)?;
+        Ok(found)
+    }
+
+    fn names_in(&self, folder: &str) -> Result<Vec<String>, TableError> {
+        let names = self.names.in_folder(folder)?;
+        match names.iter().find(|name| name.contains(char::is_control)) {
+            None => Ok(names),
+            Some(name) => {
+                let message = format!("the name {name:?} must not hold control characters");
+                Err(unusable(&below(self.root, folder), message))
+            }
+        }
+    }
+
+    fn refuse_table_formats(&self, names: &[String]) -> Result<(), TableError> {
+        let is_folder = |name: &str| {
+            names.iter().any(|other| other == name)
+                && matches!(self.names.entry(name), Ok(Entry::Folder))
+        };
+        match TABLE_FORMATS.iter().find(|(folder, _)| is_folder(folder)) {
+            None => Ok(()),
+            Some((folder, format)) => Err(unusable(
+                self.root,
+                format!(
+                    "the directory holds `{folder}`, so that it is a table of {format}, whose log says which files count; write its rows as plain Parquet"
+                ),
+            )),
+        }
+    }
+
+    fn collect(
+        &self,
+        folder: &str,
+        names: Vec<String>,
+        partitions: &[Partition],
+        found: &mut Vec<PartFile>,
+    ) -> Result<(), TableError> {
+        self.refuse_unfinished(folder, &names)?;
+        for name in names {
+            if name.starts_with(['_', '.']) {
+                continue;
+            }
+            let path = format!("{folder}{name}");
+            match self.names.entry(&path)? {
+                Entry::Folder => {
+                    let partition = partition(&name).ok_or_else(|| {
+                        let must = "a directory in a table of parts must be named COLUMN=VALUE";
+                        unusable(&below(self.root, &path), must)
+                    })?;
+                    let partitions = [partitions, &[partition]].concat();
+                    let within = format!("{path}/");
+                    let names = self.names_in(&within)?;
+                    self.collect(&within, names, &partitions, found)?;
+                }
+                Entry::File(identity) => found.push(PartFile {
+                    path: below(self.root, &path),
+                    name: path,
+                    partitions: partitions.to_vec(),
+                    identity,
+                }),
+            }
+        }
+        Ok(())
+    }
+
+    /// A job of Spark that goes on or broke off leaves `_temporary`, or on Databricks a `_started_…` without its `_committed_…`.
+    fn refuse_unfinished(&self, folder: &str, names: &[String]) -> Result<(), TableError> {
+        let has = |wanted: &str| names.iter().any(|name| name == wanted);
+        let open = names.iter().find(|name| {
+            name.strip_prefix("_started_")
+                .is_some_and(|transaction| !has(&format!("_committed_{transaction}")))
+        });
+        let temporary = names.iter().find(|name| *name == "_temporary");
+        match temporary.or(open) {
+            None => Ok(()),
+            Some(marker) => Err(TableError::Unfinished {
+                path: self.root.to_path_buf(),
+                folder: below(self.root, folder),
+                marker: marker.clone(),
+            }),
+        }
+    }
 }
 
 /// A file that is there by several names would give its rows several times.
 fn refuse_repeated(parts: &[PartFile]) -> Result<(), TableError> {
-    let mut seen: HashMap<(u64, u64), &str> = HashMap::new();
+    let mut seen: HashMap<Identity, &str> = HashMap::new();
     for part in parts {
-        let (device, inode) = part.identity;
-        // Some file systems have no numbers for their files.
-        if inode == 0 {
+        let Some(identity) = part.identity else {
             continue;
-        }
-        if let Some(name) = seen.insert((device, inode), &part.name) {
+        };
+        if let Some(name) = seen.insert(identity, &part.name) {
             let message =
                 format!("the same file is the part `{name}` already; its rows would count twice");
             return Err(unusable(&part.path, message));
@@ -64,83 +199,105 @@ fn refuse_repeated(parts: &[PartFile]) -> Result<(), TableError> {
     Ok(())
 }
 
-fn refuse_table_formats(directory: &Path) -> Result<(), TableError> {
-    let of_format = TABLE_FORMATS
-        .iter()
-        .find(|(folder, _)| directory.join(folder).is_dir());
-    match of_format {
-        None => Ok(()),
-        Some((folder, format)) => Err(unusable(
-            directory,
-            format!(
-                "the directory holds `{folder}`, so that it is a table of {format}, whose log says which files count; write its rows as plain Parquet"
-            ),
-        )),
+/// What stands at `path` below `root`, which may be an address: it is put behind it as it is.
+fn below(root: &Path, path: &str) -> PathBuf {
+    let path = path.trim_end_matches('/');
+    let mut all = root.as_os_str().to_os_string();
+    if !path.is_empty() {
+        if !all.as_encoded_bytes().ends_with(b"/") {
+            all.push("/");
+        }
+        all.push(path);
     }
+    PathBuf::from(all)
 }
 
-fn collect(
-    directory: &Path,
-    below: &str,
-    partitions: &[Partition],
-    found: &mut Vec<PartFile>,
-) -> Result<(), TableError> {
-    let entries = fs::read_dir(directory).map_err(|error| unreadable(directory, &error))?;
-    let mut names = Vec::new();
-    for entry in entries {
-        let entry = entry.map_err(|error| unreadable(directory, &error))?;
-        let name = entry.file_name().into_string().map_err(|name| {
-            let name = name.to_string_lossy();
-            unusable(directory, format!("the name `{name}` must be UTF-8"))
-        })?;
-        if name.contains(char::is_control) {
-            let message = format!("the name {name:?} must not hold control characters");
-            return Err(unusable(directory, message));
-        }
-        names.push(name);
+/// A directory of this machine.
+struct Directory<'a>(&'a Path);
+
+impl Names for Directory<'_> {
+    fn in_folder(&self, folder: &str) -> Result<Vec<String>, TableError> {
+        let directory = below(self.0, folder);
+        let entries = fs::read_dir(&directory).map_err(|error| unreadable(&directory, &error))?;
+        let name = |entry: std::io::Result<fs::DirEntry>| {
+            let entry = entry.map_err(|error| unreadable(&directory, &error))?;
+            entry.file_name().into_string().map_err(|name| {
+                let name = name.to_string_lossy();
+                unusable(&directory, format!("the name `{name}` must be UTF-8"))
+            })
+        };
+        entries.map(name).collect()
     }
-    refuse_unfinished(directory, &names)?;
-    for name in names {
-        if name.starts_with(['_', '.']) {
-            continue;
-        }
-        let path = directory.join(&name);
+
+    fn entry(&self, path: &str) -> Result<Entry, TableError> {
+        let path = below(self.0, path);
         let metadata = fs::metadata(&path).map_err(|error| unreadable(&path, &error))?;
         if metadata.is_dir() {
-            let partition = partition(&name).ok_or_else(|| {
-                let must = "a directory in a table of parts must be named COLUMN=VALUE";
-                unusable(&path, must)
-            })?;
-            let partitions = [partitions, &[partition]].concat();
-            collect(&path, &format!("{below}{name}/"), &partitions, found)?;
+            Ok(Entry::Folder)
         } else if metadata.is_file() {
-            found.push(PartFile {
-                path,
-                name: format!("{below}{name}"),
-                partitions: partitions.to_vec(),
-                identity: (metadata.dev(), metadata.ino()),
-            });
+            let identity = (metadata.dev(), metadata.ino());
+            // Some file systems have no numbers for their files.
+            Ok(Entry::File(Some(identity).filter(|(_, inode)| *inode != 0)))
         } else {
-            return Err(unusable(&path, "a part of a table must be a regular file"));
+            Err(unusable(&path, "a part of a table must be a regular file"))
         }
     }
-    Ok(())
 }
 
-/// A job of Spark that goes on or broke off leaves `_temporary`, or on Databricks a `_started_…` without its `_committed_…`.
-fn refuse_unfinished(directory: &Path, names: &[String]) -> Result<(), TableError> {
-    let has = |wanted: &str| names.iter().any(|name| name == wanted);
-    let open = names.iter().find(|name| {
-        name.strip_prefix("_started_")
-            .is_some_and(|transaction| !has(&format!("_committed_{transaction}")))
-    });
-    let temporary = names.iter().find(|name| *name == "_temporary");
-    match temporary.or(open) {
-        None => Ok(()),
-        Some(marker) => Err(unusable(
-            directory,
-            format!("the directory holds `{marker}`: the job that writes it has not finished"),
-        )),
+/// The keys of objects, which have folders by their names alone.
+struct Objects<'a> {
+    root: &'a Path,
+    /// The names in each folder, by its path.
+    folders: BTreeMap<String, BTreeSet<String>>,
+    objects: BTreeSet<String>,
+}
+
+impl<'a> Objects<'a> {
+    fn of<'n>(root: &'a Path, names: impl IntoIterator<Item = &'n str>) -> Self {
+        let mut all = Self {
+            root,
+            folders: BTreeMap::new(),
+            objects: BTreeSet::new(),
+        };
+        for name in names {
+            all.add(name);
+        }
+        all
+    }
+
+    fn add(&mut self, name: &str) {
+        let (mut folder, mut rest) = (String::new(), name);
+        while let Some((first, below)) = rest.split_once('/') {
+            let names = self.folders.entry(folder.clone()).or_default();
+            names.insert(first.to_string());
+            folder.push_str(first);
+            folder.push('/');
+            rest = below;
+        }
+        let names = self.folders.entry(folder).or_default();
+        if !rest.is_empty() {
+            names.insert(rest.to_string());
+            self.objects.insert(name.to_string());
+        }
+    }
+}
+
+impl Names for Objects<'_> {
+    fn in_folder(&self, folder: &str) -> Result<Vec<String>, TableError> {
+        let names = self.folders.get(folder).into_iter().flatten();
+        Ok(names.cloned().collect())
+    }
+
+    fn entry(&self, path: &str) -> Result<Entry, TableError> {
+        let is_folder = self.folders.contains_key(&format!("{path}/"));
+        match (is_folder, self.objects.contains(path)) {
+            (true, false) => Ok(Entry::Folder),
+            (false, _) => Ok(Entry::File(None)),
+            (true, true) => Err(unusable(
+                &below(self.root, path),
+                "it is an object and a folder of other objects, so that its rows could be left out; rename one of the two",
+            )),
+        }
     }
 }
 
@@ -176,86 +333,4 @@ fn unescaped(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn names(files: &[&str]) -> Result<Vec<PartFile>, String> {
-        let directory = tempfile::tempdir().unwrap();
-        for file in files {
-            let path = directory.path().join(file);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, "").unwrap();
-        }
-        let prefix = format!("{}/", directory.path().display());
-        of_directory(directory.path()).map_err(|error| error.to_string().replace(&prefix, ""))
-    }
-
-    #[test]
-    fn markers_and_checksums_are_no_parts() {
-        let found = names(&[
-            "part-1.parquet",
-            "part-0.parquet",
-            "_SUCCESS",
-            "._SUCCESS.crc",
-            ".part-0.parquet.crc",
-            "_started_7",
-            "_committed_7",
-        ])
-        .unwrap();
-        let found: Vec<_> = found.iter().map(|part| part.name.as_str()).collect();
-        assert_eq!(found, ["part-0.parquet", "part-1.parquet"]);
-    }
-
-    #[test]
-    fn directories_name_columns() {
-        let found = names(&[
-            "day=2026-01-01/at=a%20b%3A%/p",
-            "day=__HIVE_DEFAULT_PARTITION__/at=/p",
-        ]);
-        let found = found.unwrap();
-        let some = |name: &str, value: &str| (name.to_string(), Some(value.to_string()));
-        assert_eq!(found[0].name, "day=2026-01-01/at=a%20b%3A%/p");
-        assert_eq!(
-            found[0].partitions,
-            [some("day", "2026-01-01"), some("at", "a b:%")]
-        );
-        assert_eq!(
-            found[1].partitions,
-            [("day".to_string(), None), some("at", "")]
-        );
-    }
-
-    #[test]
-    fn what_is_no_finished_table_is_refused_by_name() {
-        for (files, named) in [
-            (&["_SUCCESS"][..], "no data files"),
-            (&["p", "_delta_log/0.json"], "Delta Lake"),
-            (&["data/p", "metadata/v1.metadata.json"], "Iceberg"),
-            (&["p", "_temporary/0/p"], "has not finished"),
-            (&["p", "_started_7"], "`_started_7`"),
-            (&["p", "old/p"], "old: a directory in a table"),
-        ] {
-            let refusal = names(files).unwrap_err();
-            assert!(refusal.contains(named), "{refusal}");
-        }
-    }
-    #[test]
-    fn a_file_counts_once() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = |name: &str| directory.path().join(name);
-        fs::write(path("_p"), "").unwrap();
-        std::os::unix::fs::symlink(path("_p"), path("a")).unwrap();
-        assert_eq!(of_directory(directory.path()).unwrap()[0].name, "a");
-        for link in [fs::hard_link, std::os::unix::fs::symlink] {
-            link(path("_p"), path("b")).unwrap();
-            assert_eq!(
-                of_directory(directory.path()).unwrap_err().to_string(),
-                format!(
-                    "{}: the same file is the part `a` already; its rows would count twice",
-                    path("b").display()
-                )
-            );
-            fs::remove_file(path("b")).unwrap();
-        }
-    }
-}
+mod tests;

@@ -78,6 +78,7 @@ impl RowFile {
         let source = FileRead {
             path: file.path.clone(),
             sha256: file.sha256().to_string(),
+            etag: file.etag().map(str::to_string),
             size: file.size,
             rows: 0,
             made_by: None,

@@ -23,6 +23,7 @@ fn the_digest_is_of_the_bytes_that_were_parsed() {
         FileRead {
             path: path.clone(),
             sha256: sha256_hex(ROWS),
+            etag: None,
             size: ROWS.len() as u64,
             rows: 2,
             made_by: None,

@@ -25,7 +25,7 @@ fn a_file_that_is_replaced_while_it_is_read_is_judged_and_recorded_as_it_was() {
                 }
             }
         });
-        let read = || read_evidence(&files.request()).unwrap();
+        let read = || read_evidence(&LocalFiles, &files.request()).unwrap();
         let all_read: Vec<_> = (0..100).map(|_| read()).collect();
         ended.store(true, Ordering::Relaxed);
         for (holdout, evidence) in all_read {

@@ -20,7 +20,7 @@ fn better() -> Files {
 fn the_error_that_is_allowed_decides_and_the_statistics_stay() {
     let files = better();
     let request = files.request();
-    let judged = |allowed| evaluate(&request, allowed, &mut |_, _| {}).unwrap();
+    let judged = |allowed| evaluate(&LocalFiles, &request, allowed, &mut |_, _| {}).unwrap();
     let usual = judged(None);
     assert_eq!(usual.comparison.allowed_error, 0.5 * (1.0 - 0.95));
     assert_eq!(usual.comparison.verdict, Verdict::Superior);
@@ -35,7 +35,7 @@ fn the_error_that_is_allowed_decides_and_the_statistics_stay() {
 fn evidence_can_be_read_first_and_measured_later() {
     let files = better();
     let request = files.request();
-    let (holdout, evidence) = read_evidence(&request).unwrap();
+    let (holdout, evidence) = read_evidence(&LocalFiles, &request).unwrap();
     // What happens to the files meanwhile changes nothing.
     files.write("challenger.csv", "id,y\n");
     let statistics = measure(&request, &holdout, &evidence, &mut |_, _| {}).unwrap();
@@ -55,7 +55,7 @@ fn evidence_can_be_read_first_and_measured_later() {
 fn progress_is_told_until_every_resample_is_drawn() {
     let files = better();
     let mut calls = Vec::new();
-    let evaluated = evaluate(&files.request(), None, &mut |done, wanted| {
+    let evaluated = evaluate(&LocalFiles, &files.request(), None, &mut |done, wanted| {
         calls.push((done, wanted));
     });
     let drawn = evaluated.unwrap().comparison.statistics.resamples;

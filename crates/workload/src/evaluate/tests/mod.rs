@@ -6,9 +6,11 @@ mod holdout;
 mod joining;
 mod judging;
 mod origin;
+mod sources;
 mod types;
 
 use super::*;
+use crate::table::LocalFiles;
 use podium_core::comparison::Settings;
 use std::path::Path;
 
@@ -114,17 +116,17 @@ impl Files {
     }
 
     fn evaluate(&self, request: &Request) -> Evaluated {
-        evaluate(request, None, &mut |_, _| {}).unwrap()
+        evaluate(&LocalFiles, request, None, &mut |_, _| {}).unwrap()
     }
 
     fn evidence(&self, request: &Request) -> Evidence {
-        read_evidence(request).unwrap().1
+        read_evidence(&LocalFiles, request).unwrap().1
     }
 
     /// Why a request is refused, with files named relative to the directory.
     fn refusal(&self, request: &Request) -> String {
         let prefix = format!("{}/", self.0.path().display());
-        let error = evaluate(request, None, &mut |_, _| {}).unwrap_err();
+        let error = evaluate(&LocalFiles, request, None, &mut |_, _| {}).unwrap_err();
         error.to_string().replace(&prefix, "")
     }
 }
@@ -153,5 +155,5 @@ fn as_predictions(csv: &Path, parquet: &Path, made_by: &crate::table::MadeBy) {
         chosen: None,
         scores: &scores,
     };
-    predictions_file::write(parquet, &scored, made_by).unwrap();
+    predictions_file::write(&LocalFiles, parquet, &scored, made_by).unwrap();
 }

@@ -73,6 +73,20 @@ fn predictions_of_another_model_are_refused() {
 }
 
 #[test]
+fn a_file_of_another_name_counts_where_it_is_a_model() {
+    let (files, request) = files(Some("2"), b"model");
+    std::fs::create_dir(files.path("models")).unwrap();
+    let rows = files.write("models/rows.parquet", b"no model");
+    files.evaluate(&request);
+    crate::score::tests::write_model(&rows);
+    let refusal = files.refusal(&request);
+    assert!(
+        refusal.contains("but the model of version 2 has"),
+        "{refusal}"
+    );
+}
+
+#[test]
 fn what_the_metadata_leave_open_is_taken() {
     let (files, request) = files(None, b"model");
     files.evaluate(&request);
