@@ -30,6 +30,11 @@ pub(super) struct Question {
 }
 
 impl Question {
+    /// Whether only the runs of the comparison can see its files.
+    pub(super) fn is_seen_by_runs_only(&self) -> bool {
+        self.files.are_seen_by_runs_only()
+    }
+
     /// The comparison that is to be created, which knows the runs of scorers that ended before.
     pub(super) fn asked_after(&self, scorer_runs: &[String]) -> Evaluation {
         let mut object = self.object.clone();
@@ -138,7 +143,7 @@ impl<P: Ports> Engine<P> {
             made: false,
         };
         loaded.with_scorers(sighted);
-        if question.files.are_seen_by_runs_only() && loaded.is_overtaken() {
+        if question.is_seen_by_runs_only() && loaded.is_overtaken() {
             cluster.delete(&loaded.object).await?;
             return Ok(None);
         }
@@ -155,7 +160,7 @@ fn is_outdated(question: &Question, status: &EvaluationStatus, policy: &Champion
     let may_end_otherwise = failed && status.policy_generation != policy.metadata.generation;
     is_known
         || changed_file(status).is_some()
-        || (question.files.are_seen_by_runs_only() && may_end_otherwise)
+        || (question.is_seen_by_runs_only() && may_end_otherwise)
 }
 
 fn question_spec(round: &Round<'_>, measurements: &[BTreeMap<String, f64>]) -> EvaluationSpec {

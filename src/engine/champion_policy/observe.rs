@@ -147,7 +147,9 @@ impl<P: Ports> Engine<P> {
             // What runs alone can see is known by what they missed.
             let scored = self.both_scored(round, memory, &sighted, loaded.as_ref());
             predictions = scored.map(|it| it.predictions);
-            if loaded.as_ref().is_some_and(LoadedEvaluation::failed) {
+            // An operator that starts again must not run every such scorer again.
+            let are_made_anew = !question.is_seen_by_runs_only();
+            if are_made_anew && loaded.as_ref().is_some_and(LoadedEvaluation::failed) {
                 self.after_failed_comparison(round, &mut predictions)
                     .await?;
             }
