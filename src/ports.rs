@@ -1,15 +1,19 @@
 //! What the shell needs of the world. The engine knows these traits and nothing behind them.
 
+mod evaluation;
+
+pub use evaluation::{
+    ConfirmationState, EvaluationResult, EvaluationRun, EvaluationState, Evaluator, Wait,
+};
+
 use k8s_openapi::api::core::v1::{ObjectReference, PodTemplateSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Resource, ResourceExt};
 use podium_api::convert::World;
-use podium_api::evaluation::EvidenceStatus;
 use podium_api::tuning_job::JobMetadata;
-use podium_api::{EvaluationSpec, ModelRegistrySpec, TuningJobSpec};
+use podium_api::{ModelRegistrySpec, TuningJobSpec};
 use podium_core::champion::ledger::Register;
 use podium_core::champion::{Freshness, RegistryView};
-use podium_core::comparison::Statistics;
 use podium_core::problem::SpecProblem;
 use podium_core::report::TerminationMessage;
 use podium_core::time::Timestamp;
@@ -335,10 +339,21 @@ pub enum RegisterWrite {
     Taken,
 }
 
+/// What can be seen of a file from here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sight {
+    /// It is there: SHA-256 of the file, or of the directory of parts, in hexadecimal.
+    Present(String),
+    /// It is not.
+    Missing,
+    /// Nothing: only the runs that read it can see it.
+    OnlyByRuns,
+}
+
 /// Where predictions and models lie.
 pub trait ObjectStore: Send + Sync {
-    /// SHA-256 of the file, or of the directory of parts, that the URI names, in hexadecimal; `None` when it does not exist.
-    fn digest(&self, uri: &str) -> impl Future<Output = Result<Option<String>, PortError>> + Send;
+    /// What can be seen of the file, or of the directory of parts, that the URI names.
+    fn look(&self, uri: &str) -> impl Future<Output = Result<Sight, PortError>> + Send;
 }
 
 /// A run of whatever kind; what its container left is read by whoever asked for it.
@@ -430,36 +445,6 @@ pub trait TrialRunner: Send + Sync {
     fn remove(&self, run: RunId<'_>) -> impl Future<Output = Result<(), PortError>> + Send;
     /// Ends what goes on of an attempt whose result is recorded, such as a container beside the one that decided.
     fn end_leftovers(&self, run: RunId<'_>) -> impl Future<Output = Result<(), PortError>> + Send;
-}
-
-/// How far a comparison is.
-#[derive(Clone, Debug, PartialEq)]
-pub enum EvaluationState {
-    /// It goes on somewhere else.
-    Pending,
-    /// It is finished.
-    Finished(Box<EvaluationResult>),
-    /// The evidence cannot be used; why.
-    Refused(String),
-}
-
-/// What was read, and what it says.
-#[derive(Clone, Debug, PartialEq)]
-pub struct EvaluationResult {
-    /// What was read.
-    pub evidence: EvidenceStatus,
-    /// What the rows say.
-    pub statistics: Statistics,
-}
-
-/// Compares two versions on their predictions: a Job in a cluster, in process on this machine.
-pub trait Evaluator: Send + Sync {
-    /// Starts the comparison, or says how far it is; asking twice starts it once.
-    fn evaluate(
-        &self,
-        name: &str,
-        spec: &EvaluationSpec,
-    ) -> impl Future<Output = Result<EvaluationState, PortError>> + Send;
 }
 
 /// Something that happened, for people who look at an object.

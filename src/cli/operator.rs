@@ -70,6 +70,10 @@ pub(crate) struct Arguments {
     /// Name of this cluster among those whose policies share a registry. Without it: one that follows from the cluster's certificate.
     #[arg(long, env = "PODIUM_CLUSTER_NAME")]
     cluster_name: Option<String>,
+    /// The image of Podium that the Jobs of comparisons run, in the namespaces of their policies: this operator's own. Without it no
+    /// evidence is compared.
+    #[arg(long, env = "PODIUM_IMAGE")]
+    image: Option<String>,
     /// Objects of a kind that are reconciled at once.
     #[arg(long, env = "PODIUM_MAX_CONCURRENT_RECONCILES", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1000))]
     max_concurrent_reconciles: u16,
@@ -112,6 +116,7 @@ pub(crate) fn operator(arguments: Arguments) -> Result<ExitCode, Failure> {
         allowed_hosts,
         approvers_verified: arguments.approvers_verified,
         cluster_name: arguments.cluster_name.filter(|name| !name.is_empty()),
+        image: arguments.image.filter(|image| !image.is_empty()),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

@@ -63,6 +63,8 @@ pub struct Options {
     pub approvers_verified: bool,
     /// Name of the cluster among those whose policies share a registry; without it one that follows from the cluster's certificate.
     pub cluster_name: Option<String>,
+    /// The image of Podium that comparisons run; without it nothing is compared.
+    pub image: Option<String>,
 }
 
 /// Why an operator cannot run or go on.
@@ -162,6 +164,7 @@ pub async fn run(
         registries: Arc::new(registries),
         cluster: cluster.into(),
         approvers_verified: options.approvers_verified,
+        image: options.image.map(Into::into),
         draining: draining.clone(),
     };
     let work = async {

@@ -8,11 +8,12 @@ use crate::adapters::kubernetes::events::KubernetesEvents;
 use crate::adapters::kubernetes::registries::Registries;
 use crate::adapters::mlflow::registry::MlflowRegistry;
 use crate::engine::{Engine, WritePolicy};
-use crate::ports::{EvaluationState, Evaluator, ObjectStore, PortError, Ports};
+use crate::ports::{ObjectStore, PortError, Ports, Sight};
+use crate::runs::evaluation_runner::{JobEvaluator, NO_IMAGE};
 use crate::runs::job::JobRunner;
 use kube::Client;
 use podium_api::convert::World;
-use podium_api::{EvaluationSpec, ModelRegistry, ModelRegistrySpec, TuningJobSpec};
+use podium_api::{ModelRegistry, ModelRegistrySpec, TuningJobSpec};
 use podium_core::problem::SpecProblem;
 use serde_json::Value;
 use std::collections::HashMap;
@@ -33,6 +34,8 @@ pub(super) struct Shared {
     pub(super) cluster: Arc<str>,
     /// Whether an `Approval` names whoever created it.
     pub(super) approvers_verified: bool,
+    /// The image that comparisons run.
+    pub(super) image: Option<Arc<str>>,
     /// Computations are given up once it holds true.
     pub(super) draining: Receiver<bool>,
 }
@@ -60,10 +63,15 @@ impl Engines {
             .unwrap_or_else(PoisonError::into_inner);
         let engine = engines.entry(namespace.to_string()).or_insert_with(|| {
             let (client, name) = (self.shared.client.clone(), namespace.to_string());
-            let clock = self.shared.clock.clone();
+            let (clock, image) = (self.shared.clock.clone(), self.shared.image.clone());
+            let runner = JobRunner::new(client.clone(), name.clone(), caches, clock.clone());
             let ports = ClusterPorts {
-                cluster: KubernetesCluster::new(client.clone(), name.clone(), Arc::clone(caches)),
-                runner: JobRunner::new(client, name.clone(), caches, clock),
+                cluster: KubernetesCluster::new(client, name.clone(), Arc::clone(caches)),
+                store: FilesOfRuns {
+                    are_read: image.is_some(),
+                },
+                evaluator: JobEvaluator::new(runner.clone(), clock, image),
+                runner,
                 namespace: name,
                 shared: self.shared.clone(),
             };
@@ -77,7 +85,9 @@ impl Engines {
 pub(super) struct ClusterPorts {
     namespace: String,
     cluster: KubernetesCluster,
+    store: FilesOfRuns,
     runner: JobRunner,
+    evaluator: JobEvaluator,
     shared: Shared,
 }
 
@@ -88,20 +98,18 @@ impl ClusterPorts {
     }
 }
 
-/// Systems that this version does not reach from a cluster.
-pub(super) struct OutOfReach;
-
-impl ObjectStore for OutOfReach {
-    async fn digest(&self, uri: &str) -> Result<Option<String>, PortError> {
-        Err(PortError::refused(format!(
-            "the predictions at {uri} are missing: this version of Podium reads none in a cluster, so nothing is compared there; `podium run` does"
-        )))
-    }
+/// Files that the operator has no account for: the runs of comparisons read them, in the namespace of whoever owns them.
+pub(super) struct FilesOfRuns {
+    /// Whether there are such runs.
+    are_read: bool,
 }
 
-impl Evaluator for OutOfReach {
-    async fn evaluate(&self, _: &str, _: &EvaluationSpec) -> Result<EvaluationState, PortError> {
-        let message = "this version of Podium compares nothing in a cluster; `podium run` does";
+impl ObjectStore for FilesOfRuns {
+    async fn look(&self, uri: &str) -> Result<Sight, PortError> {
+        if self.are_read {
+            return Ok(Sight::OnlyByRuns);
+        }
+        let message = format!("the predictions at {uri} cannot be read: {NO_IMAGE}");
         Err(PortError::refused(message))
     }
 }
@@ -109,9 +117,9 @@ impl Evaluator for OutOfReach {
 impl Ports for ClusterPorts {
     type Cluster = KubernetesCluster;
     type Registry = MlflowRegistry;
-    type Store = OutOfReach;
+    type Store = FilesOfRuns;
     type Runner = JobRunner;
-    type Evaluator = OutOfReach;
+    type Evaluator = JobEvaluator;
     type Events = KubernetesEvents;
     type Clock = ServerClock;
 
@@ -123,16 +131,16 @@ impl Ports for ClusterPorts {
         self.shared.registries.open(object).await
     }
 
-    fn store(&self) -> &OutOfReach {
-        &OutOfReach
+    fn store(&self) -> &FilesOfRuns {
+        &self.store
     }
 
     fn runner(&self) -> &JobRunner {
         &self.runner
     }
 
-    fn evaluator(&self) -> &OutOfReach {
-        &OutOfReach
+    fn evaluator(&self) -> &JobEvaluator {
+        &self.evaluator
     }
 
     fn events(&self) -> &KubernetesEvents {

@@ -1,118 +1,286 @@
 //! One comparison: the statistics are stored as they were found; the verdict follows once a look was paid for it.
 
-use super::{Engine, Requeue};
-use crate::ports::{Cluster, EvaluationResult, EvaluationState, Evaluator, PortError, Ports};
+use crate::ports::{EvaluationResult, PortError, Wait};
 use kube::ResourceExt;
 use podium_api::Evaluation;
-use podium_api::convert::{comparison_settings, measurements, to_time, with_conditions};
+use podium_api::convert::{
+    comparison_settings, from_time, measurements, settled_condition, to_time, with_conditions,
+};
 use podium_api::evaluation::{EvaluationSpec, EvaluationStatus, EvidenceStatus, LookStatus};
 use podium_core::champion::{LookTaken, words};
 use podium_core::comparison::{
     Comparison, Measurement, Naming, Statistics, Verdict, judge, sentence,
 };
+use podium_core::evaluation::{EvidenceFile, Place, Runs};
 use podium_core::time::Timestamp;
 use podium_core::tuning::conditions::{Condition, Status};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The phases of an `Evaluation`.
-const COMPARED: &str = "Compared";
-const FINISHED: &str = "Finished";
+pub(super) const PENDING: &str = "Pending";
+pub(super) const WAITING: &str = "Waiting";
+pub(super) const COMPARED: &str = "Compared";
+pub(super) const FINISHED: &str = "Finished";
 pub(super) const FAILED: &str = "Failed";
 
-impl<P: Ports> Engine<P> {
-    /// Takes a comparison one step further.
-    ///
-    /// # Errors
-    /// A port could not do what it was asked.
-    pub async fn reconcile_evaluation(&self, name: &str) -> Result<Requeue, PortError> {
-        let Some(mut evaluation) = self.ports.cluster().get::<Evaluation>(name).await? else {
-            return Ok(Requeue::default());
-        };
-        let phase = evaluation.status.as_ref().and_then(|s| s.phase.as_deref());
-        if matches!(phase, Some(COMPARED | FINISHED | FAILED)) {
-            return Ok(Requeue::default());
-        }
-        let found = self.ports.evaluator().evaluate(name, &evaluation.spec);
-        let found = match found.await {
-            // Nothing but a change by somebody helps, so it stands where people look.
-            Err(error) if !error.is_transient() => EvaluationState::Refused(error.message),
-            found => found?,
-        };
-        let status = match found {
-            EvaluationState::Pending => {
-                return Ok(Requeue {
-                    pending: true,
-                    ..Requeue::default()
-                });
-            }
-            EvaluationState::Finished(result) => compared_status(&evaluation, *result, self.now())?,
-            EvaluationState::Refused(why) => failed_status(&evaluation, &why, self.now()),
-        };
-        evaluation.status = Some(status);
-        self.ports.cluster().write_status(&evaluation).await?;
-        Ok(Requeue {
-            changed: true,
-            ..Requeue::default()
-        })
-    }
-}
+/// The reason of one that failed by the fault of its files.
+pub(super) const EVIDENCE_REFUSED: &str = "EvidenceRefused";
+/// The reasons of one whose files are missing, and of one whose files cannot be read for now.
+pub(super) const EVIDENCE_MISSING: &str = "EvidenceMissing";
+pub(super) const EVIDENCE_UNREADABLE: &str = "EvidenceUnreadable";
+
+/// Characters of a message in a status, and of one in a condition.
+const MESSAGE: usize = 4096;
+const CONDITION_MESSAGE: usize = 32_768;
 
 fn as_json<T: serde::Serialize>(value: &T) -> Result<serde_json::Value, PortError> {
     serde_json::to_value(value).map_err(|e| PortError::invalid(e.to_string()))
 }
 
-fn compared_status(
+/// The address of a file of a comparison; `None` for one that it does not have.
+pub(super) fn uri_of(spec: &EvaluationSpec, file: EvidenceFile) -> Option<&str> {
+    match file {
+        EvidenceFile::Champion => Some(&spec.champion.predictions),
+        EvidenceFile::Challenger => Some(&spec.challenger.predictions),
+        EvidenceFile::Holdout => spec.holdout.as_ref().map(|holdout| holdout.uri.as_str()),
+    }
+}
+
+/// What a status says of the runs.
+pub(super) fn runs_of(evaluation: &Evaluation) -> Runs {
+    let status = evaluation.status.clone().unwrap_or_default();
+    let count = |number: Option<i32>| u32::try_from(number.unwrap_or(0)).unwrap_or(0);
+    let is_missing = |file: &EvidenceFile| {
+        let uri = uri_of(&evaluation.spec, *file);
+        uri.is_some_and(|uri| status.missing.iter().any(|missing| missing == uri))
+    };
+    Runs {
+        begun: count(status.attempts),
+        lost: count(status.lost_runs),
+        missing: EvidenceFile::ALL.into_iter().filter(is_missing).collect(),
+        missing_since: status.missing_since.as_ref().map(from_time),
+        next: status.next_attempt_time.as_ref().map(from_time),
+    }
+}
+
+/// The status with these runs; `words` say what is waited for.
+fn with_runs(status: EvaluationStatus, evaluation: &Evaluation, runs: &Runs) -> EvaluationStatus {
+    let count = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
+    let missing = runs.missing.iter().copied();
+    let phase = match runs.place() {
+        Place::Waits(_) => WAITING,
+        Place::Counts | Place::Pauses(_) => PENDING,
+    };
+    EvaluationStatus {
+        phase: Some(phase.to_string()),
+        attempts: Some(count(runs.begun)),
+        lost_runs: (runs.lost > 0).then(|| count(runs.lost)),
+        missing: missing
+            .filter_map(|file| uri_of(&evaluation.spec, file))
+            .map(str::to_string)
+            .collect(),
+        missing_since: runs.missing_since.map(to_time),
+        next_attempt_time: runs.next.map(to_time),
+        ..status
+    }
+}
+
+/// What a comparison lacks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Lack {
+    pub(super) reason: &'static str,
+    pub(super) words: String,
+}
+
+/// Which files are missing, since when, and how long they are waited for; `None` when none are.
+pub(super) fn missing_files(
+    spec: &EvaluationSpec,
+    runs: &Runs,
+    deadline_seconds: u64,
+) -> Option<Lack> {
+    let since = runs.missing_since?;
+    let uris: Vec<&str> = runs
+        .missing
+        .iter()
+        .filter_map(|file| uri_of(spec, *file))
+        .collect();
+    let (have, are) = match uris.len() {
+        0 => return None,
+        1 => ("has", "it is"),
+        _ => ("have", "they are"),
+    };
+    let until = since.plus_seconds(deadline_seconds);
+    Some(Lack {
+        reason: EVIDENCE_MISSING,
+        words: format!(
+            "{} {have} been missing since {}; {are} waited for until {}",
+            uris.join(" and "),
+            to_time(since).0,
+            to_time(until).0
+        ),
+    })
+}
+
+/// Why files cannot be read, and how long that is tried.
+pub(super) fn unreadable_files(why: &str, runs: &Runs, deadline_seconds: u64) -> Lack {
+    let since = runs.missing_since.unwrap_or(Timestamp(0));
+    let until = to_time(since.plus_seconds(deadline_seconds)).0;
+    Lack {
+        reason: EVIDENCE_UNREADABLE,
+        words: format!("{why}; it is tried again until {until}"),
+    }
+}
+
+/// What a comparison lacked when it was last told of.
+pub(super) fn told_lack(evaluation: &Evaluation) -> Option<Lack> {
+    let status = evaluation.status.as_ref()?;
+    let (_, told, _) = settled_condition(&status.conditions, "Ready")?;
+    let mut reasons = [EVIDENCE_MISSING, EVIDENCE_UNREADABLE].into_iter();
+    let reason = reasons.find(|reason| *reason == told)?;
+    let words = status.message.clone()?;
+    Some(Lack { reason, words })
+}
+
+/// The status of a comparison whose next run is to begin, for this generation of its policy; what it lacks stands until a run has found it.
+pub(super) fn ordered_status(
+    evaluation: &Evaluation,
+    runs: &Runs,
+    lack: Option<Lack>,
+    policy_generation: Option<i64>,
+    now: Timestamp,
+) -> EvaluationStatus {
+    EvaluationStatus {
+        policy_generation,
+        ..running_status(evaluation, runs, lack, None, now)
+    }
+}
+
+/// The status of a comparison whose run goes on, or is to begin; what it lacks, and what its run waits for.
+pub(super) fn running_status(
+    evaluation: &Evaluation,
+    runs: &Runs,
+    lack: Option<Lack>,
+    wait: Option<&Wait>,
+    now: Timestamp,
+) -> EvaluationStatus {
+    let (reason, message) = match (wait, lack) {
+        (Some(wait), _) => (wait.reason, Some(wait.why.clone())),
+        (None, Some(lack)) => (lack.reason, Some(lack.words)),
+        (None, None) => ("Comparing", None),
+    };
+    let said = message.as_deref();
+    let said = said.unwrap_or("the versions are being compared");
+    let status = with_stage(evaluation, Stage::GoesOn, reason, said, now);
+    EvaluationStatus {
+        message: message.as_deref().map(cut),
+        ..with_runs(status, evaluation, runs)
+    }
+}
+
+/// The status of a comparison whose run ended without deciding it: what it lacked, or that it was lost.
+pub(super) fn again_status(
+    evaluation: &Evaluation,
+    runs: &Runs,
+    lack: &Lack,
+    now: Timestamp,
+) -> EvaluationStatus {
+    let status = with_stage(evaluation, Stage::GoesOn, lack.reason, &lack.words, now);
+    EvaluationStatus {
+        message: Some(cut(&lack.words)),
+        ..with_runs(status, evaluation, runs)
+    }
+}
+
+pub(super) fn compared_status(
     evaluation: &Evaluation,
     result: EvaluationResult,
     now: Timestamp,
 ) -> Result<EvaluationStatus, PortError> {
     let message = "the statistics are there; the verdict waits for its look at the holdout";
+    let status = with_stage(evaluation, Stage::GoesOn, COMPARED, message, now);
     Ok(EvaluationStatus {
         phase: Some(COMPARED.to_string()),
         seed: i64::try_from(result.statistics.seed).ok(),
         statistics: Some(as_json(&result.statistics)?),
+        left_out: result.left_out,
         evidence: Some(EvidenceStatus {
             // The clock of whoever read is not this one.
             read_time: result.evidence.read_time.or_else(|| Some(to_time(now))),
             ..result.evidence
         }),
-        ..with_end(evaluation, "Compared", message, None, now)
+        ..without_waits(status)
     })
 }
 
-fn failed_status(evaluation: &Evaluation, why: &str, now: Timestamp) -> EvaluationStatus {
+pub(super) fn failed_status(
+    evaluation: &Evaluation,
+    reason: &str,
+    why: &str,
+    now: Timestamp,
+) -> EvaluationStatus {
+    let status = with_stage(evaluation, Stage::Failed, reason, why, now);
     EvaluationStatus {
         phase: Some(FAILED.to_string()),
-        message: Some(why.chars().take(4096).collect()),
-        ..with_end(evaluation, "EvidenceRefused", why, Some(false), now)
+        message: Some(cut(why)),
+        completion_time: Some(to_time(now)),
+        ..without_waits(status)
     }
 }
 
-/// A status with its conditions: `good` says how it ended, if it did.
-fn with_end(
+/// Nothing is waited for any more.
+fn without_waits(status: EvaluationStatus) -> EvaluationStatus {
+    EvaluationStatus {
+        message: None,
+        missing: Vec::new(),
+        missing_since: None,
+        next_attempt_time: None,
+        lost_runs: None,
+        ..status
+    }
+}
+
+fn cut(text: &str) -> String {
+    text.chars().take(MESSAGE).collect()
+}
+
+/// How far a comparison is, as its conditions tell.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    GoesOn,
+    Finished,
+    Failed,
+}
+
+/// The status with its conditions.
+fn with_stage(
     evaluation: &Evaluation,
+    stage: Stage,
     reason: &str,
     message: &str,
-    good: Option<bool>,
     now: Timestamp,
 ) -> EvaluationStatus {
     let condition = |kind, holds: bool| Condition {
         kind,
         status: if holds { Status::True } else { Status::False },
         reason: reason.to_string(),
-        message: message.chars().take(32_768).collect(),
+        message: message.chars().take(CONDITION_MESSAGE).collect(),
     };
-    let conditions = [
-        condition("Ready", good.unwrap_or(false)),
-        condition("Finished", good.is_some()),
+    let mut conditions = vec![
+        condition("Ready", stage == Stage::Finished),
+        condition("Finished", stage != Stage::GoesOn),
     ];
+    // What is abnormal is absent instead of false.
+    match stage {
+        Stage::GoesOn => conditions.push(condition("Reconciling", true)),
+        Stage::Failed => conditions.push(condition("Stalled", true)),
+        Stage::Finished => {}
+    }
     let before = evaluation.status.clone().unwrap_or_default();
     let generation = evaluation.metadata.generation;
     EvaluationStatus {
         observed_generation: generation,
         conditions: with_conditions(&before.conditions, &conditions, generation, now),
-        completion_time: good.map(|_| to_time(now)),
         ..before
     }
 }
@@ -230,15 +398,16 @@ pub(super) fn judged_status(
     let sentence = sentence_of(spec, &comparison, look.map(|look| look.ordinal));
     Ok(EvaluationStatus {
         phase: Some(FINISHED.to_string()),
+        completion_time: Some(to_time(now)),
         look: look.map(look_status),
         verdict: Some(comparison.verdict.name().to_string()),
         minimum_detectable_effect: comparison.minimum_detectable_effect,
-        sentence: Some(sentence.chars().take(4096).collect()),
-        ..with_end(
+        sentence: Some(cut(&sentence)),
+        ..with_stage(
             evaluation,
+            Stage::Finished,
             reason_of(&comparison.verdict),
             &sentence,
-            Some(true),
             now,
         )
     })

@@ -5,10 +5,12 @@
 mod approval;
 mod champion_policy;
 pub mod evaluation;
+mod evaluation_confirmation;
+mod evaluation_events;
+mod evaluation_run;
 mod events;
 mod failure;
 mod model_registry;
-mod not_in_this_version;
 mod pauses;
 mod registration;
 mod search_settings;

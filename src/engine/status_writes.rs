@@ -11,7 +11,7 @@ use podium_api::{Trial, TuningJob};
 use podium_core::tuning::trial::{TrialRecord, refusal_words, refused};
 
 /// Whether the cluster does not take what was written, whoever writes it.
-fn is_refusal(error: &PortError) -> bool {
+pub(super) fn is_refusal(error: &PortError) -> bool {
     matches!(error.kind, PortErrorKind::Invalid | PortErrorKind::Refused)
 }
 

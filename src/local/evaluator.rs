@@ -1,10 +1,15 @@
 //! Compares two versions in process.
 
-use crate::adapters::directory::store::path_of;
+use crate::adapters::clock::SystemClock;
+use crate::adapters::directory::store::{DirectoryStore, path_of};
 use crate::adapters::evidence_files::address_of;
-use crate::ports::{EvaluationResult, EvaluationState, Evaluator, PortError};
+use crate::ports::{
+    Clock, ConfirmationState, EvaluationResult, EvaluationRun, EvaluationState, Evaluator,
+    ObjectStore, PortError, Sight,
+};
 use podium_api::convert::{comparison_settings, confirm_fraction};
 use podium_api::evaluation::{EvaluatedVersion, EvaluationSpec, EvidenceStatus, FileStatus};
+use podium_core::evaluation::EvidenceFile;
 use podium_core::looks::Sketch;
 use podium_workload::evaluate::{self, Expected, HoldoutFile, Request, Source};
 use podium_workload::table::{FileRead, FileSource, LocalFiles};
@@ -28,14 +33,10 @@ impl LocalEvaluator {
 }
 
 impl Evaluator for LocalEvaluator {
-    async fn evaluate(
-        &self,
-        _name: &str,
-        spec: &EvaluationSpec,
-    ) -> Result<EvaluationState, PortError> {
-        only_files(spec)?;
-        let request = request_of(&self.directory, spec)?;
-        let spec = spec.clone();
+    async fn evaluate(&self, run: &EvaluationRun<'_>) -> Result<EvaluationState, PortError> {
+        let spec = run.evaluation.spec.clone();
+        only_files(&spec)?;
+        let request = request_of(&self.directory, &spec)?;
         // The comparison uses every core for seconds: it must not hold up the watching of trials.
         let measured = tokio::task::spawn_blocking(move || {
             measure(&LocalFiles, &request, &spec, &mut |_, _| {})
@@ -47,6 +48,38 @@ impl Evaluator for LocalEvaluator {
             Err(error) => EvaluationState::Refused(error.to_string()),
         })
     }
+
+    async fn confirm(&self, run: &EvaluationRun<'_>) -> Result<ConfirmationState, PortError> {
+        let seen = SystemClock.now();
+        let status = run.evaluation.status.as_ref();
+        let Some(read) = status.and_then(|status| status.evidence.as_ref()) else {
+            let why = "nothing says what was read".to_string();
+            return Ok(ConfirmationState::Unknown(why));
+        };
+        let store = DirectoryStore::new(self.directory.clone());
+        for (file, read) in files_read(read) {
+            match store.look(&read.uri).await? {
+                Sight::Present(digest) if digest == read.sha256 => {}
+                Sight::Present(_) | Sight::Missing => return Ok(ConfirmationState::Changed(file)),
+                Sight::OnlyByRuns => {
+                    let why = format!("{} cannot be seen from here", read.uri);
+                    return Ok(ConfirmationState::Unknown(why));
+                }
+            }
+        }
+        Ok(ConfirmationState::Unchanged { seen })
+    }
+}
+
+/// The files that were read, each with what it is of the comparison.
+pub fn files_read(read: &EvidenceStatus) -> impl Iterator<Item = (EvidenceFile, &FileStatus)> {
+    let holdout = read.holdout.iter();
+    let predictions = [
+        (EvidenceFile::Champion, &read.champion),
+        (EvidenceFile::Challenger, &read.challenger),
+    ];
+    let holdout = holdout.map(|file| (EvidenceFile::Holdout, file));
+    predictions.into_iter().chain(holdout)
 }
 
 /// A run on this machine reads its files and no object store.
@@ -82,6 +115,7 @@ pub fn measure(
             sketch: Sketch::of(evidence.ids).to_text(),
         },
         statistics,
+        left_out: Vec::new(),
     })
 }
 

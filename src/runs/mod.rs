@@ -1,5 +1,9 @@
 //! Trial kinds: what runs a container, and how a template becomes a run.
 
+pub mod evaluation_end;
+pub mod evaluation_job;
+pub mod evaluation_message;
+pub mod evaluation_runner;
 pub mod expansion;
 pub mod job;
 pub mod job_manifest;

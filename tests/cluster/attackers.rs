@@ -147,7 +147,7 @@ async fn writes_a_verdict(bed: &Bed, model: &str) {
     let patch = ["patch", "evaluation", "fraud-2-1", "--subresource=status"];
     let patch = [&patch[..], &["--type=merge", "-p", &forged]].concat();
     forger.kubectl(&patch, None).unwrap();
-    until_says::<Evaluation>(bed, "fraud-2-1", "NotInThisVersion").await;
+    until_says::<Evaluation>(bed, "fraud-2-1", "NotAsked").await;
     let verdict = [
         "get",
         "evaluation",

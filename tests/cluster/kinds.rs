@@ -1,11 +1,11 @@
-//! Kinds that are installed and not carried out, and statuses that the cluster refuses.
+//! Objects that nobody asked for, and statuses that the cluster refuses.
 
 use crate::bed::manifests::{REPORT, search};
 use crate::bed::{Bed, kubectl, on_bed, phase, trial_phase};
 use crate::looks::{ready_message, status, stays, trial, trial_message, trial_reason};
 use serde_json::{Value, json};
 
-/// Nobody but a policy asks for one, and that not yet in a cluster.
+/// A comparison that somebody made, which no policy asked for.
 fn evaluation() -> Value {
     json!({
         "apiVersion": "podium.dev/v1alpha1", "kind": "Evaluation", "metadata": {"name": "fraud"},
@@ -29,18 +29,18 @@ fn condition(bed: &Bed, kind: &str, condition: &str) -> String {
 }
 
 #[test]
-fn a_kind_of_a_later_version_says_so() {
+fn a_comparison_that_no_policy_asked_for_is_not_made() {
     on_bed("kinds", async |bed| {
         let operator = bed.operator("a").await;
         bed.apply(&evaluation());
         bed.wait(60, "it says so", async || {
             let says = |kind, status| {
-                condition(&bed, "evaluation", kind) == format!("{status} NotInThisVersion 1")
+                condition(&bed, "evaluation", kind) == format!("{status} NotAsked 1")
             };
             says("Ready", "False") && says("Stalled", "True")
         })
         .await;
-        // Saying it once is enough.
+        // Saying it once is enough, and no run begins.
         let writes = operator.writes().len();
         stays(4, "nothing is written any more", async || {
             operator.writes().len() == writes

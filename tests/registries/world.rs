@@ -5,7 +5,7 @@ use super::mlflow_registry::mlflow_registry_as;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
 use podium_api::convert::World;
-use podium_api::{ChampionPolicy, EvaluationSpec, ModelRegistry, ModelRegistrySpec, TuningJobSpec};
+use podium_api::{ChampionPolicy, Evaluation, ModelRegistry, ModelRegistrySpec, TuningJobSpec};
 use podium_core::problem::SpecProblem;
 use podium_operator::adapters::clock::SystemClock;
 use podium_operator::adapters::directory::store::DirectoryStore;
@@ -18,8 +18,8 @@ use podium_operator::engine::{Engine, WritePolicy};
 use podium_operator::local::evaluator::LocalEvaluator;
 use podium_operator::local::ports::NoEvents;
 use podium_operator::ports::{
-    Cluster, Created, EvaluationState, Evaluator, Object, ObjectStore, PortError, PortErrorKind,
-    Ports,
+    Cluster, ConfirmationState, Created, EvaluationRun, EvaluationState, Evaluator, Object,
+    ObjectStore, PortError, PortErrorKind, Ports, Sight,
 };
 use podium_operator::runs::process::ProcessRunner;
 use serde_json::{Value, json};
@@ -220,30 +220,39 @@ fn file_uri(uri: &str) -> String {
     }
 }
 
-/// Predictions in that bucket.
+/// Predictions in that bucket, which this operator can see.
 pub struct Predictions(DirectoryStore);
 
 impl ObjectStore for Predictions {
-    async fn digest(&self, uri: &str) -> Result<Option<String>, PortError> {
-        self.0.digest(&file_uri(uri)).await
+    async fn look(&self, uri: &str) -> Result<Sight, PortError> {
+        self.0.look(&file_uri(uri)).await
     }
 }
 
 /// Compares predictions in that bucket, of models that lie elsewhere.
 pub struct PredictionsOnly(LocalEvaluator);
 
-impl Evaluator for PredictionsOnly {
-    async fn evaluate(
-        &self,
-        name: &str,
-        spec: &EvaluationSpec,
-    ) -> Result<EvaluationState, PortError> {
-        let mut spec = spec.clone();
+impl PredictionsOnly {
+    fn on_this_machine(run: &EvaluationRun<'_>) -> Evaluation {
+        let mut evaluation = run.evaluation.clone();
+        let spec = &mut evaluation.spec;
         for version in [&mut spec.champion, &mut spec.challenger] {
             version.source = None;
             version.predictions = file_uri(&version.predictions);
         }
-        self.0.evaluate(name, &spec).await
+        evaluation
+    }
+}
+
+impl Evaluator for PredictionsOnly {
+    async fn evaluate(&self, run: &EvaluationRun<'_>) -> Result<EvaluationState, PortError> {
+        let evaluation = &Self::on_this_machine(run);
+        self.0.evaluate(&EvaluationRun { evaluation, ..*run }).await
+    }
+
+    async fn confirm(&self, run: &EvaluationRun<'_>) -> Result<ConfirmationState, PortError> {
+        let evaluation = &Self::on_this_machine(run);
+        self.0.confirm(&EvaluationRun { evaluation, ..*run }).await
     }
 }
 

@@ -135,7 +135,7 @@ pub struct EvaluationStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub phase: Option<String>,
-    /// The conditions Ready and Finished.
+    /// The conditions Ready and Finished; Reconciling until it has ended, Stalled when it failed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::conditions")]
     pub conditions: Conditions,
@@ -147,6 +147,18 @@ pub struct EvaluationStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 1_000_000))]
     pub attempts: Option<i32>,
+    /// How many of the last runs were lost to the infrastructure, in a row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub lost_runs: Option<i32>,
+    /// The generation of the policy that the last run was begun for. One that failed is asked anew when the policy is another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 9_007_199_254_740_991_i64))]
+    pub policy_generation: Option<i64>,
+    /// Runs of scorers after whose end the files were looked for again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20), inner(length(max = 253)), extend("x-kubernetes-list-type" = "atomic"))]
+    pub scorer_runs: Vec<String>,
     /// Addresses of files that were not there when the last run looked for them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 3), inner(length(max = 2000)), extend("x-kubernetes-list-type" = "atomic"))]
@@ -155,7 +167,7 @@ pub struct EvaluationStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::time")]
     pub missing_since: Option<StatusTime>,
-    /// When they are looked for again.
+    /// When the next run begins: files that are missing are looked for again, or a run was lost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::time")]
     pub next_attempt_time: Option<StatusTime>,
@@ -174,6 +186,12 @@ pub struct EvaluationStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::any_value")]
     pub statistics: Option<Value>,
+    /// Parts of the statistics that the message of a pod had no room for: `observed` metrics, `intervals` and p-values of kinds that do
+    /// not decide, `metrics` of both models that nothing asks for, the `crossCheck`, `standardErrors` that do not decide. The verdict is
+    /// the same without them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 10), inner(length(max = 63)), extend("x-kubernetes-list-type" = "atomic"))]
+    pub left_out: Vec<String>,
     /// The look at the holdout that the verdict was taken at; absent where none was needed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub look: Option<LookStatus>,
@@ -189,7 +207,7 @@ pub struct EvaluationStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0.0, max = 1e18))]
     pub minimum_detectable_effect: Option<f64>,
-    /// Why it could not be made.
+    /// What it waits for, or why it could not be made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 4096))]
     pub message: Option<String>,

@@ -2,6 +2,7 @@
 
 pub mod champion;
 pub mod comparison;
+pub mod evaluation;
 pub mod expression;
 pub mod leadership;
 pub mod looks;

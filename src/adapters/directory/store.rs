@@ -1,7 +1,7 @@
 //! Objects are files: `file:///absolute`, `file://localhost/absolute`, `file://relative` or a plain path.
 
 use super::file_digests::FileDigests;
-use crate::ports::{ObjectStore, PortError};
+use crate::ports::{ObjectStore, PortError, Sight};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
@@ -99,10 +99,11 @@ fn unescaped(path: &str) -> Result<Vec<u8>, String> {
 }
 
 impl ObjectStore for DirectoryStore {
-    async fn digest(&self, uri: &str) -> Result<Option<String>, PortError> {
+    async fn look(&self, uri: &str) -> Result<Sight, PortError> {
         let path = self.path(uri)?;
         let found = self.digests.of_table(&path);
-        found.map_err(|error| PortError::invalid(error.to_string()))
+        let found = found.map_err(|error| PortError::invalid(error.to_string()))?;
+        Ok(found.map_or(Sight::Missing, Sight::Present))
     }
 }
 

@@ -153,7 +153,7 @@ impl KubernetesCluster {
     /// An object of that name is there: it counts as created if it is this owner's.
     async fn adopt<K: Object>(&self, wanted: &K) -> Result<Created, PortError> {
         let name = wanted.name_any();
-        let there = self.read::<K>(&name).await?;
+        let there = self.listed::<K>(&name).await?;
         let is_own = there
             .as_ref()
             .is_some_and(|there| owner(there).is_some() && owner(there) == owner(wanted));

@@ -27,12 +27,22 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 #[command(
     verbatim_doc_comment,
-    group(ArgGroup::new("source").args(["champion", "predictions", "from"]).required(true))
+    group(
+        ArgGroup::new("source")
+            .args(["champion", "predictions", "from", "from_environment", "check_from_environment"])
+            .required(true)
+    )
 )]
 pub(in crate::cli) struct Arguments {
     /// Recompute a stored Evaluation from the files that it names, and say whether everything is the same, bit for bit.
     #[arg(long, value_name = "EVALUATION.YAML", conflicts_with_all = ["champion", "challenger", "predictions", "holdout", "label"])]
     pub(super) from: Option<PathBuf>,
+    /// In a pod of a policy's comparison: compare what PODIUM_EVALUATION asks, and leave the answer in the termination message.
+    #[arg(long, hide = true)]
+    pub(super) from_environment: bool,
+    /// In such a pod: look whether the files are still what PODIUM_EVIDENCE says was read, and leave the answer in the same way.
+    #[arg(long, hide = true)]
+    pub(super) check_from_environment: bool,
     /// Where the addresses of --from are taken from when they are relative.
     #[arg(long, short, requires = "from", default_value = ".")]
     pub(super) directory: PathBuf,
@@ -64,7 +74,7 @@ pub(in crate::cli) struct Arguments {
     #[arg(long)]
     id: Option<String>,
     /// The column of labels, 0 and 1 or true and false.
-    #[arg(long, required_unless_present = "from")]
+    #[arg(long, required_unless_present_any = ["from", "from_environment", "check_from_environment"])]
     label: Option<String>,
     /// The column of weights; every row weighs 1 when absent.
     #[arg(long)]

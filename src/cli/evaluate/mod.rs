@@ -2,6 +2,7 @@
 
 mod arguments;
 mod from;
+mod in_pod;
 mod numbers;
 mod parts;
 #[cfg(test)]
@@ -36,6 +37,12 @@ struct Report<'a> {
 }
 
 pub(super) fn evaluate(arguments: Arguments) -> Result<ExitCode, Failure> {
+    if arguments.from_environment {
+        return in_pod::compare();
+    }
+    if arguments.check_from_environment {
+        return in_pod::check();
+    }
     let output = arguments.output;
     if let Some(file) = &arguments.from {
         let verdict = from::recompute(file, &arguments.directory)?;

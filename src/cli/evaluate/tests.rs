@@ -205,3 +205,17 @@ fn the_report_holds_what_a_script_needs() {
     let keys: Vec<&String> = report["evidence"].as_object().unwrap().keys().collect();
     assert_eq!(keys, ["challenger", "champion", "fingerprint", "seed"]);
 }
+
+#[test]
+fn a_pod_asks_by_its_environment_alone() {
+    for flag in ["--from-environment", "--check-from-environment"] {
+        let parsed = Cli::try_parse_from(["podium", "evaluate", flag]);
+        assert!(parsed.is_ok(), "{parsed:?}");
+        let both = parsed_with_files(flag);
+        assert!(both.contains("cannot be used with"), "{both}");
+    }
+}
+
+fn parsed_with_files(flag: &str) -> String {
+    parsed(&[flag]).unwrap_err()
+}

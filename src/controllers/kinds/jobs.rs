@@ -8,7 +8,7 @@ use crate::controllers::work_queue::Enqueuer;
 use crate::runs::job_manifest::RUN_LABEL;
 use crate::runs::observed::ObservedJob;
 use kube::runtime::watcher::{Config, Event};
-use podium_api::Trial;
+use podium_api::{ChampionPolicy, Evaluation, Trial};
 
 impl Kind for ObservedJob {
     const WRITES: &'static [&'static str] = &["get", "create", "delete"];
@@ -28,7 +28,11 @@ impl Kind for ObservedJob {
     fn enqueue_affected(event: &Event<Self>, _: &Caches, enqueuer: &Enqueuer) {
         match event {
             // Jobs that went away unseen are missed by those who run them.
-            Event::InitDone => enqueuer.enqueue_all::<Trial>(),
+            Event::InitDone => {
+                enqueuer.enqueue_all::<Trial>();
+                enqueuer.enqueue_all::<Evaluation>();
+                enqueuer.enqueue_all::<ChampionPolicy>();
+            }
             _ => {
                 if let Some(job) = event_object(event) {
                     enqueuer.enqueue_owners(job);

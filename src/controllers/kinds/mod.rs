@@ -3,10 +3,10 @@
 
 mod approvals;
 mod champion_policies;
+mod evaluations;
 mod events_of_jobs;
 mod jobs;
 mod model_registries;
-mod not_in_this_version;
 mod pods;
 mod trials;
 mod tuning_jobs;

@@ -11,7 +11,7 @@ use crate::runs::job_manifest::{OWNER_LABEL, RUN_LABEL};
 use crate::runs::observed::ObservedPod;
 use kube::ResourceExt;
 use kube::runtime::watcher::{Config, Event};
-use podium_api::{TUNING_JOB_LABEL, Trial, TuningJob};
+use podium_api::{ChampionPolicy, Evaluation, TUNING_JOB_LABEL, Trial, TuningJob};
 
 impl Kind for ObservedPod {
     const WRITES: &'static [&'static str] = &[];
@@ -35,7 +35,11 @@ impl Kind for ObservedPod {
     fn enqueue_affected(event: &Event<Self>, _: &Caches, enqueuer: &Enqueuer) {
         match event {
             // Pods that went away unseen are missed by those who run them.
-            Event::InitDone => enqueuer.enqueue_all::<Trial>(),
+            Event::InitDone => {
+                enqueuer.enqueue_all::<Trial>();
+                enqueuer.enqueue_all::<Evaluation>();
+                enqueuer.enqueue_all::<ChampionPolicy>();
+            }
             _ => {
                 let Some(pod) = event_object(event) else {
                     return;

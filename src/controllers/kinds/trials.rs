@@ -12,7 +12,7 @@ use podium_api::{Trial, TuningJob};
 use std::sync::Arc;
 
 impl Kind for Trial {
-    const WRITES: &'static [&'static str] = &["get", "create"];
+    const WRITES: &'static [&'static str] = &["create"];
     const STATUS_WRITES: &'static [&'static str] = &["patch"];
 
     fn read(raw: RawObject) -> Result<Self, Unreadable> {

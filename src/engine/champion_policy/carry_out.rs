@@ -1,6 +1,8 @@
 //! Carries out the actions of a plan, in their order.
 
+use super::loaded_evaluation::LoadedEvaluation;
 use super::observe::Observed;
+use super::scoring::Round;
 use super::{Denial, Engine, Failure, events};
 use crate::engine::evaluation::judged_status;
 use crate::ports::{
@@ -28,19 +30,31 @@ impl<P: Ports> Engine<P> {
                 Action::Score {
                     version,
                     challenger,
-                    source,
+                    source: _, // stands in the registry that was looked at
                     inputs: _, // remembered by the plan
                 } => {
                     let champion = observed.champion(settings);
-                    let pair = [champion.unwrap_or_default(), challenger.as_str()];
-                    self.score(object, settings, version, &pair, source).await?;
+                    let round = Round {
+                        object,
+                        settings,
+                        named,
+                        registry: observed.registry.as_ref(),
+                        pair: [champion.unwrap_or_default(), challenger.as_str()],
+                    };
+                    self.score(&round, version).await?;
                 }
                 Action::Evaluate {
-                    champion,
+                    champion: _, // of the policy, whose questions were made with it
                     challenger,
                 } => {
-                    let pair = [champion.as_str(), challenger.as_str()];
-                    self.ask(object, settings, observed, pair).await?;
+                    if let Some(asked) = observed.questions.get(challenger) {
+                        self.ask(object, asked).await?;
+                    }
+                }
+                Action::LookAgain { evaluation } => {
+                    if let Some(loaded) = observed.evaluation(evaluation) {
+                        self.look_again(object, loaded).await?;
+                    }
                 }
                 Action::Judge { evaluation, look } => {
                     self.judge(observed, evaluation, look.as_ref()).await?;
@@ -110,27 +124,6 @@ impl<P: Ports> Engine<P> {
         until.is_some()
     }
 
-    async fn ask(
-        &self,
-        object: &ChampionPolicy,
-        settings: &PolicySettings,
-        observed: &Observed,
-        pair: [&str; 2],
-    ) -> Result<(), PortError> {
-        let measured = observed.measurements.get(pair[1]);
-        let question = self
-            .question(
-                object,
-                settings,
-                observed.registry.as_ref(),
-                pair,
-                measured.map(Vec::as_slice).unwrap_or_default(),
-            )
-            .await?;
-        self.ports.cluster().create(&question.object).await?;
-        Ok(())
-    }
-
     /// Stores the verdict of a comparison that waits for it.
     async fn judge(
         &self,
@@ -138,10 +131,7 @@ impl<P: Ports> Engine<P> {
         name: &str,
         look: Option<&LookTaken>,
     ) -> Result<(), PortError> {
-        let loaded = observed
-            .evaluations
-            .iter()
-            .find(|e| e.object.name_any() == name);
+        let loaded = observed.evaluation(name);
         let Some(mut evaluation) = loaded.map(|loaded| loaded.object.clone()) else {
             return Ok(());
         };
@@ -180,6 +170,12 @@ impl<P: Ports> Engine<P> {
 }
 
 impl Observed {
+    /// The comparison of this name.
+    fn evaluation(&self, name: &str) -> Option<&LoadedEvaluation> {
+        let mut evaluations = self.evaluations.iter();
+        evaluations.find(|loaded| loaded.object.name_any() == name)
+    }
+
     fn champion(&self, settings: &PolicySettings) -> Option<&str> {
         let aliases = &self.registry.as_ref()?.aliases;
         aliases

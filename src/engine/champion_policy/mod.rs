@@ -4,7 +4,10 @@ mod carry_out;
 mod comparisons;
 mod confirmation;
 mod events;
+mod loaded_evaluation;
 mod observe;
+mod orders;
+mod predictions;
 mod scoring;
 mod status;
 
@@ -12,8 +15,8 @@ use super::pauses::{Generation, generation_of};
 use super::trial::is_deleted;
 use super::{Engine, Requeue};
 use crate::ports::{Cluster, Events, PortError, PortErrorKind, Ports};
-use comparisons::views;
 use kube::ResourceExt;
+use loaded_evaluation::views;
 use observe::{Observed, TAKE_OVER};
 use podium_api::convert::{
     PolicySettings, World, memory_of, policy as settings_of, settled_condition, window_at,

@@ -1,7 +1,10 @@
 //! What the plan of a policy depends on.
 
 use super::Failure;
-use super::comparisons::LoadedEvaluation;
+use super::comparisons::Question;
+use super::loaded_evaluation::LoadedEvaluation;
+use super::predictions::{Scored, Sighted};
+use super::scoring::Round;
 use crate::engine::model_registry::LEDGER_AVAILABLE;
 use crate::engine::{Engine, missing};
 use crate::ports::{Cluster, ModelRegistry as _, PortError, Ports};
@@ -35,12 +38,18 @@ pub(super) struct Observed {
     pub(super) ledger: Result<Ledger, String>,
     pub(super) registered: Vec<String>,
     pub(super) predictions: BTreeMap<String, [Predictions; 2]>,
-    /// What the scorers of champion and challenger measured, by challenger.
-    pub(super) measurements: BTreeMap<String, Vec<BTreeMap<String, f64>>>,
+    /// What is asked of the pair of each challenger whose predictions may be there.
+    pub(super) questions: BTreeMap<String, AskedQuestion>,
     pub(super) evaluations: Vec<LoadedEvaluation>,
     pub(super) approvals: Vec<ApprovalView>,
     /// Whether a scorer runs.
     pub(super) scoring: bool,
+}
+
+/// What is asked of a pair, and the runs of scorers that had ended well by then.
+pub(super) struct AskedQuestion {
+    pub(super) question: Question,
+    pub(super) scorer_runs: Vec<String>,
 }
 
 impl<P: Ports> Engine<P> {
@@ -84,7 +93,7 @@ impl<P: Ports> Engine<P> {
             ledger,
             registered: self.registered_by_searches(settings).await?,
             predictions: BTreeMap::new(),
-            measurements: BTreeMap::new(),
+            questions: BTreeMap::new(),
             evaluations: Vec::new(),
             approvals: self
                 .approvals_of(object)
@@ -102,69 +111,72 @@ impl<P: Ports> Engine<P> {
             return Ok(observed);
         };
         for challenger in observed.challengers(memory) {
-            self.observe_pair(
+            let registry = observed.registry.clone();
+            let round = Round {
                 object,
                 settings,
-                memory,
-                &champion,
-                &challenger,
-                &mut observed,
-            )
-            .await?;
+                named,
+                registry: registry.as_ref(),
+                pair: [&champion, &challenger],
+            };
+            self.observe_round(&round, memory, &mut observed).await?;
         }
         Ok(observed)
     }
 
-    async fn observe_pair(
+    /// Looks at the predictions of a pair, and at its comparison once they may be there.
+    async fn observe_round(
         &self,
-        object: &ChampionPolicy,
-        settings: &PolicySettings,
+        round: &Round<'_>,
         memory: &Memory,
-        champion: &str,
-        challenger: &str,
         observed: &mut Observed,
     ) -> Result<(), PortError> {
-        let pair = [champion, challenger];
-        let mut predictions = Vec::new();
-        let mut measurements = Vec::new();
-        for version in pair {
-            let scored = self
-                .scored(
-                    object,
-                    settings,
-                    memory,
-                    version,
-                    &pair,
-                    observed.registry.as_ref(),
-                )
+        let [champion, challenger] = round.pair;
+        let sighted = [
+            self.sighted(round, champion).await?,
+            self.sighted(round, challenger).await?,
+        ];
+        let scored = self.both_scored(round, memory, &sighted, None);
+        let mut predictions = scored.each_ref().map(|it| it.predictions.clone());
+        if predictions.iter().all(|it| *it == Predictions::Present) {
+            let measured = scored.map(|it| it.measurements);
+            let question = self.question(round, &sighted, &measured).await?;
+            let loaded = self
+                .load_evaluation(round.object, &question, &sighted)
                 .await?;
-            observed.scoring |= scored.predictions == Predictions::InProgress;
-            predictions.push(scored.predictions);
-            measurements.push(scored.measurements);
-        }
-        let (Some(of_challenger), Some(of_champion)) = (predictions.pop(), predictions.pop())
-        else {
-            return Ok(());
-        };
-        let present = of_champion == Predictions::Present && of_challenger == Predictions::Present;
-        let mut both = [of_champion, of_challenger];
-        if present {
-            let registry = observed.registry.as_ref();
-            let asked = self
-                .question(object, settings, registry, pair, &measurements)
-                .await?;
-            let loaded = self.load_evaluation(asked).await?;
-            if loaded.as_ref().is_some_and(LoadedEvaluation::failed) {
-                self.after_failed_comparison(object, settings, &pair, registry, &mut both)
+            // What runs alone can see is known by what they missed.
+            let scored = self.both_scored(round, memory, &sighted, loaded.as_ref());
+            predictions = scored.map(|it| it.predictions);
+            // An operator that starts again must not run every such scorer again.
+            let are_made_anew = !question.is_seen_by_runs_only();
+            if are_made_anew && loaded.as_ref().is_some_and(LoadedEvaluation::failed) {
+                self.after_failed_comparison(round, &mut predictions)
                     .await?;
             }
             observed.evaluations.extend(loaded);
+            let asked = AskedQuestion {
+                question,
+                scorer_runs: sighted.iter().filter_map(Sighted::ended_run).collect(),
+            };
+            observed.questions.insert(challenger.to_string(), asked);
         }
-        observed.predictions.insert(challenger.to_string(), both);
+        observed.scoring |= predictions.contains(&Predictions::InProgress);
         observed
-            .measurements
-            .insert(challenger.to_string(), measurements);
+            .predictions
+            .insert(challenger.to_string(), predictions);
         Ok(())
+    }
+
+    fn both_scored(
+        &self,
+        round: &Round<'_>,
+        memory: &Memory,
+        sighted: &[Sighted; 2],
+        comparison: Option<&LoadedEvaluation>,
+    ) -> [Scored; 2] {
+        sighted
+            .each_ref()
+            .map(|it| self.scored(round, memory, it, comparison))
     }
 
     /// The policy as an owner of its alias.

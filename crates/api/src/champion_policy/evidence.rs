@@ -20,7 +20,8 @@ pub struct EvidenceSpec {
     /// Makes the predictions of a version that has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scorer: Option<ScorerSpec>,
-    /// How the comparison itself runs in a cluster. Not in this version of Podium, which refuses it.
+    /// How the comparison itself runs in a cluster: as a Job of Podium's own image in this namespace. Refused by `podium run`, which
+    /// compares in its own process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evaluator: Option<EvaluatorSpec>,
     /// Parts of the holdout that guardrails may name.
@@ -39,7 +40,7 @@ pub struct PredictionsSpec {
     pub uri: String,
     /// Names of their columns.
     pub columns: Columns,
-    /// What happens while they are missing. Not in this version of Podium, which refuses it.
+    /// What happens in a cluster while they are missing. Refused by `podium run`, which looks for them when it is called again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_missing: Option<OnMissing>,
 }
@@ -72,11 +73,11 @@ fn score() -> String {
     "score".to_string()
 }
 
-/// What happens while predictions are missing.
+/// What happens while predictions are missing: they are looked for again and again, after 15 seconds, 30, and so on up to ten minutes.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct OnMissing {
-    /// Seconds after which the version is given up.
+    /// Seconds after which the version is given up; a day where nothing is said.
     #[schemars(range(min = 1, max = 31_536_000))]
     pub deadline_seconds: i64,
 }
@@ -140,8 +141,9 @@ fn rows() -> String {
     "rows".to_string()
 }
 
-/// Makes the predictions of a version; its container gets `MODEL_URI`, `MODEL_VERSION` and `OUTPUT_URI`. It runs again when the
-/// files that its template names have changed. It may leave numbers for guardrails in its termination message:
+/// Makes the predictions of a version; its container gets `MODEL_URI`, `MODEL_VERSION` and `OUTPUT_URI`, and `MLFLOW_TRACKING_URI`
+/// where the registry is MLflow and the template does not set it. In a cluster it runs for a version whose predictions a comparison
+/// misses; on this machine, where they are not there. It runs again when its template or the files that it names have changed. It may leave numbers for guardrails in its termination message:
 /// `{"measurements": {"latency_p99_ms": 12.1}}`.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -158,7 +160,9 @@ pub struct ScorerSpec {
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct EvaluatorSpec {
-    /// Metadata and `spec` of its pod: labels, service account, resources, tolerations, pull secrets.
+    /// A part of a pod template: labels, annotations, and in `spec` the service account, node selector, tolerations, pull secrets,
+    /// volumes. A container named `evaluator` in it becomes part of the one that compares: its image, environment, resources, mounts
+    /// and security context.
     pub pod_template: OpenObject,
 }
 

@@ -2,14 +2,15 @@
 
 use super::schedule::{BadSchedule, Schedule, Window};
 use super::{
-    Problems, below_spec, count, environment, evaluation, seconds, tuning_job, tuning_refusals,
+    Problems, below_spec, count, environment, evaluation, evaluator, seconds, tuning_job,
+    tuning_refusals,
 };
 use crate::champion_policy::{
     AliasNames, ApprovalPolicy, ChallengerAlias, ChallengerTuningJobs, ChallengerVersions,
     Challengers as ChallengersSpec, ChampionPolicySpec, EvidenceSpec,
     Exclusivity as ExclusivitySpec, FirstChampionSpec, HoldoutSpec, LabelSelectorSpec, ModeSpec,
-    OnExternalChangeSpec, PinSpec, PredictionsSpec, PromotionSpec, RetrainSpec, ReuseSpec,
-    ScorerSpec,
+    OnExternalChangeSpec, OnMissing, PinSpec, PredictionsSpec, PromotionSpec, RetrainSpec,
+    ReuseSpec, ScorerSpec, StoreSpec,
 };
 use podium_core::champion::{
     Aliases, Challengers, Exclusivity, FirstChampion, Mode, OnExternalChange, Pin, Policy, Reuse,
@@ -17,6 +18,8 @@ use podium_core::champion::{
 use podium_core::problem::SpecProblem;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Seconds for which missing predictions are waited for where a policy says nothing.
+const MISSING_SECONDS: u64 = 86_400;
 /// Variables that every scorer is given.
 const SCORER_VARIABLES: [&str; 3] = ["MODEL_URI", "MODEL_VERSION", "OUTPUT_URI"];
 
@@ -33,6 +36,8 @@ pub struct PolicySettings {
     pub measurements: BTreeMap<String, f64>,
     /// What the rows of the holdout are called in a sentence.
     pub rows_noun: String,
+    /// Seconds for which predictions may be missing before a version is given up.
+    pub missing_deadline_seconds: u64,
 }
 
 /// Which world a policy is to be carried out in.
@@ -91,6 +96,10 @@ fn convert(spec: &ChampionPolicySpec, world: World, problems: &mut Problems) -> 
     problems.unsupported("reports", reports.as_ref());
     let holdout = check_evidence(evidence, world, problems);
     problems.take(evaluation::check(test, &evidence.slices));
+    let measurements = evaluation::measurements(test);
+    if world == World::Cluster && !measurements.is_empty() {
+        evaluator::keep_measurements(evidence.scorer.as_ref(), problems);
+    }
     let (challengers, searches) = convert_challengers(challengers);
     let (mut policy, windows) = convert_promotion(promotion, problems);
     policy.model.clone_from(model);
@@ -116,8 +125,9 @@ fn convert(spec: &ChampionPolicySpec, world: World, problems: &mut Problems) -> 
         policy,
         windows,
         searches,
-        measurements: evaluation::measurements(test),
+        measurements,
         rows_noun: holdout.map_or_else(|| "rows".to_string(), |holdout| holdout.rows_noun),
+        missing_deadline_seconds: missing_deadline(evidence.predictions.on_missing.as_ref()),
     }
 }
 
@@ -152,6 +162,12 @@ fn bad_schedule(bad: BadSchedule, path: &str, problems: &mut Problems) {
     }
 }
 
+fn missing_deadline(on_missing: Option<&OnMissing>) -> u64 {
+    on_missing.map_or(MISSING_SECONDS, |OnMissing { deadline_seconds }| {
+        seconds(*deadline_seconds)
+    })
+}
+
 struct Holdout {
     max_evaluations: u32,
     rows_noun: String,
@@ -167,7 +183,7 @@ fn check_evidence(
         holdout,
         store,
         scorer,
-        evaluator,
+        evaluator: pods,
         slices: _, // checked with the guardrails that name them
     } = evidence;
     let PredictionsSpec {
@@ -176,30 +192,23 @@ fn check_evidence(
         on_missing,
     } = predictions;
     let of_holdout = holdout.as_ref().and_then(|holdout| holdout.uri.as_deref());
-    match world {
-        World::Local if store.is_some() => problems.add(
-            "evidence.store",
-            "must be left out here: `podium run` reads files of this machine, and no object store",
-        ),
-        World::Local => {}
-        World::Cluster => {
-            check_object(uri, "evidence.predictions.uri", problems);
-            if let Some(uri) = of_holdout {
-                check_object(uri, "evidence.holdout.uri", problems);
-            }
+    check_addresses(
+        [Some(uri.as_str()), of_holdout],
+        store.as_ref(),
+        world,
+        problems,
+    );
+    match (world, pods) {
+        (World::Local, Some(_)) => {
+            let message = "must be left out here: `podium run` compares in its own process";
+            problems.add("evidence.evaluator", message);
         }
-    }
-    if world == World::Local && evaluator.is_some() {
-        let message = "must be left out here: `podium run` compares in its own process";
-        problems.add("evidence.evaluator", message);
-    } else {
-        problems.unsupported("evidence.evaluator", evaluator.as_ref());
+        (World::Cluster, Some(pods)) => evaluator::check(pods, problems),
+        (World::Local | World::Cluster, None) => {}
     }
     if world == World::Local && on_missing.is_some() {
         let message = "must be left out here: `podium run` ends when nothing is left to do, and looks for the predictions when it is called again";
         problems.add("evidence.predictions.onMissing", message);
-    } else {
-        problems.unsupported("evidence.predictions.onMissing", on_missing.as_ref());
     }
     if let Some(ScorerSpec {
         job,
@@ -213,7 +222,8 @@ fn check_evidence(
         }
         if let Some(template) = problems.take(tuning_job::pod_template(job, path)) {
             let given = BTreeSet::from(SCORER_VARIABLES);
-            environment::refuse_hidden(&template, path, &given, "variable", problems);
+            let path = format!("{path}.template");
+            environment::refuse_hidden(&template, &path, &given, "variable", problems);
         }
     }
     let HoldoutSpec {
@@ -227,6 +237,32 @@ fn check_evidence(
         max_evaluations: count(*max_evaluations),
         rows_noun: rows_noun.clone(),
     })
+}
+
+/// Where the predictions and the holdout lie.
+fn check_addresses(
+    [predictions, holdout]: [Option<&str>; 2],
+    store: Option<&StoreSpec>,
+    world: World,
+    problems: &mut Problems,
+) {
+    match world {
+        World::Local if store.is_some() => problems.add(
+            "evidence.store",
+            "must be left out here: `podium run` reads files of this machine, and no object store",
+        ),
+        World::Local => {}
+        World::Cluster => {
+            for (uri, path) in [
+                (predictions, "evidence.predictions.uri"),
+                (holdout, "evidence.holdout.uri"),
+            ] {
+                if let Some(uri) = uri {
+                    check_object(uri, path, problems);
+                }
+            }
+        }
+    }
 }
 
 /// What pods read must lie where they reach it.

@@ -26,7 +26,7 @@ pub(super) fn refuse_hidden(
         for (position, container) in containers.iter().enumerate() {
             for (variable, own) in container.env.iter().flatten().enumerate() {
                 let name = own.name.as_str();
-                let path = format!("{path}.template.spec.{list}[{position}].env[{variable}].name");
+                let path = format!("{path}.spec.{list}[{position}].env[{variable}].name");
                 if given.contains(name) {
                     let message = format!(
                         "must not be `{name}`: it would hide the {what} of this name, and every run would be alike"

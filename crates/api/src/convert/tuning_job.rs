@@ -302,7 +302,7 @@ pub fn trial_settings(spec: &TuningJobSpec) -> Result<TrialSettings, Vec<SpecPro
             .collect();
         environment::refuse_hidden(
             template,
-            "trial.job",
+            "trial.job.template",
             &parameters,
             "parameter",
             &mut problems,

@@ -324,7 +324,9 @@ impl World {
             Step::Do(Action::Confirm { evaluation, number }) => {
                 self.ask_for_look(&evaluation, number);
             }
-            Step::Do(Action::Score { .. } | Action::TagVersion { .. }) => {}
+            Step::Do(
+                Action::Score { .. } | Action::LookAgain { .. } | Action::TagVersion { .. },
+            ) => {}
         }
     }
 

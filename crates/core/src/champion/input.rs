@@ -186,7 +186,7 @@ pub struct VersionView {
 /// Whether the predictions of a version on the holdout are there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Predictions {
-    /// They are.
+    /// They are, or only the comparison itself can find out that they are not.
     Present,
     /// They are not, or they were made from other inputs; a scorer can make them from these.
     Missing {
@@ -217,12 +217,33 @@ pub struct EvaluationView<'a> {
 pub enum EvaluationState<'a> {
     /// An object of its name asks something else; the first field that differs.
     Foreign(String),
-    /// Not finished.
-    Pending,
+    /// Not finished; what it waits for, where that is known.
+    Pending(Option<String>),
+    /// Files that it needs are not there.
+    Waiting(WaitingFor),
     /// It could not be made; why.
     Failed(String),
     /// The statistics are there.
     Compared(Box<ComparedEvidence<'a>>),
+}
+
+/// Files that a comparison needs and that are not there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WaitingFor {
+    /// Which, and how long they are waited for.
+    pub words: String,
+    /// When they should be looked for again; `None` while somebody looks.
+    pub next: Option<Timestamp>,
+    /// Whether something ended since that should have made them.
+    pub made: bool,
+}
+
+impl WaitingFor {
+    /// Whether they are to be looked for now.
+    #[must_use]
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        self.next.is_some_and(|next| self.made || now >= next)
+    }
 }
 
 /// What a comparison found, and the verdict if it was taken.

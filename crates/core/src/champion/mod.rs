@@ -14,6 +14,7 @@ mod freshness;
 pub mod gates;
 mod input;
 pub mod ledger;
+mod look;
 pub mod memory;
 mod motion;
 mod pipeline;

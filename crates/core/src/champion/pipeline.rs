@@ -1,19 +1,20 @@
-//! From challengers to a proposal: predictions, comparisons, one look for those that were not judged yet, the best of those that won.
+//! From challengers to a proposal: predictions, comparisons, a look for those that were not judged yet, the best of those that won.
 
-use super::cause::{Cause, Move, digest};
+use super::cause::{Cause, Move};
 use super::checks::{compared, exists};
 use super::gates::{Closed, GateTable};
 use super::input::{
     ChampionInput, ComparedEvidence, EvaluationState, EvaluationView, Judged, Predictions,
+    WaitingFor,
 };
-use super::ledger::{Ledger, Look, look_register, sketch_registers};
+use super::look::{Waiting, look};
 use super::memory::Evidence;
-use super::plan::{Action, Conclusion, LookTaken, Plan};
+use super::plan::{Action, Conclusion, Plan};
 use super::proposal::{challengers, next_move, no_challenger, propose};
 use super::reason::Reason;
 use super::words;
-use crate::comparison::{Measurement, MetricOutcome, Statistics, Verdict};
-use crate::looks::{best, holm};
+use crate::comparison::Verdict;
+use crate::looks::best;
 use crate::time::Timestamp;
 
 /// How far the evidence for one challenger is.
@@ -22,8 +23,10 @@ enum Standing<'a> {
     Closed(Closed),
     /// A version cannot be scored; why.
     Unavailable(String),
-    /// Something is to be made, or is being made.
-    Unfinished(Vec<Action>, Reason),
+    /// Something is to be made, or is being made; what holds that up, where that is known.
+    Unfinished(Vec<Action>, Reason, Option<&'a str>),
+    /// Files are missing and are waited for.
+    Waiting(&'a WaitingFor),
     /// An object of the comparison's name is not the policy's.
     Foreign(&'a EvaluationView<'a>, &'a str),
     /// The comparison failed; why.
@@ -74,10 +77,17 @@ pub(super) fn promotion(
             (challenger, standing)
         })
         .collect();
-    unfinished(input, champion, &standings)
-        .or_else(|| look(input, &standings, now))
+    let mut plan = unfinished(input, champion, &standings)
+        .or_else(|| look(input, waiting_for_a_look(&standings), now))
         .or_else(|| winner(table, input, &standings, now))
-        .unwrap_or_else(|| held(input, champion, &standings))
+        .unwrap_or_else(|| held(input, champion, &standings));
+    // Whatever becomes of the others: files that are missing are looked for at their time.
+    let looks = standings.iter().filter_map(|(_, standing)| match standing {
+        Standing::Waiting(waiting) => waiting.next,
+        _ => None,
+    });
+    plan.look_again_at = looks.chain(plan.look_again_at).min();
+    plan
 }
 
 fn standing<'a>(
@@ -106,7 +116,7 @@ fn standing<'a>(
         }
     }
     if in_progress || !scores.is_empty() {
-        return Standing::Unfinished(scores, Reason::Scoring);
+        return Standing::Unfinished(scores, Reason::Scoring, None);
     }
     let of_pair = input
         .evaluations
@@ -117,11 +127,24 @@ fn standing<'a>(
             champion: champion.to_string(),
             challenger: challenger.to_string(),
         };
-        return Standing::Unfinished(vec![evaluate], Reason::Comparing);
+        return Standing::Unfinished(vec![evaluate], Reason::Comparing, None);
     };
     match &evaluation.state {
         EvaluationState::Foreign(field) => Standing::Foreign(evaluation, field),
-        EvaluationState::Pending => Standing::Unfinished(Vec::new(), Reason::Comparing),
+        EvaluationState::Pending(waits) => {
+            Standing::Unfinished(Vec::new(), Reason::Comparing, waits.as_deref())
+        }
+        EvaluationState::Waiting(waiting) if waiting.is_due(now) => {
+            let again = Action::LookAgain {
+                evaluation: evaluation.name.clone(),
+            };
+            Standing::Unfinished(
+                vec![again],
+                Reason::AwaitingPredictions,
+                Some(&waiting.words),
+            )
+        }
+        EvaluationState::Waiting(waiting) => Standing::Waiting(waiting),
         EvaluationState::Failed(why) => Standing::Failed(why),
         EvaluationState::Compared(compared) => match &compared.judged {
             None => Standing::Compared(evaluation, compared),
@@ -149,22 +172,26 @@ fn unfinished(
     standings: &[(String, Standing<'_>)],
 ) -> Option<Plan> {
     let mut actions: Vec<Action> = Vec::new();
-    let mut waiting: Vec<(&str, Reason)> = Vec::new();
+    let mut waiting: Vec<(&str, Reason, Option<&str>)> = Vec::new();
     for (challenger, standing) in standings {
-        if let Standing::Unfinished(wanted, reason) = standing {
-            waiting.push((challenger, *reason));
+        if let Standing::Unfinished(wanted, reason, waits) = standing {
+            waiting.push((challenger, *reason, *waits));
             actions.extend(wanted.iter().cloned());
         }
     }
-    let reason = waiting.first()?.1;
+    let (_, reason, waits) = *waiting.first()?;
     let names: Vec<String> = waiting
         .iter()
-        .map(|(version, _)| words::version(version))
+        .map(|(version, ..)| words::version(version))
         .collect();
     let (names, champion) = (names.join(", "), words::version(champion));
-    let message = match reason {
-        Reason::Scoring => format!("{names} and {champion} are being scored on the holdout"),
-        _ => format!("{names} is being compared with {champion}"),
+    let message = match (reason, waits) {
+        (Reason::Scoring, _) => format!("{names} and {champion} are being scored on the holdout"),
+        (Reason::AwaitingPredictions, Some(waits)) => awaiting(&names, &champion, waits),
+        (_, Some(waits)) => {
+            format!("{names} is being compared with {champion}, and waits: {waits}")
+        }
+        (_, None) => format!("{names} is being compared with {champion}"),
     };
     let mut memory = input.memory.clone();
     for action in &actions {
@@ -178,132 +205,20 @@ fn unfinished(
     Some(Plan::say(&memory, reason, message).with_actions(actions))
 }
 
-/// One look for all comparisons that wait for a verdict: it is claimed first, and judged once the ledger holds it.
-fn look(
-    input: &ChampionInput<'_>,
-    standings: &[(String, Standing<'_>)],
-    now: Timestamp,
-) -> Option<Plan> {
-    let waiting: Vec<(&EvaluationView<'_>, &ComparedEvidence<'_>)> = standings
+/// Names with what they wait for.
+fn awaiting(names: &str, champion: &str, waits: &str) -> String {
+    format!("{names} is not compared with {champion} yet: {waits}")
+}
+
+/// The comparisons that wait for a verdict.
+fn waiting_for_a_look<'a>(standings: &[(String, Standing<'a>)]) -> Vec<Waiting<'a>> {
+    standings
         .iter()
         .filter_map(|(_, standing)| match standing {
             Standing::Compared(evaluation, compared) => Some((*evaluation, *compared)),
             _ => None,
         })
-        .collect();
-    let refused = waiting
-        .iter()
-        .filter(|(_, compared)| cannot_be_judged(compared));
-    let without_look: Vec<Action> = refused
-        .map(|(evaluation, _)| Action::Judge {
-            evaluation: evaluation.name.clone(),
-            look: None,
-        })
-        .collect();
-    if !without_look.is_empty() {
-        let message = "a comparison that the holdout cannot answer costs no look";
-        return Some(
-            Plan::say(input.memory, Reason::Comparing, message).with_actions(without_look),
-        );
-    }
-    let first = waiting.first()?.1;
-    // The comparisons of one batch are of one holdout; another holdout is another look.
-    let batch: Vec<_> = waiting
-        .into_iter()
-        .filter(|(_, compared)| compared.holdout == first.holdout)
-        .collect();
-    let ledger = input.ledger.ok()?;
-    let name = batch_name(&batch);
-    let claimed = ledger.looks.iter().find(|(_, look)| look.batch == name);
-    match claimed {
-        Some((number, _)) => Some(judge(input, ledger, *number, &batch)),
-        None => Some(claim_look(input, ledger, name, &batch, now)),
-    }
-}
-
-/// Whether the holdout or a measurement cannot answer, whatever error is allowed.
-fn cannot_be_judged(compared: &ComparedEvidence<'_>) -> bool {
-    let undefined = |measurement: &Measurement| measurement.outcome() == MetricOutcome::Undefined;
-    compared.statistics.obstacle.is_some() || compared.measurements.iter().any(undefined)
-}
-
-/// The same comparisons on the same evidence are one look, however often they are planned.
-fn batch_name(batch: &[(&EvaluationView<'_>, &ComparedEvidence<'_>)]) -> String {
-    let mut parts: Vec<&str> = batch
-        .iter()
-        .flat_map(|(evaluation, compared)| [evaluation.name.as_str(), compared.digest.as_str()])
-        .collect();
-    parts.sort_unstable();
-    digest(&parts)
-}
-
-fn claim_look(
-    input: &ChampionInput<'_>,
-    ledger: &Ledger,
-    name: String,
-    batch: &[(&EvaluationView<'_>, &ComparedEvidence<'_>)],
-    now: Timestamp,
-) -> Plan {
-    let (evaluation, compared) = batch[0];
-    let number = ledger.next_look();
-    let ordinal = ledger.ordinal(number, &compared.holdout, &compared.sketch);
-    let most = input.policy.reuse.max_evaluations;
-    if let Some(most) = most.filter(|most| ordinal > *most) {
-        let message = format!(
-            "{} was not judged: the holdout, or one that shares most of its rows, has been looked at {} times and `holdout.maxEvaluations` is {most}; use a fresh holdout. Held.",
-            words::version(&evaluation.challenger),
-            ordinal - 1,
-        );
-        return Plan::say(input.memory, Reason::HoldoutUsedUp, message);
-    }
-    let look = Look {
-        batch: name,
-        holdout: compared.holdout.clone(),
-        challengers: u32::try_from(batch.len()).unwrap_or(u32::MAX),
-        at: now,
-    };
-    let kept = ledger.sketch(&compared.holdout).is_some();
-    let sketch = sketch_registers(&compared.holdout, &compared.sketch);
-    let registers = sketch.into_iter().filter(|_| !kept);
-    let actions = registers
-        .chain([look_register(number, &look)])
-        .map(Action::Write)
-        .collect();
-    let message = format!("look {ordinal} at the holdout is being claimed");
-    Plan::say(input.memory, Reason::Comparing, message).with_actions(actions)
-}
-
-fn judge(
-    input: &ChampionInput<'_>,
-    ledger: &Ledger,
-    number: u64,
-    batch: &[(&EvaluationView<'_>, &ComparedEvidence<'_>)],
-) -> Plan {
-    let first = batch[0].1;
-    let ordinal = ledger.ordinal(number, &first.holdout, &first.sketch);
-    let statistics: Vec<&Statistics> = batch.iter().map(|(_, c)| c.statistics).collect();
-    let measurements: Vec<Vec<Measurement>> =
-        batch.iter().map(|(_, c)| c.measurements.clone()).collect();
-    let allowed = holm(
-        &statistics,
-        &measurements,
-        input.policy.reuse.error_at(ordinal),
-    );
-    let actions = batch
-        .iter()
-        .zip(allowed)
-        .map(|((evaluation, _), allowed_error)| Action::Judge {
-            evaluation: evaluation.name.clone(),
-            look: Some(LookTaken {
-                number,
-                ordinal,
-                challengers: u32::try_from(batch.len()).unwrap_or(u32::MAX),
-                allowed_error,
-            }),
-        })
-        .collect();
-    let message = format!("look {ordinal} at the holdout is being judged");
-    Plan::say(input.memory, Reason::Comparing, message).with_actions(actions)
+        .collect()
 }
 
 /// Proposes the challenger with the highest lower bound among those that won.
@@ -366,7 +281,7 @@ fn held(input: &ChampionInput<'_>, champion: &str, standings: &[(String, Standin
 fn rank(standing: &Standing<'_>) -> u8 {
     match standing {
         Standing::Judged(..) => 4,
-        Standing::Compared(..) | Standing::Unfinished(..) => 3,
+        Standing::Compared(..) | Standing::Unfinished(..) | Standing::Waiting(_) => 3,
         Standing::Failed(..) | Standing::Foreign(..) => 2,
         Standing::Unavailable(_) => 1,
         Standing::Closed(_) => 0,
@@ -416,6 +331,10 @@ fn held_by(
                 sentence,
             });
             plan
+        }
+        Standing::Waiting(waiting) => {
+            let message = awaiting(&name, &against, &waiting.words);
+            Plan::say(memory, Reason::AwaitingPredictions, message)
         }
         // Both are acted on before anything is held.
         Standing::Unfinished(..) | Standing::Compared(..) => Plan::say(

@@ -29,6 +29,11 @@ pub enum Action {
         /// The challenger.
         challenger: String,
     },
+    /// Look again for the files that a comparison lacks.
+    LookAgain {
+        /// Name of the comparison.
+        evaluation: String,
+    },
     /// Take the verdict of a comparison at a look that was claimed, or without one where nothing could be compared.
     Judge {
         /// Name of the comparison.

@@ -77,6 +77,8 @@ reasons! {
     Scoring => Evaluating,
     /// Versions are being compared.
     Comparing => Evaluating,
+    /// Predictions are missing, and are waited for.
+    AwaitingPredictions => Evaluating,
     /// Whether the files changed since they were judged is being looked at.
     ConfirmingEvidence => Evaluating,
     /// A decision waits for consent.

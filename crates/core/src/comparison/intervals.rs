@@ -173,7 +173,7 @@ pub(super) fn student_interval(
 }
 
 /// The share of Student's distribution above `excess` standard errors; 0 or 1 when the difference does not vary at all.
-fn student_p(excess: f64, standard_error: f64, freedom: f64) -> f64 {
+pub(super) fn student_p(excess: f64, standard_error: f64, freedom: f64) -> f64 {
     if standard_error > 0.0 {
         student::share_above(excess / standard_error, freedom)
     } else if excess > 0.0 {

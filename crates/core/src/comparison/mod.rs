@@ -34,6 +34,7 @@ pub use holdout::{Holdout, Refusal};
 pub use judge::judge;
 pub use measure::measure;
 pub use measurement::{Measurement, MeasurementComparison};
+pub use questions::{Asked, asked};
 pub use result::{
     Comparison, MetricComparison, MetricOutcome, NotComparableReason, Verdict, Warning,
 };

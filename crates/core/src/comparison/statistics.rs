@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::intervals::{student_interval, student_p};
 use super::result::{MetricOutcome, NotComparableReason, Warning};
 use super::settings::{IntervalKind, Settings};
 use crate::metrics::{Metric, Value};
@@ -155,6 +156,30 @@ pub struct CrossCheck {
 }
 
 impl MetricStatistics {
+    /// Adds what follows from difference, standard error and degrees of freedom: Student's interval, with `error` outside at each end, and
+    /// its p-value where the metric decides something. Both are the same, bit for bit, as where the rows were measured.
+    pub fn add_student(&mut self, error: f64) {
+        let (Some(difference), Some(standard_error)) = (self.difference, self.standard_error)
+        else {
+            return;
+        };
+        let freedom = self.degrees_of_freedom;
+        let interval = student_interval(difference, standard_error, freedom, error);
+        if interval.is_finite() {
+            self.intervals.insert(IntervalKind::NormalT, interval);
+        }
+        if self.margin.is_some() && freedom > 0.0 {
+            let bound = self.improvement(self.bound());
+            let excess = if self.metric.higher_is_better() {
+                difference - bound
+            } else {
+                bound - difference
+            };
+            let p_value = student_p(excess, standard_error, freedom);
+            self.p_values.insert(IntervalKind::NormalT, p_value);
+        }
+    }
+
     /// The least improvement that the interval must exceed; below 0 for a guardrail.
     pub(super) fn bound(&self) -> f64 {
         let margin = self.margin.unwrap_or(0.0);

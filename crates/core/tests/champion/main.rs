@@ -35,3 +35,4 @@ mod mutants;
 mod operator_mutants;
 mod people_rules;
 mod rules;
+mod waiting_rules;

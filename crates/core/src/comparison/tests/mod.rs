@@ -3,6 +3,7 @@
 pub(super) mod errors;
 mod judging;
 mod oracle;
+mod student;
 mod weights;
 
 use super::*;

@@ -339,8 +339,9 @@ fn queued(
     }
 }
 
-/// Whether two texts differ in their numbers at most.
-fn are_alike(one: &str, other: &str) -> bool {
+/// Whether two texts differ in their numbers at most, as the world's words for one cause do from look to look.
+#[must_use]
+pub fn are_alike(one: &str, other: &str) -> bool {
     let letters = |text: &str| -> String { text.chars().filter(|c| !c.is_ascii_digit()).collect() };
     letters(one) == letters(other)
 }

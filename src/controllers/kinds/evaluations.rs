@@ -1,5 +1,4 @@
-//! Kinds that are installed and that this version does not carry out in a cluster. They say so, since tools take an object without a status
-//! for one in order.
+//! Comparisons, which policies ask for and Jobs make.
 
 use super::{Kind, Reconciled, ReconciledKind};
 use crate::adapters::kubernetes::caches::Caches;
@@ -12,11 +11,11 @@ use crate::engine::Engine;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Client;
 use kube::runtime::watcher::Event;
-use podium_api::Evaluation;
+use podium_api::{ChampionPolicy, Evaluation};
 use std::sync::Arc;
 
 impl Kind for Evaluation {
-    const WRITES: &'static [&'static str] = &[];
+    const WRITES: &'static [&'static str] = &["create", "delete"];
     const STATUS_WRITES: &'static [&'static str] = &["patch"];
 
     fn read(raw: RawObject) -> Result<Self, Unreadable> {
@@ -24,8 +23,15 @@ impl Kind for Evaluation {
     }
 
     fn enqueue_affected(event: &Event<Self>, _: &Caches, enqueuer: &Enqueuer) {
-        if let Some(object) = event_object(event) {
-            enqueuer.enqueue_object(object);
+        match event {
+            // Comparisons that went away unseen are missed by their policies.
+            Event::InitDone => enqueuer.enqueue_all::<ChampionPolicy>(),
+            _ => {
+                if let Some(evaluation) = event_object(event) {
+                    enqueuer.enqueue_object(evaluation);
+                    enqueuer.enqueue_owners(evaluation);
+                }
+            }
         }
     }
 
@@ -36,6 +42,6 @@ impl Kind for Evaluation {
 
 impl ReconciledKind for Evaluation {
     fn reconcile(engine: Arc<Engine<ClusterPorts>>, name: String) -> Reconciled {
-        Box::pin(async move { engine.report_not_in_this_version::<Self>(&name).await })
+        Box::pin(async move { engine.reconcile_evaluation(&name).await })
     }
 }

@@ -1,0 +1,313 @@
+//! Whether the predictions of a version are there: as far as they can be seen from here, as its comparison found, and as its scorer ended.
+
+use super::loaded_evaluation::LoadedEvaluation;
+use super::scoring::{Round, ScorerSight};
+use crate::engine::Engine;
+use crate::ports::{EndedRun, ObjectStore, PortError, Ports, Run, Sight};
+use crate::runs::expansion::expand;
+use podium_api::champion_policy::EvidenceSpec;
+use podium_api::convert::{PolicySettings, World};
+use podium_core::champion::{Memory, Predictions, words};
+use podium_core::report::Distinct;
+use podium_core::tuning::trial::Exit;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// What is known of the predictions of a version.
+pub(super) struct Scored {
+    pub(super) predictions: Predictions,
+    /// Numbers that its scorer left.
+    pub(super) measurements: BTreeMap<String, f64>,
+}
+
+impl Scored {
+    fn plain(predictions: Predictions) -> Self {
+        Self {
+            predictions,
+            measurements: BTreeMap::new(),
+        }
+    }
+}
+
+/// What can be seen of the predictions of a version and of its scorer, whatever its comparison found.
+pub(super) struct Sighted {
+    version: String,
+    pub(super) uri: String,
+    /// An error says why nobody can look.
+    found: Result<Sight, String>,
+    scorer: Option<ScorerSight>,
+}
+
+impl Sighted {
+    /// Digest of the inputs of its scorer, where it has one.
+    pub(super) fn inputs(&self) -> Option<&str> {
+        self.scorer.as_ref().map(|scorer| scorer.inputs.as_str())
+    }
+
+    /// The run of its scorer that ended well, by the name of its Job.
+    pub(super) fn ended_run(&self) -> Option<String> {
+        self.scorer.as_ref().and_then(ScorerSight::ended_run)
+    }
+
+    /// Whether only the run of a comparison can tell whether they are there.
+    fn is_seen_by_runs_only(&self) -> bool {
+        self.found == Ok(Sight::OnlyByRuns)
+    }
+
+    /// Whether they are there; what only runs can see is taken to be there until one of them has missed it.
+    fn are_there(&self, comparison: Option<&LoadedEvaluation>) -> Result<bool, String> {
+        match &self.found {
+            Ok(Sight::Present(_)) => Ok(true),
+            Ok(Sight::Missing) => Ok(false),
+            Ok(Sight::OnlyByRuns) => Ok(!comparison.is_some_and(|it| it.misses(&self.uri))),
+            Err(why) => Err(why.clone()),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Message {
+    #[serde(default)]
+    measurements: BTreeMap<String, f64>,
+}
+
+impl<P: Ports> Engine<P> {
+    /// What can be seen of the predictions of a version.
+    pub(super) async fn sighted(
+        &self,
+        round: &Round<'_>,
+        version: &str,
+    ) -> Result<Sighted, PortError> {
+        let evidence = &round.object.spec.evidence;
+        let uri = predictions_uri(evidence, version);
+        let found = match self.ports.store().look(&uri).await {
+            Ok(sight) => Ok(sight),
+            Err(error) if !error.is_transient() => Err(error.message),
+            Err(transient) => return Err(transient),
+        };
+        // No scorer makes predictions that nobody can read.
+        let is_in_vain = found.is_err() && self.ports.world() == World::Cluster;
+        let scorer = match &evidence.scorer {
+            Some(scorer) if !is_in_vain => Some(self.scorer_sight(round, scorer, version).await?),
+            _ => None,
+        };
+        Ok(Sighted {
+            version: version.to_string(),
+            uri,
+            found,
+            scorer,
+        })
+    }
+
+    /// Whether the predictions of a version are there, for this round; `comparison` is that of the round, as far as it is known.
+    pub(super) fn scored(
+        &self,
+        round: &Round<'_>,
+        memory: &Memory,
+        sighted: &Sighted,
+        comparison: Option<&LoadedEvaluation>,
+    ) -> Scored {
+        let Sighted { version, uri, .. } = sighted;
+        let Some(scorer) = &sighted.scorer else {
+            return without_scorer(round.settings, sighted);
+        };
+        let inputs = scorer.inputs.clone();
+        let there = sighted.are_there(comparison);
+        let by_runs = sighted.is_seen_by_runs_only();
+        let measures = round.measures();
+        let was_scored = self.scored_before(round, version);
+        let known = memory.scored.get(version);
+        // Predictions of which nothing was recorded were made by hand, and are taken as they are. A scorer that changes its own inputs
+        // does not run for ever.
+        let up_to_date = known.is_none_or(|known| *known == inputs) || was_scored;
+        match &scorer.state {
+            // A scorer that changes its own inputs would otherwise run for ever.
+            Run::Absent if measures && was_scored && !by_runs => unavailable(format!(
+                "the scorer of {} changes its own inputs, so its measurement cannot be told from others",
+                words::version(version)
+            )),
+            Run::Absent if there == Ok(true) && up_to_date && !measures => {
+                Scored::plain(Predictions::Present)
+            }
+            Run::Absent
+                if comparison.is_some_and(|it| it.misses(uri) && it.followed_any(scorer)) =>
+            {
+                wrote_nothing(version, uri)
+            }
+            Run::Absent => Scored::plain(Predictions::Missing { inputs }),
+            Run::Queued { .. } | Run::Running { .. } => Scored::plain(Predictions::InProgress),
+            // What lies there now was made from other inputs since.
+            Run::Ended(_) if !up_to_date => Scored::plain(Predictions::Missing { inputs }),
+            Run::Ended(ended) if by_runs && ended.exit == Exit::Code(0) && there == Ok(false) => {
+                missed_by_a_run(round, sighted, scorer, ended, comparison)
+            }
+            Run::Ended(ended) => self.after_scoring(round.settings, sighted, &there, ended, inputs),
+        }
+    }
+
+    fn after_scoring(
+        &self,
+        settings: &PolicySettings,
+        sighted: &Sighted,
+        there: &Result<bool, String>,
+        ended: &EndedRun,
+        inputs: String,
+    ) -> Scored {
+        let failure = match (&ended.exit, there) {
+            (Exit::Code(0), Ok(true)) => match measurements_of(settings, ended) {
+                Ok(measurements) => {
+                    return Scored {
+                        predictions: Predictions::Present,
+                        measurements,
+                    };
+                }
+                Err(why) => why,
+            },
+            (Exit::Code(0), Ok(false)) => format!("left no predictions at {}", sighted.uri),
+            (Exit::Code(0), Err(why)) => format!("left no predictions: {why}"),
+            (exit, _) => format!("failed: {exit}; its last lines: {}", ended.log_tail.trim()),
+        };
+        // A failure of an earlier run of Podium is tried once more: its cause may be gone.
+        if ended.ended < self.started {
+            return Scored::plain(Predictions::Missing { inputs });
+        }
+        let name = words::version(&sighted.version);
+        unavailable(format!("the scorer of {name} {failure}"))
+    }
+}
+
+/// A comparison missed what a scorer should have written, which ended well.
+fn missed_by_a_run(
+    round: &Round<'_>,
+    sighted: &Sighted,
+    scorer: &ScorerSight,
+    ended: &EndedRun,
+    comparison: Option<&LoadedEvaluation>,
+) -> Scored {
+    let run = scorer.ended_run().unwrap_or_default();
+    let followed = comparison.is_some_and(|it| it.followed(&run));
+    let before = comparison.is_some_and(|it| it.was_asked_after(&run));
+    match (round.measures(), followed, before) {
+        // It was measured right before it was compared.
+        (true, ..) | (_, true, _) => wrote_nothing(&sighted.version, &sighted.uri),
+        // What it wrote then is gone since.
+        (false, false, true) => Scored::plain(Predictions::Missing {
+            inputs: scorer.inputs.clone(),
+        }),
+        // The files are looked for once more now.
+        (false, false, false) => Scored {
+            predictions: Predictions::Present,
+            measurements: measurements_of(round.settings, ended).unwrap_or_default(),
+        },
+    }
+}
+
+fn unavailable(why: String) -> Scored {
+    Scored::plain(Predictions::Unavailable(why))
+}
+
+fn wrote_nothing(version: &str, uri: &str) -> Scored {
+    let name = words::version(version);
+    unavailable(format!(
+        "the scorer of {name} ended and wrote nothing to {uri}"
+    ))
+}
+
+fn without_scorer(settings: &PolicySettings, sighted: &Sighted) -> Scored {
+    let name = words::version(&sighted.version);
+    let found = match &sighted.found {
+        Err(why) => return unavailable(why.clone()),
+        Ok(found) => found,
+    };
+    if let Some(measurement) = settings.measurements.keys().next() {
+        return unavailable(format!(
+            "a guardrail names the measurement `{measurement}`, and there is no `evidence.scorer` to take it"
+        ));
+    }
+    match found {
+        Sight::Present(_) | Sight::OnlyByRuns => Scored::plain(Predictions::Present),
+        Sight::Missing => unavailable(format!(
+            "there are no predictions of {name} at {}, and no `evidence.scorer` to make them",
+            sighted.uri
+        )),
+    }
+}
+
+/// The numbers of a scorer's termination message; those that guardrails name must be there.
+fn measurements_of(
+    settings: &PolicySettings,
+    ended: &EndedRun,
+) -> Result<BTreeMap<String, f64>, String> {
+    if settings.measurements.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let message = ended.message.text.as_deref().unwrap_or_default();
+    let unreadable = |error: serde_json::Error| {
+        format!(
+            "must leave {{\"measurements\": {{\"NAME\": NUMBER}}}} in its termination message, since a guardrail names one: {error}"
+        )
+    };
+    let read: Distinct = serde_json::from_str(message).map_err(unreadable)?;
+    if let Some(place) = read.repeated.first() {
+        return Err(format!(
+            "must name each thing once in its termination message; `{}` stands in it twice",
+            place.join(".")
+        ));
+    }
+    let found: Message = serde_json::from_value(read.value).map_err(unreadable)?;
+    let lacking = settings
+        .measurements
+        .keys()
+        .find(|name| !found.measurements.contains_key(*name));
+    match lacking {
+        None => Ok(found.measurements),
+        Some(name) => Err(format!(
+            "left no measurement `{name}` in its termination message, which a guardrail names"
+        )),
+    }
+}
+
+/// Where the predictions of a version lie.
+pub(super) fn predictions_uri(evidence: &EvidenceSpec, version: &str) -> String {
+    let uri = &evidence.predictions.uri;
+    let is_file_uri = uri
+        .get(..5)
+        .is_some_and(|scheme| scheme.eq_ignore_ascii_case("file:"));
+    let version = if is_file_uri {
+        escaped(version)
+    } else {
+        version.to_string()
+    };
+    expand(uri, &BTreeMap::from([("version".to_string(), version)]))
+}
+
+/// A name with escapes for what has a meaning in a URI.
+fn escaped(name: &str) -> String {
+    let mut escaped = String::with_capacity(name.len());
+    for character in name.chars() {
+        match character {
+            '%' | '?' | '#' => escaped.push_str(&format!("%{:02X}", u32::from(character))),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_a_name_in_a_uri() {
+        let lies_at = |uri: &str, version: &str| {
+            let evidence = serde_json::json!({"predictions": {"uri": uri, "columns": {"id": "id", "label": "y"}}});
+            predictions_uri(&serde_json::from_value(evidence).unwrap(), version)
+        };
+        assert_eq!(
+            lies_at("file://p/$(version)", "50%#1?"),
+            "file://p/50%25%231%3F"
+        );
+        assert_eq!(lies_at("p/$(version).csv", "50%#1"), "p/50%#1.csv");
+        assert_eq!(lies_at("s3://b/$(version)", "a b"), "s3://b/a b");
+    }
+}

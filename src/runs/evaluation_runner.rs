@@ -1,0 +1,240 @@
+//! Comparisons as Jobs of the policy's namespace, with the image of Podium. Of them nothing is believed but what the pods of these Jobs say.
+
+use super::evaluation_end::{confirmation_of, state_of};
+use super::evaluation_job::{EvaluationPod, memory_limit, template_of};
+use super::job::JobRunner;
+use crate::adapters::kubernetes::clock::ServerClock;
+use crate::ports::{
+    Clock, ConfirmationState, EndedRun, EvaluationRun, EvaluationState, Evaluator, PortError, Run,
+    RunId, RunRequest, StartOutcome, TrialRunner, Wait,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::{Resource, ResourceExt};
+use podium_api::convert::EVALUATOR_CONTAINER;
+use podium_api::evaluation::{EvaluationSpec, EvidenceStatus};
+use podium_api::tuning_job::JobMetadata;
+use podium_core::champion::ledger::bounded;
+use podium_core::tuning::trial::Reason;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Variable of a pod: what is asked, as JSON of an Evaluation's specification.
+pub const QUESTION_VARIABLE: &str = "PODIUM_EVALUATION";
+/// Variable of a pod: what was read before, as JSON of an Evaluation's status.
+pub const EVIDENCE_VARIABLE: &str = "PODIUM_EVIDENCE";
+/// Arguments of podium in a pod that compares, and in one that looks whether files have changed.
+pub const COMPARE: [&str; 2] = ["evaluate", "--from-environment"];
+/// See [`COMPARE`].
+pub const CHECK: [&str; 2] = ["evaluate", "--check-from-environment"];
+
+/// Characters of a run's name: with a word, two hyphens and a number it is that of a Job, which has 63 at the most.
+const RUN_NAME: usize = 48;
+/// Running time of a pod in seconds, unless its policy says otherwise.
+const COMPARE_SECONDS: u64 = 3600;
+const CHECK_SECONDS: u64 = 300;
+/// Why nothing is compared.
+pub const NO_IMAGE: &str = "this operator was started without `--image`, which names the image that comparisons run; the chart gives it";
+
+/// Compares by Jobs of one namespace.
+#[derive(Clone)]
+pub struct JobEvaluator {
+    runner: JobRunner,
+    clock: ServerClock,
+    image: Option<Arc<str>>,
+}
+
+/// A run that answers a question.
+struct Task<'a> {
+    run: &'a EvaluationRun<'a>,
+    name: String,
+    arguments: &'a [&'a str],
+    variables: BTreeMap<String, String>,
+    deadline_seconds: u64,
+}
+
+/// How far it is.
+enum Progress {
+    Begun,
+    GoesOn(Option<Wait>),
+    /// The API server takes no such Job; its words.
+    Refused(String),
+    Ended(EndedRun),
+}
+
+impl JobEvaluator {
+    /// Jobs through this runner, with this image of Podium.
+    #[must_use]
+    pub fn new(runner: JobRunner, clock: ServerClock, image: Option<Arc<str>>) -> Self {
+        Self {
+            runner,
+            clock,
+            image,
+        }
+    }
+
+    async fn progress(&self, task: &Task<'_>) -> Result<Progress, PortError> {
+        let id = RunId {
+            name: &task.name,
+            attempt: task.run.number,
+            owner: task.run.evaluation.metadata.uid.as_deref(),
+        };
+        let now = self.clock.now();
+        Ok(match self.runner.observe(id).await? {
+            Run::Absent if !task.run.may_begin => Progress::GoesOn(None),
+            Run::Absent => self.begin(task).await?,
+            // That a pod is about to start is no news.
+            Run::Queued {
+                reason: Reason::Starting,
+                ..
+            } => Progress::GoesOn(None),
+            Run::Queued { reason, why, .. } => waits(reason, why),
+            Run::Running {
+                overdue: Some(overdue),
+                ..
+            } if now >= overdue.at => waits(Reason::NodeUnreachable, overdue.why),
+            Run::Running { .. } => Progress::GoesOn(None),
+            Run::Ended(ended) => Progress::Ended(ended),
+        })
+    }
+
+    async fn begin(&self, task: &Task<'_>) -> Result<Progress, PortError> {
+        let Some(image) = self.image.as_deref() else {
+            return Ok(Progress::GoesOn(Some(Wait {
+                reason: "NoImage",
+                why: NO_IMAGE.to_string(),
+            })));
+        };
+        let pod = EvaluationPod {
+            image,
+            template: task.run.pod_template,
+            store: task.run.evaluation.spec.store.as_ref(),
+            arguments: task.arguments,
+        };
+        let job = pod.job();
+        let template = template_of(&job);
+        let request = RunRequest {
+            name: task.name.clone(),
+            attempt: task.run.number,
+            job: &job,
+            template: &template,
+            container: Some(EVALUATOR_CONTAINER),
+            variables: task.variables.clone(),
+            deadline_seconds: Some(task.deadline_seconds),
+            owner: task.run.evaluation.controller_owner_ref(&()).map(|owner| {
+                // Asking for more would need a right of its own.
+                OwnerReference {
+                    block_owner_deletion: None,
+                    ..owner
+                }
+            }),
+            labels: BTreeMap::new(),
+            job_metadata: JobMetadata::default(),
+        };
+        let begun = async {
+            match self.runner.dry_run(&request).await? {
+                Some(why) => Ok(Progress::Refused(why)),
+                None => Ok(match self.runner.start(&request).await? {
+                    StartOutcome::Started => Progress::Begun,
+                    StartOutcome::AlreadyStarted => Progress::GoesOn(None),
+                    StartOutcome::Rejected(why) => waits(Reason::PodRefused, why),
+                }),
+            }
+        };
+        match begun.await {
+            // It is tried again, and told meanwhile.
+            Err(error) if PortError::is_transient(&error) => {
+                Ok(waits(Reason::WaitingForApiServer, error.message))
+            }
+            begun => begun,
+        }
+    }
+}
+
+fn waits(reason: Reason, why: String) -> Progress {
+    Progress::GoesOn(Some(Wait {
+        reason: reason.as_str(),
+        why,
+    }))
+}
+
+/// The question that a comparison asks, as its pod reads it.
+///
+/// # Errors
+/// It cannot be written.
+pub fn question_of(spec: &EvaluationSpec) -> Result<String, PortError> {
+    serde_json::to_string(spec).map_err(|error| PortError::invalid(error.to_string()))
+}
+
+/// The question whether files are still what was read.
+#[must_use]
+pub fn check_question(question: &str, evidence: &str) -> String {
+    format!("{question}\n{evidence}")
+}
+
+fn refused_job(why: &str) -> String {
+    format!(
+        "the API server refuses the Job of the comparison, which is made of `spec.evidence.evaluator.podTemplate` of the policy: {why}"
+    )
+}
+
+impl Evaluator for JobEvaluator {
+    async fn evaluate(&self, run: &EvaluationRun<'_>) -> Result<EvaluationState, PortError> {
+        let spec = &run.evaluation.spec;
+        let question = question_of(spec)?;
+        let task = Task {
+            run,
+            name: bounded(&run.evaluation.name_any(), RUN_NAME),
+            arguments: &COMPARE,
+            variables: BTreeMap::from([(QUESTION_VARIABLE.to_string(), question.clone())]),
+            deadline_seconds: COMPARE_SECONDS,
+        };
+        Ok(match self.progress(&task).await? {
+            Progress::Begun => EvaluationState::Begun,
+            Progress::GoesOn(wait) => EvaluationState::Pending(wait),
+            Progress::Refused(why) => EvaluationState::Failed {
+                reason: "PodTemplateRefused",
+                why: refused_job(&why),
+            },
+            Progress::Ended(ended) => {
+                let memory = memory_limit(run.pod_template);
+                state_of(&ended, &question, spec, memory.as_deref())
+            }
+        })
+    }
+
+    async fn confirm(&self, run: &EvaluationRun<'_>) -> Result<ConfirmationState, PortError> {
+        let spec = &run.evaluation.spec;
+        let status = run.evaluation.status.as_ref();
+        let Some(read) = status.and_then(|status| status.evidence.clone()) else {
+            let message = "nothing was read yet";
+            return Ok(ConfirmationState::Unknown(message.to_string()));
+        };
+        // The rows are not read again unless the files have other digests.
+        let read = EvidenceStatus {
+            sketch: String::new(),
+            ..read
+        };
+        let asked = question_of(spec)?;
+        let evidence = serde_json::to_string(&read);
+        let evidence = evidence.map_err(|error| PortError::invalid(error.to_string()))?;
+        let question = check_question(&asked, &evidence);
+        let task = Task {
+            run,
+            name: format!("{}-check", bounded(&run.evaluation.name_any(), RUN_NAME)),
+            arguments: &CHECK,
+            variables: BTreeMap::from([
+                (QUESTION_VARIABLE.to_string(), asked),
+                (EVIDENCE_VARIABLE.to_string(), evidence),
+            ]),
+            deadline_seconds: CHECK_SECONDS,
+        };
+        Ok(match self.progress(&task).await? {
+            Progress::Begun | Progress::GoesOn(_) => ConfirmationState::Pending,
+            Progress::Refused(why) => ConfirmationState::Unknown(refused_job(&why)),
+            Progress::Ended(ended) => {
+                let memory = memory_limit(run.pod_template);
+                confirmation_of(&ended, &question, spec, memory.as_deref())
+            }
+        })
+    }
+}
