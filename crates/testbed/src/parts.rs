@@ -180,7 +180,7 @@ pub fn ready(
 /// # Errors
 /// It is none of the test bed's, or cannot be built.
 pub(crate) fn ready_program(name: &str) -> Result<PathBuf, TestbedError> {
-    let makes_it = |step: &Step| step.programs.iter().any(|program| *program == name);
+    let makes_it = |step: &Step| step.programs.contains(&name);
     let mut built = build(makes_it, &mut |_| {})?.into_iter();
     let found = built.find(|(program, _)| program == name);
     let unknown = || TestbedError::Needs(format!("{name}, which it does not build"));

@@ -76,7 +76,7 @@ impl S3Address {
     }
 
     /// Whether `other` is this object, or lies in the folder of its name.
-    pub(super) fn holds(&self, other: &Self) -> bool {
+    pub(in crate::adapters) fn holds(&self, other: &Self) -> bool {
         self.bucket == other.bucket
             && (self.key == other.key || other.key.starts_with(&self.prefix()))
     }
