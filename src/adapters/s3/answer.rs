@@ -258,8 +258,10 @@ const EXPIRED: [&str; 3] = [
     "ExpiredTokenException",
     "TokenRefreshRequired",
 ];
-const WRONG_CREDENTIALS: [&str; 7] = [
+const WRONG_CREDENTIALS: [&str; 8] = [
     "InvalidAccessKeyId",
+    // The same of versitygw.
+    "XAdminUserNotFound",
     "SignatureDoesNotMatch",
     "InvalidToken",
     "InvalidSecurity",
