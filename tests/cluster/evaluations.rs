@@ -64,7 +64,7 @@ fn missing_predictions_are_waited_for_and_come() {
             status.phase.as_deref() == Some("Waiting")
         })
         .await;
-        assert_eq!(waiting.missing, [missing.clone()]);
+        assert_eq!(waiting.missing, std::slice::from_ref(&missing));
         assert!(waiting.missing_since.is_some() && waiting.next_attempt_time.is_some());
         until_policy(bed, "AwaitingPredictions", &missing).await;
 
