@@ -1,5 +1,9 @@
 //! What the shell needs of the world. The engine knows these traits and nothing behind them.
 
+mod announcer;
+
+pub use announcer::{Announcer, Delivery, Message, Publication, Published};
+
 use k8s_openapi::api::core::v1::{ObjectReference, PodTemplateSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Resource, ResourceExt};
@@ -509,6 +513,8 @@ pub trait Ports: Send + Sync {
     type Evaluator: Evaluator;
     /// See [`Events`].
     type Events: Events;
+    /// See [`Announcer`].
+    type Announcer: Announcer;
     /// See [`Clock`].
     type Clock: Clock;
 
@@ -527,6 +533,8 @@ pub trait Ports: Send + Sync {
     fn evaluator(&self) -> &Self::Evaluator;
     /// What happened, for people.
     fn events(&self) -> &Self::Events;
+    /// Who is champion and what was decided, for those outside.
+    fn announcer(&self) -> &Self::Announcer;
     /// Which world this is, for what only one of them carries out.
     fn world(&self) -> World;
     /// Where the owner of an alias in that registry lives: `CLUSTER/NAMESPACE`.

@@ -5,6 +5,7 @@ pub mod directory;
 pub mod kubernetes;
 pub mod mlflow;
 pub mod object_index;
+pub mod webhooks;
 pub mod write_lease;
 
 /// An error with its causes, since libraries say little in the outermost one.

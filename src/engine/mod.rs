@@ -19,7 +19,7 @@ mod tuning_job;
 mod tuning_status;
 
 use crate::ports::{Clock, PortError, Ports};
-use champion_policy::{Cause, Denial};
+use champion_policy::{Cause, Denial, PublicationCause};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::ResourceExt;
 use pauses::Pauses;
@@ -85,6 +85,8 @@ pub struct Engine<P> {
     pauses: Pauses<Cause>,
     // Of policies whose alias for the previous champion may not be moved.
     denials: Pauses<Denial>,
+    // Of policies whose champion could not be published.
+    publications: Pauses<PublicationCause>,
     // Of searches whose winner could not be registered.
     registrations: Pauses<registration::Cause>,
 }
@@ -138,6 +140,7 @@ impl<P: Ports> Engine<P> {
             views: Mutex::default(),
             pauses: Pauses::default(),
             denials: Pauses::of_seconds(DENIED_SECONDS, DENIED_SECONDS),
+            publications: Pauses::default(),
             registrations: Pauses::default(),
         }
     }
@@ -191,6 +194,7 @@ impl<P: Ports> Engine<P> {
     pub fn forget_policy(&self, name: &str) {
         self.pauses.forget(name);
         self.denials.forget(name);
+        self.publications.forget(name);
     }
 
     /// What is kept of a search; one object is never reconciled twice at once, so it is taken out meanwhile.
