@@ -1,5 +1,9 @@
 //! What the shell needs of the world. The engine knows these traits and nothing behind them.
 
+mod tracking;
+
+pub use tracking::{NewRun, OpenRun, OpenRuns, RunWrite, StartedRun, Tracking, TrackingAccess};
+
 use k8s_openapi::api::core::v1::{ObjectReference, PodTemplateSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Resource, ResourceExt};
@@ -228,6 +232,8 @@ pub struct NewVersion<'a> {
     pub key: &'a str,
     /// URI of its files.
     pub source: &'a str,
+    /// The tracked run that made them, where there is one.
+    pub run: Option<&'a str>,
     /// Facts about it.
     pub tags: BTreeMap<String, String>,
 }
@@ -361,6 +367,8 @@ pub struct RunRequest<'a> {
     pub container: Option<&'a str>,
     /// Variables that podium gives, on which the template's own may build.
     pub variables: BTreeMap<String, String>,
+    /// How its containers reach the tracking server that they log to, if they do.
+    pub tracking: Option<TrackingAccess>,
     /// Running time after which it is ended.
     pub deadline_seconds: Option<u64>,
     /// The object that the run belongs to and goes with.
@@ -501,6 +509,8 @@ pub trait Ports: Send + Sync {
     type Cluster: Cluster;
     /// See [`ModelRegistry`].
     type Registry: ModelRegistry;
+    /// See [`Tracking`].
+    type Tracking: Tracking;
     /// See [`ObjectStore`].
     type Store: ObjectStore;
     /// See [`TrialRunner`].
@@ -519,6 +529,11 @@ pub trait Ports: Send + Sync {
         &self,
         object: &podium_api::ModelRegistry,
     ) -> impl Future<Output = Result<Self::Registry, PortError>> + Send;
+    /// The tracking server that a `ModelRegistry` object names, with the same account.
+    fn tracking(
+        &self,
+        object: &podium_api::ModelRegistry,
+    ) -> impl Future<Output = Result<Self::Tracking, PortError>> + Send;
     /// Predictions and models.
     fn store(&self) -> &Self::Store;
     /// Trials and scorers.

@@ -7,6 +7,7 @@ use crate::adapters::kubernetes::cluster::KubernetesCluster;
 use crate::adapters::kubernetes::events::KubernetesEvents;
 use crate::adapters::kubernetes::registries::Registries;
 use crate::adapters::mlflow::registry::MlflowRegistry;
+use crate::adapters::mlflow::tracking::MlflowTracking;
 use crate::engine::{Engine, WritePolicy};
 use crate::ports::{EvaluationState, Evaluator, ObjectStore, PortError, Ports};
 use crate::runs::job::JobRunner;
@@ -109,6 +110,7 @@ impl Evaluator for OutOfReach {
 impl Ports for ClusterPorts {
     type Cluster = KubernetesCluster;
     type Registry = MlflowRegistry;
+    type Tracking = MlflowTracking;
     type Store = OutOfReach;
     type Runner = JobRunner;
     type Evaluator = OutOfReach;
@@ -121,6 +123,11 @@ impl Ports for ClusterPorts {
 
     async fn registry(&self, object: &ModelRegistry) -> Result<MlflowRegistry, PortError> {
         self.shared.registries.open(object).await
+    }
+
+    async fn tracking(&self, object: &ModelRegistry) -> Result<MlflowTracking, PortError> {
+        let registry = self.registry(object).await?;
+        Ok(MlflowTracking::new(Arc::clone(registry.server())))
     }
 
     fn store(&self) -> &OutOfReach {

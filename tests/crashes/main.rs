@@ -1,4 +1,4 @@
-//! The operator dies at every write of a search, of a registration and of a promotion, before, while and after it is carried out. What comes
+//! The operator dies at every write of a search, of what is logged of it, of a registration and of a promotion, before, while and after it is carried out. What comes
 //! out is what came out when nobody disturbed it.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A test speaks by failing.
 
@@ -13,4 +13,5 @@ mod plans;
 mod points;
 mod promotions;
 mod registrations;
+mod tracking;
 mod workloads;

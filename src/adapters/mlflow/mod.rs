@@ -3,6 +3,7 @@
 mod address;
 mod answer;
 pub mod credentials;
+mod experiments;
 pub mod hosts;
 mod ledger;
 mod looks;
@@ -10,3 +11,4 @@ mod model_list;
 mod preflight;
 pub mod registry;
 pub mod server;
+pub mod tracking;

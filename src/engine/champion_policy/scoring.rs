@@ -265,6 +265,7 @@ impl<P: Ports> Engine<P> {
             template: &run.template,
             container: None,
             variables: run.variables.clone(),
+            tracking: None,
             deadline_seconds: run.deadline_seconds,
             owner: object.controller_owner_ref(&()).map(without_block),
             labels: BTreeMap::new(),
