@@ -11,6 +11,7 @@ mod model_registry;
 mod not_in_this_version;
 mod pauses;
 mod registration;
+mod retraining;
 mod search_settings;
 mod search_view;
 mod status_writes;
@@ -25,6 +26,7 @@ use kube::ResourceExt;
 use pauses::Pauses;
 use podium_api::TuningJob;
 use podium_core::time::Timestamp;
+use retraining::CheckedTemplate;
 use search_settings::CachedSettings;
 use search_view::SearchView;
 use std::collections::{HashMap, HashSet};
@@ -87,6 +89,10 @@ pub struct Engine<P> {
     denials: Pauses<Denial>,
     // Of searches whose winner could not be registered.
     registrations: Pauses<registration::Cause>,
+    // By name of the policy. Lost with the process, which costs two dry runs.
+    templates: Mutex<HashMap<String, CheckedTemplate>>,
+    // Of policies whose retraining loop could not be carried out.
+    retrainings: Pauses<retraining::Cause>,
 }
 
 /// When a search's status was last written, and when it was first seen to differ since.
@@ -139,6 +145,8 @@ impl<P: Ports> Engine<P> {
             pauses: Pauses::default(),
             denials: Pauses::of_seconds(DENIED_SECONDS, DENIED_SECONDS),
             registrations: Pauses::default(),
+            templates: Mutex::default(),
+            retrainings: Pauses::default(),
         }
     }
 
@@ -191,6 +199,12 @@ impl<P: Ports> Engine<P> {
     pub fn forget_policy(&self, name: &str) {
         self.pauses.forget(name);
         self.denials.forget(name);
+        self.retrainings.forget(name);
+        let mut templates = self
+            .templates
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        templates.remove(name);
     }
 
     /// What is kept of a search; one object is never reconciled twice at once, so it is taken out meanwhile.

@@ -10,7 +10,7 @@ use kube::{Resource, ResourceExt};
 use podium_api::convert::{
     TrialSettings, from_time, matches_record, record_of, settled_condition, trial_variables,
 };
-use podium_api::{TRIAL_LABEL, TUNING_JOB_LABEL, Trial, TuningJob};
+use podium_api::{TRIAL_LABEL, TUNING_JOB_LABEL, Trial, TrialSpec, TuningJob};
 use podium_core::time::Timestamp;
 use podium_core::tuning::trial::{
     self, Phase, Reason, Run, TrialAction, TrialInput, TrialPlan, TrialRecord,
@@ -379,6 +379,17 @@ pub(super) fn output_uri(job: &TuningJob, runs: &TrialSettings, trial: &str) -> 
         ("PODIUM_TRIAL".to_string(), trial.to_string()),
     ]);
     runs.output_uri.as_ref().map(|uri| expand(uri, &variables))
+}
+
+/// The first trial of a search as it is tried whether the world would take a run of it. It is never stored.
+pub(super) fn tried(search: &str) -> Trial {
+    let spec = TrialSpec {
+        index: 1,
+        parameters: BTreeMap::new(),
+        seed: 0,
+        origin: String::new(),
+    };
+    Trial::new(&format!("{search}-1"), spec)
 }
 
 /// The run of one attempt, with the environment that every trial gets.

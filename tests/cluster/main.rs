@@ -32,6 +32,7 @@ mod people;
 mod policies;
 mod reach;
 mod registrations;
+mod retraining;
 mod runs;
 mod searches;
 mod secrets;

@@ -1,5 +1,5 @@
-//! The operator dies at every write of a search, of a registration and of a promotion, before, while and after it is carried out. What comes
-//! out is what came out when nobody disturbed it.
+//! The operator dies at every write of a search, of a registration, of a promotion and of a request for a search, before, while and after it
+//! is carried out. What comes out is what came out when nobody disturbed it.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A test speaks by failing.
 
 #[path = "../bed/mod.rs"]
@@ -13,4 +13,5 @@ mod plans;
 mod points;
 mod promotions;
 mod registrations;
+mod retraining;
 mod workloads;

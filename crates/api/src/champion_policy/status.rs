@@ -1,5 +1,6 @@
 //! The status of a policy; written by Podium only.
 
+use super::RetrainStatus;
 use crate::schema::{self, Conditions, StatusTime};
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
@@ -16,7 +17,8 @@ pub struct ChampionPolicyStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub phase: Option<String>,
-    /// Ready, RegistryReachable, ChampionPresent, AliasInSync, ExclusiveOwner, EvidenceComplete, PromotionAllowed.
+    /// Ready, RegistryReachable, ChampionPresent, AliasInSync, ExclusiveOwner, EvidenceComplete, PromotionAllowed, and RetrainReady where
+    /// the policy retrains.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::conditions")]
     pub conditions: Conditions,
@@ -82,6 +84,9 @@ pub struct ChampionPolicyStatus {
     /// The last comparison.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_evaluation: Option<LastEvaluation>,
+    /// Where the retraining loop is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retrain: Option<RetrainStatus>,
 }
 
 // The type is what serde asks for.

@@ -1,6 +1,7 @@
 //! `ChampionPolicy` to the policy that the core decides with.
 
-use super::schedule::{BadSchedule, Schedule, Window};
+use super::retraining::{self, RetrainingSettings};
+use super::schedule::{BadSchedule, Window};
 use super::{
     Problems, below_spec, count, environment, evaluation, seconds, tuning_job, tuning_refusals,
 };
@@ -8,8 +9,7 @@ use crate::champion_policy::{
     AliasNames, ApprovalPolicy, ChallengerAlias, ChallengerTuningJobs, ChallengerVersions,
     Challengers as ChallengersSpec, ChampionPolicySpec, EvidenceSpec,
     Exclusivity as ExclusivitySpec, FirstChampionSpec, HoldoutSpec, LabelSelectorSpec, ModeSpec,
-    OnExternalChangeSpec, PinSpec, PredictionsSpec, PromotionSpec, RetrainSpec, ReuseSpec,
-    ScorerSpec,
+    OnExternalChangeSpec, PinSpec, PredictionsSpec, PromotionSpec, ReuseSpec, ScorerSpec,
 };
 use podium_core::champion::{
     Aliases, Challengers, Exclusivity, FirstChampion, Mode, OnExternalChange, Pin, Policy, Reuse,
@@ -33,6 +33,8 @@ pub struct PolicySettings {
     pub measurements: BTreeMap<String, f64>,
     /// What the rows of the holdout are called in a sentence.
     pub rows_noun: String,
+    /// The retraining loop, if it is asked for.
+    pub retraining: Option<RetrainingSettings>,
 }
 
 /// Which world a policy is to be carried out in.
@@ -65,7 +67,7 @@ fn convert(spec: &ChampionPolicySpec, world: World, problems: &mut Problems) -> 
         registry_ref: _, // the engine looks it up
         model,
         aliases,
-        poll_seconds,
+        poll_seconds: _, // the engine looks so often, where it stays
         challengers,
         retrain,
         evidence,
@@ -82,11 +84,9 @@ fn convert(spec: &ChampionPolicySpec, world: World, problems: &mut Problems) -> 
         challenger,
         previous,
     } = aliases;
-    if world == World::Local && *poll_seconds != 60 {
-        let message = "must be left out here: `podium run` looks at the registry until nothing is left to do, and ends";
-        problems.add("pollSeconds", message);
-    }
-    check_retrain(retrain.as_ref(), world, problems);
+    let retraining = retrain
+        .as_ref()
+        .and_then(|retrain| retraining::convert(retrain, *suspend, problems));
     problems.unsupported("publish", publish.as_ref());
     problems.unsupported("reports", reports.as_ref());
     let holdout = check_evidence(evidence, world, problems);
@@ -118,34 +118,11 @@ fn convert(spec: &ChampionPolicySpec, world: World, problems: &mut Problems) -> 
         searches,
         measurements: evaluation::measurements(test),
         rows_noun: holdout.map_or_else(|| "rows".to_string(), |holdout| holdout.rows_noun),
+        retraining,
     }
 }
 
-fn check_retrain(retrain: Option<&RetrainSpec>, world: World, problems: &mut Problems) {
-    let Some(retrain) = retrain else {
-        return;
-    };
-    let RetrainSpec {
-        schedule,
-        time_zone,
-        concurrency_policy: _,
-        successful_history_limit: _,
-        failed_history_limit: _,
-        tuning_job_template: _,
-    } = retrain;
-    if let Err(bad) = Schedule::parse(schedule, time_zone.as_deref()) {
-        bad_schedule(bad, "retrain", problems);
-    }
-    match world {
-        World::Local => problems.add(
-            "retrain",
-            "must be left out here: `podium run` ends when nothing is left to do, so nobody would keep the schedule; call it from cron",
-        ),
-        World::Cluster => problems.unsupported("retrain", Some(retrain)),
-    }
-}
-
-fn bad_schedule(bad: BadSchedule, path: &str, problems: &mut Problems) {
+pub(super) fn bad_schedule(bad: BadSchedule, path: &str, problems: &mut Problems) {
     match bad {
         BadSchedule::Pattern(message) => problems.add(&format!("{path}.schedule"), message),
         BadSchedule::TimeZone(message) => problems.add(&format!("{path}.timeZone"), message),

@@ -9,6 +9,8 @@ mod environment;
 mod evaluation;
 mod model_registry;
 mod policy_status;
+mod retraining;
+mod retraining_status;
 mod schedule;
 mod status;
 mod trial;
@@ -20,6 +22,11 @@ pub use champion_policy::{PolicySettings, World, confirm_fraction, policy};
 pub use evaluation::{comparison_settings, measurements};
 pub use model_registry::{MlflowSettings, RegistryPlace, RegistrySettings, registry};
 pub use policy_status::{memory_of, policy_status};
+pub use retraining::{RetrainingSettings, below_template, needs_somebody_who_stays, search_of};
+pub use retraining_status::{
+    annotation_of, request_of, retrain_status, retraining_memory, retraining_search,
+    retraining_sentence,
+};
 pub use schedule::{BadSchedule, Schedule, Window, window_at};
 pub use status::{
     conditions_match, from_time, is_own_condition, matches_record, name_of, parameters_text,
