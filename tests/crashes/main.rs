@@ -1,9 +1,10 @@
-//! The operator dies at every write of a search, of a registration and of a promotion, before, while and after it is carried out. What comes
-//! out is what came out when nobody disturbed it.
+//! The operator dies at every write of a search, of a registration, of a promotion and of a comparison, before, while and after it is carried
+//! out. What comes out is what came out when nobody disturbed it.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A test speaks by failing.
 
 #[path = "../bed/mod.rs"]
 mod bed;
+mod evaluations;
 #[path = "../fixtures/ledger_of_model.rs"]
 mod ledger_of_model;
 #[path = "../fixtures/mlflow_registry.rs"]
