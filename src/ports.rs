@@ -1,7 +1,9 @@
 //! What the shell needs of the world. The engine knows these traits and nothing behind them.
 
+mod announcer;
 mod evaluation;
 
+pub use announcer::{Announcer, Delivery, Message, Publication, Published};
 pub use evaluation::{
     ConfirmationState, EvaluationResult, EvaluationRun, EvaluationState, Evaluator, Wait,
 };
@@ -494,6 +496,8 @@ pub trait Ports: Send + Sync {
     type Evaluator: Evaluator;
     /// See [`Events`].
     type Events: Events;
+    /// See [`Announcer`].
+    type Announcer: Announcer;
     /// See [`Clock`].
     type Clock: Clock;
 
@@ -512,6 +516,8 @@ pub trait Ports: Send + Sync {
     fn evaluator(&self) -> &Self::Evaluator;
     /// What happened, for people.
     fn events(&self) -> &Self::Events;
+    /// Who is champion and what was decided, for those outside.
+    fn announcer(&self) -> &Self::Announcer;
     /// Which world this is, for what only one of them carries out.
     fn world(&self) -> World;
     /// Where the owner of an alias in that registry lives: `CLUSTER/NAMESPACE`.

@@ -9,6 +9,7 @@ pub mod mlflow;
 pub mod model_files;
 pub mod object_index;
 pub mod s3;
+pub mod webhooks;
 pub mod write_lease;
 
 /// An error with its causes, since libraries say little in the outermost one.

@@ -64,6 +64,19 @@ pub(crate) struct Arguments {
         value_name = "NAMESPACE=HOST"
     )]
     allowed_hosts: Vec<String>,
+    /// A host that `spec.notify` of the ChampionPolicies of a namespace may name, as NAMESPACE=HOST as in --allowed-hosts. One that is named
+    /// itself, and not by a pattern, may be notified over http.
+    #[arg(
+        long,
+        env = "PODIUM_NOTIFY_ALLOWED_HOSTS",
+        value_delimiter = ',',
+        default_value = "*=*",
+        value_name = "NAMESPACE=HOST"
+    )]
+    notify_allowed_hosts: Vec<String>,
+    /// It may write ConfigMaps, so that policies may publish their champions.
+    #[arg(long, env = "PODIUM_PUBLISH_ENABLED", action = ArgAction::Set, default_value_t = false, num_args = 0..=1, default_missing_value = "true")]
+    publish_enabled: bool,
     /// An admission policy makes sure that an Approval names whoever created it, so that policies may require more than one approver.
     #[arg(long, env = "PODIUM_APPROVERS_VERIFIED", action = ArgAction::Set, default_value_t = false, num_args = 0..=1, default_missing_value = "true")]
     approvers_verified: bool,
@@ -96,9 +109,8 @@ pub(crate) struct Arguments {
 
 pub(crate) fn operator(arguments: Arguments) -> Result<ExitCode, Failure> {
     start_logging(arguments.log_format, arguments.log_level);
-    let rules = arguments.allowed_hosts.iter().map(String::as_str);
-    let allowed_hosts = AllowedHosts::parse(rules.filter(|rule| !rule.is_empty()))
-        .map_err(|why| format!("--allowed-hosts: {why}"))?;
+    let allowed_hosts = hosts("--allowed-hosts", &arguments.allowed_hosts)?;
+    let notify_hosts = hosts("--notify-allowed-hosts", &arguments.notify_allowed_hosts)?;
     let options = Options {
         namespaces: arguments
             .namespaces
@@ -114,6 +126,8 @@ pub(crate) fn operator(arguments: Arguments) -> Result<ExitCode, Failure> {
         name: arguments.name.unwrap_or_else(machine_name),
         own_namespace: arguments.own_namespace,
         allowed_hosts,
+        notify_hosts,
+        publishes: arguments.publish_enabled,
         approvers_verified: arguments.approvers_verified,
         cluster_name: arguments.cluster_name.filter(|name| !name.is_empty()),
         image: arguments.image.filter(|image| !image.is_empty()),
@@ -129,6 +143,13 @@ pub(crate) fn operator(arguments: Arguments) -> Result<ExitCode, Failure> {
     // A computation that was given up goes on until it ends by itself, and nothing waits for that.
     runtime.shutdown_background();
     ended
+}
+
+/// The rules of a flag.
+fn hosts(flag: &str, rules: &[String]) -> Result<AllowedHosts, String> {
+    let rules = rules.iter().map(String::as_str);
+    AllowedHosts::parse(rules.filter(|rule| !rule.is_empty()))
+        .map_err(|why| format!("{flag}: {why}"))
 }
 
 /// Unique among operators that run on different machines, and among those on this one.

@@ -16,12 +16,14 @@ use crate::adapters::kubernetes::client::client;
 use crate::adapters::kubernetes::clock::ServerClock;
 use crate::adapters::kubernetes::events::KubernetesEvents;
 use crate::adapters::kubernetes::lease::Candidate;
+use crate::adapters::kubernetes::messages::Messages;
 use crate::adapters::kubernetes::registries::Registries;
 use crate::adapters::mlflow::hosts::AllowedHosts;
 use crate::adapters::write_lease::WriteLease;
 use crate::metrics::Metrics;
-use kinds::KINDS;
-use kube::Config;
+use kinds::rows;
+use kube::{Config, Resource};
+use podium_api::ChampionPolicy;
 use podium_core::champion::cause::digest;
 use ports::{Engines, Shared};
 use reflector::{Scope, ScopeContext};
@@ -59,6 +61,10 @@ pub struct Options {
     pub own_namespace: Option<String>,
     /// Which hosts may be connected to, by namespace.
     pub allowed_hosts: AllowedHosts,
+    /// Which hosts may be notified, by namespace.
+    pub notify_hosts: AllowedHosts,
+    /// Whether it may write ConfigMaps, in which champions are published.
+    pub publishes: bool,
     /// Whether something makes sure that an `Approval` names whoever created it.
     pub approvers_verified: bool,
     /// Name of the cluster among those whose policies share a registry; without it one that follows from the cluster's certificate.
@@ -157,11 +163,18 @@ pub async fn run(
         options.allowed_hosts.clone(),
         permission.clone(),
     );
+    let messages = Messages::new(
+        working.clone(),
+        options.notify_hosts.clone(),
+        permission.clone(),
+        clock.clone(),
+    );
     let shared = Shared {
         client: working.clone(),
         events,
         clock,
         registries: Arc::new(registries),
+        messages: Arc::new(messages),
         cluster: cluster.into(),
         approvers_verified: options.approvers_verified,
         image: options.image.map(Into::into),
@@ -170,18 +183,19 @@ pub async fn run(
     let work = async {
         let running = scopes.into_iter().map(|scope| {
             let (mut caches, mut enqueuer) = (Caches::default(), Enqueuer::default());
-            for row in KINDS {
+            for row in rows(options.publishes) {
                 (row.register)(&mut caches, &mut enqueuer, &metrics);
             }
             let context = ScopeContext {
                 scope,
                 client: working.clone(),
-                engines: Engines::new(shared.clone()),
+                engines: Engines::new(shared.clone(), enqueuer.of(&ChampionPolicy::kind(&()))),
                 caches: Arc::new(caches),
                 enqueuer,
                 health: Arc::clone(&health),
                 metrics: Arc::clone(&metrics),
                 concurrency: options.max_concurrent_reconciles,
+                publishes: options.publishes,
                 draining: draining.clone(),
             };
             reconcile::run(Arc::new(context), Arc::clone(&readiness))

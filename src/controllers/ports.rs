@@ -1,10 +1,13 @@
 //! The world of the operator: one engine per namespace, on the same stores.
 
 use super::reconcile::shutdown;
+use super::work_queue::WorkQueue;
+use crate::adapters::kubernetes::announcer::KubernetesAnnouncer;
 use crate::adapters::kubernetes::caches::Caches;
 use crate::adapters::kubernetes::clock::ServerClock;
 use crate::adapters::kubernetes::cluster::KubernetesCluster;
 use crate::adapters::kubernetes::events::KubernetesEvents;
+use crate::adapters::kubernetes::messages::Messages;
 use crate::adapters::kubernetes::registries::Registries;
 use crate::adapters::mlflow::registry::MlflowRegistry;
 use crate::engine::{Engine, WritePolicy};
@@ -30,6 +33,8 @@ pub(super) struct Shared {
     pub(super) events: KubernetesEvents,
     pub(super) clock: ServerClock,
     pub(super) registries: Arc<Registries>,
+    /// Notifications that are on their way.
+    pub(super) messages: Arc<Messages>,
     /// Name of the cluster among those whose policies share a registry.
     pub(super) cluster: Arc<str>,
     /// Whether an `Approval` names whoever created it.
@@ -43,14 +48,17 @@ pub(super) struct Shared {
 /// The engines of a scope.
 pub(super) struct Engines {
     shared: Shared,
+    /// Policies to reconcile.
+    policies: Option<Arc<WorkQueue>>,
     by_namespace: Mutex<HashMap<String, Arc<Engine<ClusterPorts>>>>,
 }
 
 impl Engines {
-    /// No engine yet.
-    pub(super) fn new(shared: Shared) -> Self {
+    /// No engine yet. What concerns a policy and no watch shows puts it into its queue.
+    pub(super) fn new(shared: Shared, policies: Option<Arc<WorkQueue>>) -> Self {
         Self {
             shared,
+            policies,
             by_namespace: Mutex::default(),
         }
     }
@@ -66,6 +74,7 @@ impl Engines {
             let (clock, image) = (self.shared.clock.clone(), self.shared.image.clone());
             let runner = JobRunner::new(client.clone(), name.clone(), caches, clock.clone());
             let ports = ClusterPorts {
+                announcer: self.announcer(namespace, caches),
                 cluster: KubernetesCluster::new(client, name.clone(), Arc::clone(caches)),
                 store: FilesOfRuns {
                     are_read: image.is_some(),
@@ -79,6 +88,22 @@ impl Engines {
         });
         Arc::clone(engine)
     }
+
+    fn announcer(&self, namespace: &str, caches: &Arc<Caches>) -> KubernetesAnnouncer {
+        let (policies, within) = (self.policies.clone(), namespace.to_string());
+        let wake = move |policy: &str| {
+            if let Some(policies) = &policies {
+                policies.enqueue(&within, policy);
+            }
+        };
+        KubernetesAnnouncer::new(
+            self.shared.client.clone(),
+            [&*self.shared.cluster, namespace],
+            Arc::clone(caches),
+            Arc::clone(&self.shared.messages),
+            Arc::new(wake),
+        )
+    }
 }
 
 /// One namespace.
@@ -88,6 +113,7 @@ pub(super) struct ClusterPorts {
     store: FilesOfRuns,
     runner: JobRunner,
     evaluator: JobEvaluator,
+    announcer: KubernetesAnnouncer,
     shared: Shared,
 }
 
@@ -121,6 +147,7 @@ impl Ports for ClusterPorts {
     type Runner = JobRunner;
     type Evaluator = JobEvaluator;
     type Events = KubernetesEvents;
+    type Announcer = KubernetesAnnouncer;
     type Clock = ServerClock;
 
     fn cluster(&self) -> &KubernetesCluster {
@@ -145,6 +172,10 @@ impl Ports for ClusterPorts {
 
     fn events(&self) -> &KubernetesEvents {
         &self.shared.events
+    }
+
+    fn announcer(&self) -> &KubernetesAnnouncer {
+        &self.announcer
     }
 
     fn world(&self) -> World {

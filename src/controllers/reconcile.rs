@@ -1,6 +1,6 @@
 //! The controllers of a scope: which engine call follows, and when it is tried again.
 
-use super::kinds::{KINDS, Reconciled, ReconciledKind};
+use super::kinds::{Reconciled, ReconciledKind, rows};
 use super::ports::ClusterPorts;
 use super::reflector::{Scope, ScopeContext, run_reflector};
 use super::server::Readiness;
@@ -46,7 +46,8 @@ enum ReconcileError {
 pub(super) async fn run(context: Arc<ScopeContext>, readiness: Arc<Readiness>) {
     let name = context.scope.to_string();
     readiness.filling(&name);
-    let (reconciled, watched): (Vec<_>, Vec<_>) = KINDS.iter().partition(|row| row.is_reconciled);
+    let (reconciled, watched): (Vec<_>, Vec<_>) =
+        rows(context.publishes).partition(|row| row.is_reconciled);
     let watching = select_all(watched.into_iter().map(|row| (row.run)(&context)));
     let reconciling = join_all(reconciled.into_iter().map(|row| (row.run)(&context)));
     let announcing = async {
@@ -64,7 +65,8 @@ pub(super) async fn run(context: Arc<ScopeContext>, readiness: Arc<Readiness>) {
 
 /// Returns once every cache of the scope holds a first list.
 async fn all_filled(context: &ScopeContext) {
-    join_all(KINDS.iter().map(|row| (row.filled)(&context.caches))).await;
+    let rows = rows(context.publishes);
+    join_all(rows.map(|row| (row.filled)(&context.caches))).await;
 }
 
 /// Returns when the operator is asked to end.

@@ -56,6 +56,8 @@ pub(super) struct ScopeContext {
     pub(super) metrics: Arc<Metrics>,
     /// Objects of a kind that are reconciled at once.
     pub(super) concurrency: u16,
+    /// Whether champions are published in ConfigMaps.
+    pub(super) publishes: bool,
     /// Becomes true when the operator is asked to end.
     pub(super) draining: Receiver<bool>,
 }

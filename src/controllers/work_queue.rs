@@ -46,7 +46,7 @@ impl WorkQueue {
     }
 
     /// An object is to be reconciled; one that waits already is not counted twice.
-    fn enqueue(&self, namespace: &str, name: &str) {
+    pub(super) fn enqueue(&self, namespace: &str, name: &str) {
         let key = (namespace.to_string(), name.to_string());
         if self.waiting().insert(key) {
             self.metrics.queue_changed(&self.resource.kind, 1);

@@ -21,7 +21,7 @@ mod tuning_job;
 mod tuning_status;
 
 use crate::ports::{Clock, PortError, Ports};
-use champion_policy::{Cause, Denial};
+use champion_policy::{Cause, Denial, PublicationCause};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::ResourceExt;
 use pauses::{Pauses, Turns};
@@ -89,6 +89,8 @@ pub struct Engine<P> {
     turns: Turns,
     // Of policies whose alias for the previous champion may not be moved.
     denials: Pauses<Denial>,
+    // Of policies whose champion could not be published.
+    publications: Pauses<PublicationCause>,
     // Of searches whose winner could not be registered.
     registrations: Pauses<registration::Cause>,
 }
@@ -143,6 +145,7 @@ impl<P: Ports> Engine<P> {
             pauses: Pauses::default(),
             turns: Turns::default(),
             denials: Pauses::of_seconds(DENIED_SECONDS, DENIED_SECONDS),
+            publications: Pauses::default(),
             registrations: Pauses::default(),
         }
     }
@@ -197,6 +200,7 @@ impl<P: Ports> Engine<P> {
         self.pauses.forget(name);
         self.denials.forget(name);
         self.turns.forget(name);
+        self.publications.forget(name);
     }
 
     /// What is kept of a search; one object is never reconciled twice at once, so it is taken out meanwhile.

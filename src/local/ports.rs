@@ -5,9 +5,12 @@ use super::state::StateDirectory;
 use crate::adapters::clock::SystemClock;
 use crate::adapters::directory::registry::DirectoryRegistry;
 use crate::adapters::directory::store::DirectoryStore;
-use crate::ports::{EventRecord, Events, PortError, Ports};
+use crate::ports::{
+    Announcer, Delivery, EventRecord, Events, Message, PortError, Ports, Publication, Published,
+};
 use crate::runs::process::ProcessRunner;
 use crate::runs::template::problems_of;
+use podium_api::champion_policy::NotifySpec;
 use podium_api::convert::{self, RegistryPlace, World};
 use podium_api::{ModelRegistry, ModelRegistrySpec, TuningJobSpec};
 use podium_core::champion::cause::digest;
@@ -58,6 +61,34 @@ impl Events for NoEvents {
     fn suggested(&self, _: &str, _: Duration) {}
 }
 
+/// Nobody is told of anything: the fields that ask for it are refused here.
+#[derive(Clone, Copy, Debug)]
+pub struct NoAnnouncer;
+
+const NOBODY: &str = "nobody is told of champions here";
+
+impl Announcer for NoAnnouncer {
+    async fn publish(&self, _: &Publication) -> Result<Published, PortError> {
+        Err(PortError::refused(NOBODY))
+    }
+
+    async fn withdraw(&self, _: &str, _: Option<&str>) -> Result<(), PortError> {
+        Ok(())
+    }
+
+    fn speaker(&self, policy: &str) -> String {
+        format!("local/default/{policy}")
+    }
+
+    fn refusal(&self, _: &NotifySpec) -> Option<String> {
+        Some(NOBODY.to_string())
+    }
+
+    fn deliver(&self, _: Message, _: &NotifySpec) -> Delivery {
+        Delivery::Failed(NOBODY.to_string())
+    }
+}
+
 impl Ports for LocalPorts {
     type Cluster = StateDirectory;
     type Registry = DirectoryRegistry;
@@ -65,6 +96,7 @@ impl Ports for LocalPorts {
     type Runner = ProcessRunner;
     type Evaluator = LocalEvaluator;
     type Events = NoEvents;
+    type Announcer = NoAnnouncer;
     type Clock = SystemClock;
 
     fn cluster(&self) -> &StateDirectory {
@@ -99,6 +131,10 @@ impl Ports for LocalPorts {
 
     fn events(&self) -> &NoEvents {
         &NoEvents
+    }
+
+    fn announcer(&self) -> &NoAnnouncer {
+        &NoAnnouncer
     }
 
     fn world(&self) -> World {

@@ -5,6 +5,7 @@
 
 #![allow(dead_code)] // Each test binary uses a part.
 
+pub mod announcements;
 pub mod cuts;
 pub mod gates;
 pub mod http_proxy;

@@ -17,6 +17,7 @@ mod mlflow_registry;
 mod runner_laws;
 
 mod admission;
+mod announcements;
 mod approvers;
 mod attackers;
 mod clocks;
@@ -33,6 +34,7 @@ mod operations;
 mod outcomes;
 mod people;
 mod policies;
+mod publications;
 mod reach;
 mod registrations;
 mod runs;

@@ -1,7 +1,8 @@
-//! The operator dies at every write of a search, of a registration and of a promotion, before, while and after it is carried out. What comes
-//! out is what came out when nobody disturbed it.
+//! The operator dies at every write of a search, of a registration, of a promotion and of its announcement, before, while and after it is
+//! carried out. What comes out is what came out when nobody disturbed it.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A test speaks by failing.
 
+mod announcements;
 #[path = "../bed/mod.rs"]
 mod bed;
 #[path = "../fixtures/ledger_of_model.rs"]

@@ -272,7 +272,11 @@ fn what_a_run_does_not_carry_out_is_refused_by_name() {
         ),
         (
             "  publish: {configMap: {name: c}}",
-            "spec.publish: must be left out",
+            "spec.publish: must be left out here",
+        ),
+        (
+            "  notify: [{url: 'https://hooks.example.com'}]",
+            "spec.notify: must be left out here",
         ),
         (
             "  reports: {uri: file://reports}",

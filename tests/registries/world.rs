@@ -16,7 +16,7 @@ use podium_operator::adapters::mlflow::registry::MlflowRegistry;
 use podium_operator::adapters::write_lease::{FORBIDDEN, Write, WriteLease};
 use podium_operator::engine::{Engine, WritePolicy};
 use podium_operator::local::evaluator::LocalEvaluator;
-use podium_operator::local::ports::NoEvents;
+use podium_operator::local::ports::{NoAnnouncer, NoEvents};
 use podium_operator::ports::{
     Cluster, ConfirmationState, Created, EvaluationRun, EvaluationState, Evaluator, Object,
     ObjectStore, PortError, PortErrorKind, Ports, Sight,
@@ -350,6 +350,7 @@ impl Ports for Process {
     type Runner = ProcessRunner;
     type Evaluator = PredictionsOnly;
     type Events = NoEvents;
+    type Announcer = NoAnnouncer;
     type Clock = SystemClock;
 
     fn cluster(&self) -> &Held {
@@ -377,6 +378,10 @@ impl Ports for Process {
 
     fn events(&self) -> &NoEvents {
         &NoEvents
+    }
+
+    fn announcer(&self) -> &NoAnnouncer {
+        &NoAnnouncer
     }
 
     fn world(&self) -> World {

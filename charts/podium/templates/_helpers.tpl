@@ -56,12 +56,13 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version | replace "+" "_" }}
 
 {{- /* All that the operator may do with the objects of a namespace. No rule names Secrets: trials mount their own. */ -}}
 {{- define "podium.rules" -}}
-{{ .Files.Get "files/rules.yaml" }}{{- end }}
+{{ .Files.Get "files/rules.yaml" }}{{ if .Values.publish.enabled }}
+{{- .Files.Get "files/publishing-rules.yaml" }}{{- end }}{{- end }}
 
 {{- /* NAMESPACE=HOST,… in the order of the namespaces. */ -}}
-{{- define "podium.allowedHosts" -}}
+{{- define "podium.hosts" -}}
 {{- $rules := list -}}
-{{- range $namespace, $hosts := .Values.allowedHosts -}}
+{{- range $namespace, $hosts := . -}}
 {{- range $hosts -}}
 {{- $rules = append $rules (printf "%s=%s" $namespace .) -}}
 {{- end -}}

@@ -1,5 +1,6 @@
 //! A namespace of a Kubernetes cluster, as the engine sees it.
 
+pub mod announcer;
 pub mod cache;
 pub mod caches;
 pub mod client;
@@ -7,6 +8,8 @@ pub mod clock;
 pub mod cluster;
 pub mod events;
 pub mod lease;
+pub mod messages;
+pub mod published;
 pub mod raw_object;
 pub mod registries;
 mod registry_references;

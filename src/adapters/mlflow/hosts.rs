@@ -1,7 +1,8 @@
 //! Which hosts the operator may connect to on behalf of a namespace.
 //!
-//! The operator stands inside of the cluster's network, and whoever may create a `ModelRegistry` names the address it connects to. So hosts
-//! are allowed by namespace, and addresses that mean the operator's own machine or its cloud's metadata only where somebody named them.
+//! The operator stands inside of the cluster's network, and whoever may create a `ModelRegistry`, or name a receiver of notifications, names
+//! the address it connects to. So hosts are allowed by namespace, and addresses that mean the operator's own machine or its cloud's metadata
+//! only where somebody named them.
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use std::collections::BTreeMap;
@@ -9,6 +10,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// In each error about an address that may not be connected to.
 pub(super) const NOT_ALLOWED: &str = "is not allowed by --allowed-hosts";
+/// The same of receivers of notifications.
+pub(in crate::adapters) const NOT_ALLOWED_TO_NOTIFY: &str =
+    "is not allowed by --notify-allowed-hosts";
 
 /// Host patterns by namespace, where `*` means every namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -148,11 +152,15 @@ fn is_special_v6(v6: Ipv6Addr) -> bool {
 
 /// Resolves names to addresses that may be connected to. It looks at the very addresses that are then used, so that a name that changes
 /// between a check and its use gains nothing.
-pub(super) struct GuardedResolver(pub(super) Permit);
+pub(in crate::adapters) struct GuardedResolver {
+    pub(in crate::adapters) permit: Permit,
+    /// Which rules an address that is refused is not allowed by.
+    pub(in crate::adapters) not_allowed: &'static str,
+}
 
 impl Resolve for GuardedResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let permit = self.0;
+        let (permit, not_allowed) = (self.permit, self.not_allowed);
         Box::pin(async move {
             let host = name.as_str().to_string();
             let found = tokio::net::lookup_host((host.as_str(), 0)).await?;
@@ -165,7 +173,7 @@ impl Resolve for GuardedResolver {
             match (allowed.is_empty(), found.first()) {
                 (true, Some(first)) => {
                     let message =
-                        format!("{host} has the address {}, which {NOT_ALLOWED}", first.ip());
+                        format!("{host} has the address {}, which {not_allowed}", first.ip());
                     Err(message.into())
                 }
                 _ => Ok(Box::new(allowed.into_iter()) as Addrs),
@@ -299,7 +307,12 @@ mod tests {
             .unwrap();
         let resolve = |permit| {
             let name: Name = "localhost".parse().unwrap();
-            runtime.block_on(GuardedResolver(permit).resolve(name))
+            let not_allowed = NOT_ALLOWED;
+            let resolver = GuardedResolver {
+                permit,
+                not_allowed,
+            };
+            runtime.block_on(resolver.resolve(name))
         };
         assert!(resolve(Permit::Named).unwrap().next().is_some());
         let error = resolve(Permit::Ordinary).err().unwrap().to_string();

@@ -110,7 +110,10 @@ impl Server {
             .redirect(redirect::Policy::none())
             // A proxy would connect to addresses that nobody here has looked at.
             .no_proxy()
-            .dns_resolver(Arc::new(GuardedResolver(permit)));
+            .dns_resolver(Arc::new(GuardedResolver {
+                permit,
+                not_allowed: NOT_ALLOWED,
+            }));
         if let Some(bundle) = &connection.ca_bundle {
             builder = builder.tls_certs_merge(certificates(bundle)?);
         }

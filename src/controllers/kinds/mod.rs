@@ -3,6 +3,7 @@
 
 mod approvals;
 mod champion_policies;
+mod config_maps;
 mod evaluations;
 mod events_of_jobs;
 mod jobs;
@@ -24,7 +25,7 @@ use crate::ports::{Object, PortError};
 use crate::runs::observed::{ObservedJob, ObservedPod};
 use futures::future::BoxFuture;
 use k8s_openapi::NamespaceResourceScope;
-use k8s_openapi::api::core::v1::Event;
+use k8s_openapi::api::core::v1::{ConfigMap, Event};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Client;
 use kube::core::ApiResource;
@@ -33,7 +34,7 @@ use podium_api::{Approval, ChampionPolicy, Evaluation, ModelRegistry, Trial, Tun
 use std::sync::Arc;
 
 /// The table.
-pub(super) const KINDS: &[Row] = &[
+const KINDS: &[Row] = &[
     Row::reconciled::<TuningJob>(),
     Row::reconciled::<Trial>(),
     Row::reconciled::<ChampionPolicy>(),
@@ -43,7 +44,14 @@ pub(super) const KINDS: &[Row] = &[
     Row::watched::<ObservedJob>(),
     Row::watched::<ObservedPod>(),
     Row::watched::<Event>(),
+    Row::watched::<ConfigMap>().for_publishing(),
 ];
+
+/// The rows that an operator goes by. What it was given no right to is not watched.
+pub(super) fn rows(publishes: bool) -> impl Iterator<Item = &'static Row> {
+    let rows = KINDS.iter();
+    rows.filter(move |row| publishes || !row.is_for_publishing)
+}
 
 /// A kind whose objects are watched.
 pub(super) trait Kind: Object + kube::Resource<Scope = NamespaceResourceScope> {
@@ -101,6 +109,8 @@ pub(super) struct Row {
     pub(super) filled: for<'a> fn(&'a Caches) -> BoxFuture<'a, ()>,
     /// Whether the objects are reconciled, or only read.
     pub(super) is_reconciled: bool,
+    /// Whether only an operator that may publish champions has to do with the kind.
+    is_for_publishing: bool,
     /// Fills the cache, and reconciles the objects until the scope is drained. Without a controller it never returns.
     pub(super) run: fn(&Arc<ScopeContext>) -> BoxFuture<'static, ()>,
     /// What the operator may do with the kind, for the rules of the chart.
@@ -114,6 +124,7 @@ impl Row {
             register: |caches, _, _| caches.insert(Arc::new(Cache::<K>::new(K::index_keys))),
             filled: |caches| Box::pin(filled::<K>(caches)),
             is_reconciled: false,
+            is_for_publishing: false,
             run: |context| Box::pin(run_reflector::<K>(Arc::clone(context), |_| {})),
             #[cfg(test)]
             rights: rights::<K>,
@@ -128,9 +139,20 @@ impl Row {
             },
             filled: |caches| Box::pin(filled::<K>(caches)),
             is_reconciled: true,
+            is_for_publishing: false,
             run: |context| Box::pin(run_controller::<K>(Arc::clone(context))),
             #[cfg(test)]
             rights: rights::<K>,
+        }
+    }
+}
+
+impl Row {
+    /// The same for an operator that may publish champions, and for no other.
+    const fn for_publishing(self) -> Self {
+        Self {
+            is_for_publishing: true,
+            ..self
         }
     }
 }
@@ -172,6 +194,8 @@ mod tests {
     use super::*;
     use std::path::Path;
 
+    const HEAD: &str = "# Generated from the table in src/controllers/kinds/mod.rs by UPDATE_RULES=1 cargo test --lib chart_gives\n";
+
     /// The rules of the chart's role in a namespace, as YAML.
     fn rules() -> String {
         let events = Right {
@@ -185,33 +209,46 @@ mod tests {
             resource: resource.to_string(),
             verbs: vec!["get"],
         });
-        let rights = KINDS.iter().flat_map(|row| (row.rights)());
+        let rights = rows(false).flat_map(|row| (row.rights)());
         let rights = rights.chain([events]).chain(named);
-        let rule = |right: Right| {
-            let Right {
-                group,
-                resource,
-                verbs,
-            } = right;
-            let group = if group.is_empty() { "\"\"" } else { &group };
-            let verbs = verbs.join(", ");
-            format!("- apiGroups: [{group}]\n  resources: [{resource}]\n  verbs: [{verbs}]\n")
-        };
-        let head = "# Generated from the table in src/controllers/kinds/mod.rs by UPDATE_RULES=1 cargo test --lib chart_gives\n";
-        head.to_string() + &rights.map(rule).collect::<String>()
+        HEAD.to_string() + &rights.map(rule).collect::<String>()
+    }
+
+    /// The rules that are added where champions are published.
+    fn publishing_rules() -> String {
+        let rows = KINDS.iter().filter(|row| row.is_for_publishing);
+        let rights = rows.flat_map(|row| (row.rights)());
+        HEAD.to_string() + &rights.map(rule).collect::<String>()
+    }
+
+    fn rule(right: Right) -> String {
+        let Right {
+            group,
+            resource,
+            verbs,
+        } = right;
+        let group = if group.is_empty() { "\"\"" } else { &group };
+        let verbs = verbs.join(", ");
+        format!("- apiGroups: [{group}]\n  resources: [{resource}]\n  verbs: [{verbs}]\n")
     }
 
     #[test]
     fn the_chart_gives_the_rights_of_the_table() {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("charts/podium/files/rules.yaml");
-        if std::env::var_os("UPDATE_RULES").is_some() {
-            std::fs::write(&path, rules()).unwrap();
+        for (file, rules) in [
+            ("rules.yaml", rules()),
+            ("publishing-rules.yaml", publishing_rules()),
+        ] {
+            let files = Path::new(env!("CARGO_MANIFEST_DIR")).join("charts/podium/files");
+            let path = files.join(file);
+            if std::env::var_os("UPDATE_RULES").is_some() {
+                std::fs::write(&path, &rules).unwrap();
+            }
+            assert_eq!(
+                std::fs::read_to_string(&path).unwrap_or_default(),
+                rules,
+                "run UPDATE_RULES=1 cargo test --lib chart_gives"
+            );
         }
-        assert_eq!(
-            std::fs::read_to_string(&path).unwrap(),
-            rules(),
-            "run UPDATE_RULES=1 cargo test --lib chart_gives"
-        );
     }
 
     #[test]

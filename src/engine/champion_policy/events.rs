@@ -13,21 +13,30 @@ pub(super) fn changes(
     before: &ChampionPolicyStatus,
     after: &ChampionPolicyStatus,
 ) -> Vec<EventRecord> {
+    let ended = ended_epochs(before, after).iter();
+    // The oldest first.
+    let ended = ended.rev().map(|entry| epoch_ended(policy, entry));
+    let mut events: Vec<EventRecord> = ended.collect();
+    events.extend(waits_for_people(policy, before, after));
+    events
+}
+
+/// The epochs that have ended since the status was `before`, newest first: the first entries of the history.
+pub(super) fn ended_epochs<'a>(
+    before: &ChampionPolicyStatus,
+    after: &'a ChampionPolicyStatus,
+) -> &'a [HistoryStatus] {
+    // A status that was lost is rebuilt from the ledger: what it tells is no news.
+    let is_rebuilt = before.epoch.is_none() && after.history.len() > 1;
+    if is_rebuilt {
+        return &[];
+    }
     let known = before.history.first();
     let new = after
         .history
         .iter()
         .take_while(|entry| Some(*entry) != known);
-    // A status that was lost is rebuilt from the ledger: what it tells is no news.
-    let is_rebuilt = before.epoch.is_none() && after.history.len() > 1;
-    let mut events: Vec<EventRecord> = new
-        .filter(|_| !is_rebuilt)
-        .map(|entry| epoch_ended(policy, entry))
-        .collect();
-    // The oldest first.
-    events.reverse();
-    events.extend(waits_for_people(policy, before, after));
-    events
+    after.history.get(..new.count()).unwrap_or_default()
 }
 
 /// An epoch ended.
@@ -74,6 +83,11 @@ fn waits_for_people(
 pub(super) fn alias_denied(policy: &ChampionPolicy, alias: &str, error: &PortError) -> EventRecord {
     let text = format!("the alias `{alias}` stays where it is: {}", error.message);
     record(policy, true, "AliasDenied", "MoveAlias", &text)
+}
+
+/// Receivers will never hear of something, as far as Podium is concerned.
+pub(super) fn notification_given_up(policy: &ChampionPolicy, text: &str) -> EventRecord {
+    record(policy, true, "NotificationGivenUp", "Notify", text)
 }
 
 fn record(

@@ -1,15 +1,22 @@
 //! A policy: the registry, its ledger and the evidence are looked at, the next step is planned, carried out and reported.
 
 mod carry_out;
+mod cloud_event;
 mod comparisons;
 mod confirmation;
+mod deliveries;
 mod events;
 mod loaded_evaluation;
+mod notifications;
 mod observe;
 mod orders;
 mod predictions;
+mod publication;
 mod scoring;
 mod status;
+mod undelivered;
+
+pub(super) use publication::Cause as PublicationCause;
 
 use super::pauses::{Generation, generation_of};
 use super::trial::is_deleted;
@@ -94,6 +101,18 @@ impl<P: Ports> Engine<P> {
             return Ok(Requeue::default());
         };
         let now = self.now();
+        // Whatever keeps the policy from being planned keeps nobody from hearing of what was decided.
+        let (object, undelivered) = self.deliver_notifications(object, now).await?;
+        let left = self.take_policy_further(name, object, now).await?;
+        Ok(left.and(undelivered))
+    }
+
+    async fn take_policy_further(
+        &self,
+        name: &str,
+        object: ChampionPolicy,
+        now: Timestamp,
+    ) -> Result<Requeue, PortError> {
         let settings = match settings_of(&object.spec, self.ports.world()) {
             Ok(settings) => settings,
             Err(problems) => {
@@ -187,6 +206,9 @@ impl<P: Ports> Engine<P> {
         } = self
             .plan_policy(object, settings, (&named, &registry), &memory, now)
             .await?;
+        let published = self.publish_champion(object, &observed, &plan, now).await;
+        let announced = [published.condition, self.receivers_condition(object)];
+        let shown = shown.saying(announced.into_iter().flatten());
         let is_written = self.report_policy(object, &shown, now).await?;
         // A write of the status compares; without one, an operator that has just begun to lead could go by a status of before.
         if !is_written && !plan.actions.is_empty() {
@@ -200,7 +222,11 @@ impl<P: Ports> Engine<P> {
             at: plan.look_again_at,
         };
         let next_turn = self.next_turn(object, plan.again && !is_written);
-        Ok(left.and(next_turn))
+        let published = Requeue {
+            at: published.again_at,
+            ..Requeue::default()
+        };
+        Ok(left.and(next_turn).and(published))
     }
 
     /// In a cluster a write of the status calls for the next turn by itself; what is done in the registry alone does not.
@@ -276,11 +302,22 @@ impl<P: Ports> Engine<P> {
     ) -> Result<bool, PortError> {
         let mut updated = object.clone();
         let before = object.status.clone().unwrap_or_default();
-        let after = input.status_of(object, now);
+        let mut after = input.status_of(object, now);
+        // What is owed to receivers is stored in the write that it follows from.
+        let uid = object.uid().unwrap_or_default();
+        let news = notifications::changes(&uid, &before, &after, now);
+        let receivers = &object.spec.notify;
+        let kept = undelivered::with_news(&before.notifications, news, receivers, now);
+        after.notifications = kept.notifications;
         updated.status = Some(after.clone());
         self.ports.cluster().replace_status(&updated).await?;
         for change in events::changes(object, &before, &after) {
             self.ports.events().publish(change).await;
+        }
+        for dropped in &kept.dropped {
+            let text = deliveries::words_of_dropped(dropped);
+            let event = events::notification_given_up(object, &text);
+            self.ports.events().publish(event).await;
         }
         Ok(object.status.as_ref() != Some(&after))
     }

@@ -79,6 +79,14 @@ impl StatusInput {
         }))
     }
 
+    /// The same with further conditions, where it was planned.
+    pub(super) fn saying(mut self, conditions: impl IntoIterator<Item = Condition>) -> Self {
+        if let Self::Planned(view) = &mut self {
+            view.conditions.extend(conditions);
+        }
+        self
+    }
+
     /// The status after a plan; what it does not say stays as it was.
     pub(super) fn status_of(
         &self,

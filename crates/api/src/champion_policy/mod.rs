@@ -1,11 +1,13 @@
 //! `ChampionPolicy`: who may become champion of one registered model.
 
 mod evidence;
+mod notification;
 mod promotion;
 mod status;
 mod test_settings;
 
 pub use evidence::*;
+pub use notification::*;
 pub use promotion::*;
 pub use status::*;
 pub use test_settings::*;
@@ -114,9 +116,13 @@ pub struct ChampionPolicySpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 9_007_199_254_740_991_i64))]
     pub acknowledged_epoch: Option<i64>,
-    /// Where the champion is announced. Not in this version of Podium, which refuses it.
+    /// Where the champion is published, for deployments that follow it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub publish: Option<PublishSpec>,
+    /// Who is told of decisions, over HTTP.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 10), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["url"]))]
+    pub notify: Vec<NotifySpec>,
     /// Where reports are kept. Not in this version of Podium, which refuses it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reports: Option<ReportsSpec>,

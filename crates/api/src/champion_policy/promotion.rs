@@ -137,11 +137,12 @@ pub struct PinSpec {
     pub reason: String,
 }
 
-/// Where the champion is announced.
+/// Where the champion is published.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PublishSpec {
-    /// A ConfigMap of the same namespace.
+    /// A ConfigMap of the same namespace. Podium makes it, and deletes it while there is no champion; one that is somebody else's is left
+    /// alone.
     pub config_map: LocalReference,
 }
 

@@ -1,5 +1,6 @@
 //! The status of a policy; written by Podium only.
 
+use super::NotificationStatus;
 use crate::schema::{self, Conditions, StatusTime};
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
@@ -16,7 +17,8 @@ pub struct ChampionPolicyStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub phase: Option<String>,
-    /// Ready, RegistryReachable, ChampionPresent, AliasInSync, ExclusiveOwner, EvidenceComplete, PromotionAllowed.
+    /// Ready, RegistryReachable, ChampionPresent, AliasInSync, ExclusiveOwner, EvidenceComplete, PromotionAllowed; Published and Notified
+    /// where these are asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::conditions")]
     pub conditions: Conditions,
@@ -82,6 +84,10 @@ pub struct ChampionPolicyStatus {
     /// The last comparison.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_evaluation: Option<LastEvaluation>,
+    /// What receivers were told, or are still to be told, newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20), extend("x-kubernetes-list-type" = "atomic"))]
+    pub notifications: Vec<NotificationStatus>,
 }
 
 // The type is what serde asks for.
@@ -100,6 +106,10 @@ pub struct ChampionStatus {
     /// Since when.
     #[schemars(schema_with = "schema::time")]
     pub since: StatusTime,
+    /// The epoch in which it became champion.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 9_007_199_254_740_991_i64))]
+    pub epoch: Option<i64>,
     /// The decision that made it champion.
     #[serde(
         rename = "decisionID",

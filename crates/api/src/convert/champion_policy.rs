@@ -9,8 +9,8 @@ use crate::champion_policy::{
     AliasNames, ApprovalPolicy, ChallengerAlias, ChallengerTuningJobs, ChallengerVersions,
     Challengers as ChallengersSpec, ChampionPolicySpec, EvidenceSpec,
     Exclusivity as ExclusivitySpec, FirstChampionSpec, HoldoutSpec, LabelSelectorSpec, ModeSpec,
-    OnExternalChangeSpec, OnMissing, PinSpec, PredictionsSpec, PromotionSpec, RetrainSpec,
-    ReuseSpec, ScorerSpec, StoreSpec,
+    NotifySpec, OnExternalChangeSpec, OnMissing, PinSpec, PredictionsSpec, PromotionSpec,
+    PublishSpec, RetrainSpec, ReuseSpec, ScorerSpec, StoreSpec,
 };
 use podium_core::champion::{
     Aliases, Challengers, Exclusivity, FirstChampion, Mode, OnExternalChange, Pin, Policy, Reuse,
@@ -80,6 +80,7 @@ fn convert(spec: &ChampionPolicySpec, world: World, problems: &mut Problems) -> 
         reconsider,
         acknowledged_epoch,
         publish,
+        notify,
         reports,
     } = spec;
     let AliasNames {
@@ -92,7 +93,9 @@ fn convert(spec: &ChampionPolicySpec, world: World, problems: &mut Problems) -> 
         problems.add("pollSeconds", message);
     }
     check_retrain(retrain.as_ref(), world, problems);
-    problems.unsupported("publish", publish.as_ref());
+    if world == World::Local {
+        refuse_announcements(publish.as_ref(), notify, problems);
+    }
     problems.unsupported("reports", reports.as_ref());
     let holdout = check_evidence(evidence, world, problems);
     problems.take(evaluation::check(test, &evidence.slices));
@@ -152,6 +155,22 @@ fn check_retrain(retrain: Option<&RetrainSpec>, world: World, problems: &mut Pro
             "must be left out here: `podium run` ends when nothing is left to do, so nobody would keep the schedule; call it from cron",
         ),
         World::Cluster => problems.unsupported("retrain", Some(retrain)),
+    }
+}
+
+/// The engine publishes and notifies from the specification itself, in a cluster.
+fn refuse_announcements(
+    publish: Option<&PublishSpec>,
+    notify: &[NotifySpec],
+    problems: &mut Problems,
+) {
+    if let Some(PublishSpec { config_map: _ }) = publish {
+        let message = "must be left out here: nobody follows a ConfigMap here; the alias stands in the registry's directory, in `MODEL/aliases`";
+        problems.add("publish", message);
+    }
+    if !notify.is_empty() {
+        let message = "must be left out here: `podium run` ends when nothing is left to do, so nobody would repeat what a receiver did not take; whoever calls it can tell others what it printed";
+        problems.add("notify", message);
     }
 }
 

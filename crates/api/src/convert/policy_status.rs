@@ -26,6 +26,7 @@ pub fn memory_of(status: Option<&ChampionPolicyStatus>) -> Memory {
         champion: status.champion.as_ref().map(|c| ChampionRecord {
             version: c.version.clone(),
             since: from_time(&c.since),
+            epoch: number(c.epoch.unwrap_or(0)),
             origin: parse(Some(&c.origin)).unwrap_or(Origin::Adopted),
             decision: c.decision_id.clone(),
             evidence: c.evidence_digest.clone(),
@@ -123,6 +124,7 @@ pub fn policy_status(memory: &Memory, pending: Option<&PendingDecision>) -> Cham
         champion: memory.champion.as_ref().map(|record| ChampionStatus {
             version: record.version.clone(),
             since: to_time(record.since),
+            epoch: Some(integer(record.epoch)).filter(|epoch| *epoch > 0),
             decision_id: record.decision.clone(),
             origin: name_of(record.origin),
             evidence_digest: record.evidence.clone(),
@@ -262,6 +264,7 @@ mod tests {
             champion: Some(ChampionRecord {
                 version: "2".to_string(),
                 since: WHEN,
+                epoch: 7,
                 origin: Origin::Promoted,
                 decision: Some("d".to_string()),
                 evidence: Some("abc".to_string()),

@@ -50,6 +50,8 @@ pub struct ChampionRecord {
     pub version: String,
     /// Since when.
     pub since: Timestamp,
+    /// The epoch in which it became champion; 0 where nobody remembers it.
+    pub epoch: u64,
     /// How it became champion.
     pub origin: Origin,
     /// The decision that made it champion.
@@ -327,6 +329,7 @@ impl Memory {
                 .or_else(|| self.evidence_of(Some(&version))),
             version,
             since: epoch.at,
+            epoch: epoch.number,
             origin: claim.cause.into(),
             decision: Some(claim.decision.clone()).filter(|d| !d.is_empty()),
         });

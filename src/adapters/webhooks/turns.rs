@@ -1,0 +1,117 @@
+//! How many messages are on their way at once: to one server of one namespace few, so that one that does not answer holds up no
+//! other, and in all as many as an operator can afford.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+const AT_ONCE: usize = 64;
+const AT_ONCE_TO_A_SERVER: usize = 4;
+/// A message that has no turn in this time is not sent, and tried again later.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The turns of all messages.
+#[derive(Debug)]
+pub struct Turns {
+    all: Arc<Semaphore>,
+    /// By namespace, and by host and port.
+    of_servers: Mutex<HashMap<(String, String), Arc<Semaphore>>>,
+}
+
+/// A message may be on its way until this is dropped.
+#[derive(Debug)]
+pub struct Turn {
+    _of_server: OwnedSemaphorePermit,
+    _of_all: OwnedSemaphorePermit,
+}
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self {
+            all: Arc::new(Semaphore::new(AT_ONCE)),
+            of_servers: Mutex::default(),
+        }
+    }
+}
+
+impl Turns {
+    /// A turn for a message of this namespace to this server, a host with its port.
+    ///
+    /// # Errors
+    /// There was none in time.
+    pub async fn take(&self, namespace: &str, server: &str) -> Result<Turn, String> {
+        self.take_within(PATIENCE, namespace, server).await
+    }
+
+    async fn take_within(
+        &self,
+        patience: Duration,
+        namespace: &str,
+        server: &str,
+    ) -> Result<Turn, String> {
+        let (of_server, all) = (self.of_server(namespace, server), Arc::clone(&self.all));
+        let both = async {
+            // In this order, so that what waits for a slow server takes nothing from others.
+            let of_server = of_server.acquire_owned().await.ok()?;
+            let of_all = all.acquire_owned().await.ok()?;
+            Some(Turn {
+                _of_server: of_server,
+                _of_all: of_all,
+            })
+        };
+        // Nothing closes the semaphores.
+        let turn = tokio::time::timeout(patience, both).await.ok().flatten();
+        turn.ok_or_else(|| {
+            format!("was not sent: so many messages wait that it had no turn in {patience:?}")
+        })
+    }
+
+    fn of_server(&self, namespace: &str, server: &str) -> Arc<Semaphore> {
+        let mut of_servers = self
+            .of_servers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        // Those that somebody waits for, or has a turn of, are held by them.
+        of_servers.retain(|_, turns| Arc::strong_count(turns) > 1);
+        let key = (namespace.to_string(), server.to_string());
+        let turns = of_servers.entry(key);
+        Arc::clone(turns.or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE_TO_A_SERVER))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_does_not_answer_holds_up_no_other() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let turns = Turns::default();
+            let take = async |namespace: &str, server: &str| {
+                turns.take_within(Duration::ZERO, namespace, server).await
+            };
+            let mut taken = Vec::new();
+            for _ in 0..AT_ONCE_TO_A_SERVER {
+                taken.push(take("team-a", "slow").await.unwrap());
+            }
+            let error = take("team-a", "slow").await.unwrap_err();
+            assert!(error.contains("was not sent"), "{error}");
+            assert!(take("team-a", "other").await.is_ok());
+            assert!(take("team-b", "slow").await.is_ok());
+            taken.pop();
+            assert!(take("team-a", "slow").await.is_ok());
+            taken.clear();
+            drop(take("team-a", "other").await);
+            assert_eq!(
+                turns.of_servers.lock().unwrap().len(),
+                1,
+                "the others are forgotten"
+            );
+        });
+    }
+}
