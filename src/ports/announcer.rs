@@ -24,6 +24,8 @@ pub enum Published {
     Stands,
     /// Something of that name is somebody else's, and was left alone; whose it is.
     Foreign(String),
+    /// Nothing is published here; what changes that.
+    Disabled(&'static str),
 }
 
 /// Something to tell a receiver.

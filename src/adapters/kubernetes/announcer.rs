@@ -8,9 +8,7 @@ use super::published::{Step, belongs_to, step};
 use super::raw_object::RawObject;
 use super::{Precondition, delete, get, port_error, unreadable};
 use crate::adapters::webhooks::target::Target;
-use crate::ports::{
-    Announcer, Delivery, Message, PortError, PortErrorKind, Publication, Published,
-};
+use crate::ports::{Announcer, Delivery, Message, PortError, Publication, Published};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::core::Request;
@@ -19,7 +17,7 @@ use podium_api::champion_policy::NotifySpec;
 use std::sync::Arc;
 
 /// Why nothing is published by an operator that was not given the right to.
-const DISABLED: &str = "spec.publish: this operator may not write ConfigMaps; the chart's value `publish.enabled` gives it the right to, and \
+const DISABLED: &str = "this operator may not write ConfigMaps; the chart's value `publish.enabled` gives it the right to, and \
                         the flag --publish-enabled tells it so";
 
 /// Has a policy of the namespace reconciled.
@@ -115,9 +113,9 @@ impl KubernetesAnnouncer {
 
 impl Announcer for KubernetesAnnouncer {
     async fn publish(&self, publication: &Publication) -> Result<Published, PortError> {
-        let watched = self.watched().ok_or_else(|| {
-            PortError::new(PortErrorKind::Forbidden, DISABLED).because("PublishingDisabled")
-        })?;
+        let Some(watched) = self.watched() else {
+            return Ok(Published::Disabled(DISABLED));
+        };
         let found = self.find(&watched, publication).await?;
         let written = match (step(found.as_ref(), publication), &found) {
             (Step::Nothing, _) => return Ok(Published::Stands),

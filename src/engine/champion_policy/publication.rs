@@ -124,6 +124,10 @@ impl<P: Ports> Engine<P> {
                 let message = format!("the champion stands in the ConfigMap `{name}`");
                 Ok(Some(said(Status::True, "Published", message)))
             }
+            Published::Disabled(why) => {
+                let message = format!("spec.publish: {why}");
+                Ok(Some(said(Status::False, "PublishingDisabled", message)))
+            }
             Published::Foreign(whose) => {
                 announcer.withdraw(&uid, None).await?;
                 let message = format!(
