@@ -2,11 +2,13 @@
 
 mod announcer;
 mod evaluation;
+mod tracking;
 
 pub use announcer::{Announcer, Delivery, Message, Publication, Published};
 pub use evaluation::{
     ConfirmationState, EvaluationResult, EvaluationRun, EvaluationState, Evaluator, Wait,
 };
+pub use tracking::{NewRun, OpenRun, OpenRuns, RunWrite, StartedRun, Tracking, TrackingAccess};
 
 use k8s_openapi::api::core::v1::{ObjectReference, PodTemplateSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
@@ -234,6 +236,8 @@ pub struct NewVersion<'a> {
     pub key: &'a str,
     /// URI of its files.
     pub source: &'a str,
+    /// The tracked run that made them, where there is one.
+    pub run: Option<&'a str>,
     /// Facts about it.
     pub tags: BTreeMap<String, String>,
 }
@@ -378,6 +382,8 @@ pub struct RunRequest<'a> {
     pub container: Option<&'a str>,
     /// Variables that podium gives, on which the template's own may build.
     pub variables: BTreeMap<String, String>,
+    /// How its containers reach the tracking server that they log to, if they do.
+    pub tracking: Option<TrackingAccess>,
     /// Running time after which it is ended.
     pub deadline_seconds: Option<u64>,
     /// The object that the run belongs to and goes with.
@@ -488,6 +494,8 @@ pub trait Ports: Send + Sync {
     type Cluster: Cluster;
     /// See [`ModelRegistry`].
     type Registry: ModelRegistry;
+    /// See [`Tracking`].
+    type Tracking: Tracking;
     /// See [`ObjectStore`].
     type Store: ObjectStore;
     /// See [`TrialRunner`].
@@ -508,6 +516,11 @@ pub trait Ports: Send + Sync {
         &self,
         object: &podium_api::ModelRegistry,
     ) -> impl Future<Output = Result<Self::Registry, PortError>> + Send;
+    /// The tracking server that a `ModelRegistry` object names, with the same account.
+    fn tracking(
+        &self,
+        object: &podium_api::ModelRegistry,
+    ) -> impl Future<Output = Result<Self::Tracking, PortError>> + Send;
     /// Predictions and models.
     fn store(&self) -> &Self::Store;
     /// Trials and scorers.

@@ -10,6 +10,7 @@ use crate::adapters::kubernetes::events::KubernetesEvents;
 use crate::adapters::kubernetes::messages::Messages;
 use crate::adapters::kubernetes::registries::Registries;
 use crate::adapters::mlflow::registry::MlflowRegistry;
+use crate::adapters::mlflow::tracking::MlflowTracking;
 use crate::engine::{Engine, WritePolicy};
 use crate::ports::{ObjectStore, PortError, Ports, Sight};
 use crate::runs::evaluation_runner::{JobEvaluator, NO_IMAGE};
@@ -143,6 +144,7 @@ impl ObjectStore for FilesOfRuns {
 impl Ports for ClusterPorts {
     type Cluster = KubernetesCluster;
     type Registry = MlflowRegistry;
+    type Tracking = MlflowTracking;
     type Store = FilesOfRuns;
     type Runner = JobRunner;
     type Evaluator = JobEvaluator;
@@ -156,6 +158,11 @@ impl Ports for ClusterPorts {
 
     async fn registry(&self, object: &ModelRegistry) -> Result<MlflowRegistry, PortError> {
         self.shared.registries.open(object).await
+    }
+
+    async fn tracking(&self, object: &ModelRegistry) -> Result<MlflowTracking, PortError> {
+        let registry = self.registry(object).await?;
+        Ok(MlflowTracking::new(Arc::clone(registry.server())))
     }
 
     fn store(&self) -> &FilesOfRuns {

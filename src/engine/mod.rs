@@ -13,10 +13,13 @@ mod failure;
 mod model_registry;
 mod pauses;
 mod registration;
+mod search_end;
 mod search_settings;
 mod search_view;
 mod status_writes;
+mod tracking;
 mod trial;
+mod trial_request;
 mod tuning_job;
 mod tuning_status;
 
@@ -31,6 +34,7 @@ use search_settings::CachedSettings;
 use search_view::SearchView;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
+use tracking::TrackingMemory;
 use trial::is_deleted;
 
 /// How eagerly an engine writes.
@@ -93,6 +97,8 @@ pub struct Engine<P> {
     publications: Pauses<PublicationCause>,
     // Of searches whose winner could not be registered.
     registrations: Pauses<registration::Cause>,
+    // Of searches that are logged to MLflow.
+    tracking: TrackingMemory,
 }
 
 /// When a search's status was last written, and when it was first seen to differ since.
@@ -147,6 +153,7 @@ impl<P: Ports> Engine<P> {
             denials: Pauses::of_seconds(DENIED_SECONDS, DENIED_SECONDS),
             publications: Pauses::default(),
             registrations: Pauses::default(),
+            tracking: TrackingMemory::default(),
         }
     }
 
@@ -189,6 +196,7 @@ impl<P: Ports> Engine<P> {
         reports.remove(name);
         self.succeeded(name);
         self.registrations.forget(name);
+        self.tracking.forget(name);
         let mut views = self.views.lock().unwrap_or_else(PoisonError::into_inner);
         views.remove(name);
         let mut settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);

@@ -38,6 +38,7 @@ impl<P: Ports> Engine<P> {
         let now = self.now();
         let generation = object.metadata.generation;
         let before = object.status.clone().unwrap_or_default();
+        let is_usable = preflight.problem.is_none();
         let mut updated = object;
         updated.status = Some(ModelRegistryStatus {
             observed_generation: generation,
@@ -51,13 +52,16 @@ impl<P: Ports> Engine<P> {
             server_version: preflight.server_version.or(before.server_version),
         });
         self.ports.cluster().write_status(&updated).await?;
-        let interval = if preflight.problem.is_some() {
-            INTERVAL_WHILE_BROKEN_SECONDS
-        } else {
-            INTERVAL_SECONDS
-        };
+        if !is_usable {
+            return Ok(Requeue {
+                at: Some(now.plus_seconds(INTERVAL_WHILE_BROKEN_SECONDS)),
+                ..Requeue::default()
+            });
+        }
+        let next = now.plus_seconds(INTERVAL_SECONDS);
+        let orphans = self.end_orphans(&updated).await;
         Ok(Requeue {
-            at: Some(now.plus_seconds(interval)),
+            at: orphans.into_iter().chain([next]).min(),
             ..Requeue::default()
         })
     }

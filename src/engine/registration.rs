@@ -9,13 +9,15 @@
 //! another's. What is missing or in the way in the end is said by the search, which keeps its winner and tries again: at
 //! once when the search or the registry changed, else after growing pauses.
 
+use super::Engine;
 use super::pauses::{Generation, generation_of};
+use super::tracking::run_of;
 use super::trial::{belongs_to, is_deleted};
+use super::trial_request::output_uri;
 use super::tuning_job::Observed;
-use super::{Engine, trial};
 use crate::ports::{AliasUpdate, Cluster, ModelRegistry as _, NewVersion, PortError, Ports};
 use kube::ResourceExt;
-use podium_api::convert::{self, World, settled_condition};
+use podium_api::convert::{self, RegistrySettings, World, settled_condition};
 use podium_api::tuning_job::{RegisterSpec, RegisteredVersion, TuningJobStatus};
 use podium_api::{ModelRegistry, Trial, TuningJob};
 use podium_core::champion::RegistryView;
@@ -30,7 +32,7 @@ use std::collections::BTreeMap;
 /// Which search made a version; the same after the search was deleted and applied again.
 const SEARCH_TAG: &str = "podium.dev/search";
 /// Uid of the object that made it.
-const UID_TAG: &str = "podium.dev/tuning-job-uid";
+pub(super) const UID_TAG: &str = "podium.dev/tuning-job-uid";
 
 /// What people can change to mend a registration that failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,10 +44,7 @@ pub(super) struct Cause {
 impl<P: Ports> Engine<P> {
     /// Why the winner of a search with a new specification could not be registered.
     pub(super) async fn unregistrable(&self, job: &TuningJob) -> Vec<SpecProblem> {
-        let is_new = !job.status.as_ref().is_some_and(|status| {
-            was_accepted(job.metadata.generation, status) || has_trials(status)
-        });
-        let Some(register) = job.spec.register.as_ref().filter(|_| is_new) else {
+        let Some(register) = job.spec.register.as_ref().filter(|_| is_new(job)) else {
             return Vec::new();
         };
         let unusable = self.registry_for(register).await.err();
@@ -62,8 +61,26 @@ impl<P: Ports> Engine<P> {
     /// The registry that a search names, where the search may register there as it asks.
     async fn registry_for(&self, register: &RegisterSpec) -> Result<ModelRegistry, SpecProblem> {
         let name = &register.registry_ref.name;
+        let named = self.named_registry(name, "spec.register.registryRef.name");
+        let (registry, settings) = named.await?;
+        match &register.alias {
+            Some(alias) if settings.protected_aliases.contains(alias) => Err(SpecProblem::new(
+                "spec.register.alias",
+                format!(
+                    "must not be `{alias}`: the ModelRegistry `{name}` protects it (`protectedAliases`), so that only a ChampionPolicy moves it"
+                ),
+            )),
+            _ => Ok(registry),
+        }
+    }
+
+    /// The registry of this name with its settings; `reference` is the field that names it.
+    pub(super) async fn named_registry(
+        &self,
+        name: &str,
+        reference: &str,
+    ) -> Result<(ModelRegistry, RegistrySettings), SpecProblem> {
         let world = self.ports.world();
-        let reference = "spec.register.registryRef.name";
         let unusable = |message: String| SpecProblem::new(reference, message);
         let found = self.ports.cluster().get::<ModelRegistry>(name).await;
         let found = found.map_err(|error| unusable(error.message))?;
@@ -80,15 +97,7 @@ impl<P: Ports> Engine<P> {
             let why = in_one_line(&problems);
             unusable(format!("the ModelRegistry `{name}` cannot be used: {why}"))
         })?;
-        match &register.alias {
-            Some(alias) if settings.protected_aliases.contains(alias) => Err(SpecProblem::new(
-                "spec.register.alias",
-                format!(
-                    "must not be `{alias}`: the ModelRegistry `{name}` protects it (`protectedAliases`), so that only a ChampionPolicy moves it"
-                ),
-            )),
-            _ => Ok(registry),
-        }
+        Ok((registry, settings))
     }
 
     /// Until when a search whose winner could not be registered waits before it tries again, unless something changed since.
@@ -156,12 +165,20 @@ impl<P: Ports> Engine<P> {
         // It may be among those that are added up.
         let won = self.ports.cluster().get::<Trial>(winner).await?;
         let won = won.filter(|won| belongs_to(won, job));
+        let made = match trial == winner {
+            true => won.clone(),
+            false => self.ports.cluster().get::<Trial>(trial).await?,
+        };
+        // A run of another server would name nothing here.
+        let tracking = job.spec.tracking.as_ref();
+        let is_same = tracking.is_some_and(|at| at.registry_ref == register.registry_ref);
         let view = registry.view(&register.model).await?.unwrap_or_default();
         let version = registry
             .register(NewVersion {
                 model: &register.model,
                 key: &format!("{search}/{trial}/{}", found(won.as_ref())),
-                source: &trial::output_uri(job, runs, trial).unwrap_or_default(),
+                source: &output_uri(job, runs, trial).unwrap_or_default(),
+                run: made.as_ref().and_then(run_of).filter(|_| is_same),
                 tags: tags_of(job, register, &search, &view, [trial, winner]),
             })
             .await?;
@@ -177,6 +194,13 @@ impl<P: Ports> Engine<P> {
             alias_left: !given,
         })
     }
+}
+
+/// Whether nothing of a search's specification was accepted yet.
+pub(super) fn is_new(job: &TuningJob) -> bool {
+    let generation = job.metadata.generation;
+    let status = job.status.as_ref();
+    status.is_none_or(|status| !was_accepted(generation, status) && !has_trials(status))
 }
 
 /// A search that has trials was accepted: editing it must not stop it.

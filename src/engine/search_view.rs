@@ -44,7 +44,10 @@ impl SearchView {
                 Some(seen) if Arc::ptr_eq(seen, trial) => {}
                 Some(seen) => {
                     *seen = Arc::clone(trial);
-                    self.sort_in(job, settings, place, trial, latest);
+                    // What else changed says nothing new of the search.
+                    if self.open.contains(&place) {
+                        self.sort_in(job, settings, place, trial, latest);
+                    }
                 }
                 None => {
                     self.seen.push(Arc::clone(trial));
@@ -54,13 +57,14 @@ impl SearchView {
         }
     }
 
-    /// Whether nothing but open trials changed, and nothing was deleted.
+    /// Whether nothing but open trials changed, or what is said of others beside their record, and nothing was deleted.
     fn goes_on_as(&self, trials: &[Arc<Trial>]) -> bool {
         let mut seen = self.seen.iter().zip(trials).enumerate();
         trials.len() >= self.seen.len()
             && seen.all(|(place, (seen, trial))| {
                 Arc::ptr_eq(seen, trial)
-                    || (self.open.contains(&place) && seen.metadata.uid == trial.metadata.uid)
+                    || (seen.metadata.uid == trial.metadata.uid
+                        && (self.open.contains(&place) || is_alike(seen, trial)))
             })
     }
 
@@ -120,6 +124,12 @@ impl SearchView {
         sort_latest(&mut latest, count);
         latest
     }
+}
+
+/// Whether two looks at a trial say the same of it as far as its search is concerned, such as before and after its end was logged.
+fn is_alike(one: &Trial, other: &Trial) -> bool {
+    let record = |trial: &Trial| record_of(trial.status.as_ref());
+    is_deleted(one) == is_deleted(other) && record(one) == record(other)
 }
 
 fn sort_latest(trials: &mut Vec<Arc<Trial>>, count: usize) {

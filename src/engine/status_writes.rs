@@ -2,7 +2,7 @@
 //! an object where it is.
 
 use super::Engine;
-use super::trial::output_uri;
+use super::trial_request::output_uri;
 use crate::ports::{Cluster, PortError, PortErrorKind, Ports};
 use kube::ResourceExt;
 use podium_api::convert::{TrialSettings, trial_status};
@@ -72,6 +72,7 @@ fn smallest_status(status: &TuningJobStatus, why: &str) -> TuningJobStatus {
         start_time: status.start_time.clone(),
         completion_time: status.completion_time.clone(),
         suspended_seconds: status.suspended_seconds,
+        tracking: status.tracking.clone(),
         registered: status.registered.clone(),
         ..TuningJobStatus::default()
     }

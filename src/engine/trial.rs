@@ -1,28 +1,22 @@
 //! One trial: its run is looked at, its end is judged, its record is stored before the next run is started.
 
 use super::search_settings::SearchSettings;
+use super::tracking::{MetricsLook, Startable, with_newest_run};
+use super::trial_request::{is_refit, request, run_id};
 use super::{Engine, Requeue, events};
-use crate::ports::{
-    Cluster, Events, PortError, Ports, RunId, RunRequest, StartOutcome, TrialRunner,
-};
-use crate::runs::expansion::expand;
+use crate::ports::{Cluster, Events, PortError, Ports, StartOutcome, TrialRunner};
 use kube::{Resource, ResourceExt};
-use podium_api::convert::{
-    TrialSettings, from_time, matches_record, record_of, settled_condition, trial_variables,
-};
-use podium_api::{TRIAL_LABEL, TUNING_JOB_LABEL, Trial, TuningJob};
+use podium_api::convert::{TrialSettings, from_time, matches_record, record_of, settled_condition};
+use podium_api::{Trial, TuningJob};
 use podium_core::time::Timestamp;
+use podium_core::tuning;
 use podium_core::tuning::trial::{
-    self, Phase, Reason, Run, TrialAction, TrialInput, TrialPlan, TrialRecord,
+    self, MetricsSources, Phase, Reason, Run, TrialAction, TrialInput, TrialPlan, TrialRecord,
 };
-use podium_core::tuning::{self, REFIT_ORIGIN};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Runs that may be lost to the machine before a trial fails.
 const MAX_INFRASTRUCTURE_FAILURES: u32 = 10;
-/// Labels of Kueue, which pass from a search to its Jobs.
-const QUEUE_LABELS: &str = "kueue.x-k8s.io/";
 /// A refused run is asked for again after this time.
 const REFUSED_AGAIN_SECONDS: u64 = 15;
 
@@ -42,7 +36,12 @@ impl<P: Ports> Engine<P> {
         if record.phase.is_finished() && matches_record(trial.status.as_ref(), &record) {
             let run = run_id(&trial, record.current_attempt());
             self.ports.runner().end_leftovers(run).await?;
-            return self.remove_recorded_run(&trial, &record).await;
+            let log_again = Requeue {
+                at: self.log_end_of_trial(&trial, &record).await?,
+                ..Requeue::default()
+            };
+            let removed = self.remove_recorded_run(&trial, &record).await?;
+            return Ok(removed.and(log_again));
         }
         let Some(job) = self.job_of(&trial).await? else {
             return Ok(Requeue::default());
@@ -88,7 +87,7 @@ impl<P: Ports> Engine<P> {
     }
 
     /// The search that a trial belongs to, unless it was deleted, or deleted and made anew.
-    async fn job_of(&self, trial: &Trial) -> Result<Option<TuningJob>, PortError> {
+    pub(super) async fn job_of(&self, trial: &Trial) -> Result<Option<TuningJob>, PortError> {
         // Labels are for people, who may change them.
         let kind = TuningJob::kind(&());
         let mut owners = trial.owner_references().iter();
@@ -107,9 +106,17 @@ impl<P: Ports> Engine<P> {
     ) -> Result<Requeue, PortError> {
         let runs = &settings.trials;
         let observed = self.observe_trial(trial).await?;
+        let observed = self.with_metrics(job, runs, observed).await;
         let record = observed.record.clone();
+        let read_again_at = observed.look.again_at;
         let debounce = self.write_policy.debounce_seconds;
         let mut plan = self.plan_trial(job, settings, observed, debounce).await?;
+        if plan.record.phase.is_finished() {
+            self.forget_reads(trial);
+        } else {
+            let looks = [plan.look_again_at, read_again_at];
+            plan.look_again_at = looks.into_iter().flatten().min();
+        }
         if !plan.record.phase.is_finished() && is_over(job) && !is_refit(trial) {
             // The search stops it; what becomes of it until then is no news.
             return Ok(Requeue {
@@ -124,7 +131,25 @@ impl<P: Ports> Engine<P> {
         self.store_trial(job, runs, trial, &record, &plan.record)
             .await?;
         if let Some(TrialAction::Start { attempt }) = plan.action {
-            let request = request(job, runs, trial, attempt);
+            let Startable { trial, tracked } = match self.startable(job, runs, trial).await? {
+                Ok(startable) => startable,
+                Err(waits) => {
+                    let reason = Reason::WaitingForTracking;
+                    plan = self
+                        .hold_refused(job, settings, trial, &plan.record, reason, waits.why)
+                        .await?;
+                    self.store_trial(job, runs, trial, &record, &plan.record)
+                        .await?;
+                    let looks = [plan.look_again_at, Some(waits.again_at)];
+                    return Ok(Requeue {
+                        changed: acted,
+                        pending: !plan.record.phase.is_finished(),
+                        at: looks.into_iter().flatten().min(),
+                    });
+                }
+            };
+            let trial = &trial;
+            let request = request(job, runs, trial, attempt, tracked);
             match self.ports.runner().start(&request).await {
                 Ok(StartOutcome::AlreadyStarted) => {}
                 Ok(StartOutcome::Started) => {
@@ -174,7 +199,22 @@ impl<P: Ports> Engine<P> {
             trial: Arc::clone(trial),
             record,
             run,
+            look: MetricsLook::default(),
         })
+    }
+
+    /// The same with the metrics that stand in its run in MLflow, where they are needed.
+    async fn with_metrics(
+        &self,
+        job: &TuningJob,
+        runs: &TrialSettings,
+        mut view: TrialView,
+    ) -> TrialView {
+        let TrialView {
+            trial, record, run, ..
+        } = &view;
+        view.look = self.tracked_metrics(job, runs, trial, record, run).await;
+        view
     }
 
     async fn plan_trial(
@@ -211,6 +251,7 @@ impl<P: Ports> Engine<P> {
             trial: Arc::clone(trial),
             record: record.clone(),
             run: queued,
+            look: MetricsLook::default(),
         };
         let debounce = self.write_policy.debounce_seconds;
         let mut plan = self.plan_trial(job, settings, view, debounce).await?;
@@ -228,6 +269,7 @@ impl<P: Ports> Engine<P> {
         reason: Reason,
     ) -> Result<(), PortError> {
         let observed = self.observe_trial(trial).await?;
+        let observed = self.with_metrics(job, &settings.trials, observed).await;
         let record = observed.record.clone();
         let plan = self.plan_trial(job, settings, observed, 0).await?;
         if plan.record.phase.is_finished() {
@@ -253,12 +295,12 @@ impl<P: Ports> Engine<P> {
         }
         // The search may have stopped it meanwhile, and nothing of a trial that ended changes any more.
         let newest = self.ports.cluster().get::<Trial>(&trial.name_any()).await?;
-        let newest = newest.map(|newest| record_of(newest.status.as_ref()));
-        let ended = newest.is_some_and(|newest| newest.phase.is_finished());
-        if ended && !before.phase.is_finished() {
+        let known = newest.as_ref().and_then(|newest| newest.status.as_ref());
+        if record_of(known).phase.is_finished() && !before.phase.is_finished() {
             return Ok(());
         }
-        let stored = self.write_trial_status(job, runs, trial, record).await?;
+        let tracked = with_newest_run(trial, newest.as_ref());
+        let stored = self.write_trial_status(job, runs, &tracked, record).await?;
         if let Some(happened) = events::trial_changed(job, trial, before, &stored) {
             self.ports.events().publish(happened).await;
         }
@@ -273,6 +315,8 @@ pub(super) struct TrialView {
     /// What is recorded of it.
     pub(super) record: TrialRecord,
     run: Run,
+    /// What its run in MLflow says.
+    look: MetricsLook,
 }
 
 impl TrialView {
@@ -288,6 +332,11 @@ impl TrialView {
         let runs = &settings.trials;
         trial::plan(&TrialInput {
             objective: (!refit).then_some(&settings.search.objective),
+            metrics: MetricsSources {
+                order: &runs.sources,
+                deadline_seconds: runs.metrics_deadline_seconds,
+                tracked: &self.look.metrics,
+            },
             failure_rules: &runs.failure_rules,
             active_deadline_seconds: runs.active_deadline_seconds,
             queue_deadline_seconds: runs.queue_deadline_seconds,
@@ -358,70 +407,4 @@ pub(super) fn is_deleted(object: &impl Resource) -> bool {
 pub(super) fn belongs_to(trial: &Trial, job: &TuningJob) -> bool {
     let mut owners = trial.owner_references().iter();
     owners.any(|owner| Some(&owner.uid) == job.metadata.uid.as_ref())
-}
-
-fn run_id(trial: &Trial, attempt: u32) -> RunId<'_> {
-    RunId {
-        name: trial.metadata.name.as_deref().unwrap_or_default(),
-        attempt,
-        owner: trial.metadata.uid.as_deref(),
-    }
-}
-
-fn is_refit(trial: &Trial) -> bool {
-    trial.spec.origin == REFIT_ORIGIN
-}
-
-/// Where a trial leaves its files.
-pub(super) fn output_uri(job: &TuningJob, runs: &TrialSettings, trial: &str) -> Option<String> {
-    let variables = BTreeMap::from([
-        ("PODIUM_TUNING_JOB".to_string(), job.name_any()),
-        ("PODIUM_TRIAL".to_string(), trial.to_string()),
-    ]);
-    runs.output_uri.as_ref().map(|uri| expand(uri, &variables))
-}
-
-/// The run of one attempt, with the environment that every trial gets.
-pub(super) fn request<'a>(
-    job: &TuningJob,
-    runs: &'a TrialSettings,
-    trial: &Trial,
-    attempt: u32,
-) -> RunRequest<'a> {
-    let name = trial.name_any();
-    let mut variables = trial_variables(&trial.spec);
-    let given = [
-        ("PODIUM_TUNING_JOB", Some(job.name_any())),
-        ("PODIUM_TRIAL", Some(name.clone())),
-        ("PODIUM_OUTPUT_URI", output_uri(job, runs, &name)),
-    ];
-    variables.extend(
-        given
-            .into_iter()
-            .filter_map(|(name, value)| Some((name.to_string(), value?))),
-    );
-    let labels = [
-        (TUNING_JOB_LABEL, job.name_any()),
-        (TRIAL_LABEL, name.clone()),
-    ];
-    let mut job_metadata = runs.job_metadata.clone();
-    for (label, value) in job.labels() {
-        // A queue is named on what people create, and works on what runs.
-        if label.starts_with(QUEUE_LABELS) {
-            let own = job_metadata.labels.entry(label.clone());
-            own.or_insert_with(|| value.clone());
-        }
-    }
-    RunRequest {
-        name,
-        attempt,
-        job: &runs.job,
-        template: &runs.template,
-        container: runs.container.as_deref(),
-        variables,
-        deadline_seconds: runs.active_deadline_seconds,
-        owner: trial.controller_owner_ref(&()).map(super::without_block),
-        labels: labels.map(|(key, value)| (key.to_string(), value)).into(),
-        job_metadata,
-    }
 }

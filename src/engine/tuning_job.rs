@@ -1,22 +1,21 @@
 //! A search: its trials are looked at, the next step is planned, carried out and reported.
 
+use super::search_end::is_finished;
 use super::search_settings::SearchSettings;
 use super::search_view::SearchView;
 use super::trial::{TrialView, is_deleted};
+use super::trial_request::request;
 use super::tuning_status::{Change, RECENT_TRIALS, SearchClock, change, end_of_second, status_of};
-use super::{Engine, Requeue, events, trial, without_block};
-use crate::ports::{Cluster, Events, PortError, Ports, TrialRunner};
+use super::{Engine, Requeue, events, without_block};
+use crate::ports::{Cluster, Created, Events, PortError, Ports, TrialRunner};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Resource, ResourceExt};
-use podium_api::convert::{
-    conditions_match, from_time, name_of, record_of, settled_condition, with_conditions,
-};
+use podium_api::convert::{name_of, with_conditions};
 use podium_api::tuning_job::{RegisteredVersion, TuningJobStatus};
 use podium_api::{TUNING_JOB_LABEL, Trial, TrialSpec, TuningJob};
 use podium_core::problem::{SpecProblem, in_one_line};
 use podium_core::time::Timestamp;
 use podium_core::tuning::conditions::conditions_of;
-use podium_core::tuning::expiry::{Expiry, expiry};
 use podium_core::tuning::trial::TrialRecord;
 use podium_core::tuning::{
     self, Action, DELETING, NewTrial, ObservedTrial, Phase, REFIT_ORIGIN, Reason, Registered,
@@ -69,10 +68,11 @@ impl<P: Ports> Engine<P> {
         let uid = job.uid().unwrap_or_default();
         let trials = self.ports.cluster().owned::<Trial>(&uid).await?;
         if !is_deleted(job.as_ref()) && is_finished(job, &trials) {
-            return self.expire(job, now).await;
+            return self.after_the_end(job, &trials, now).await;
         }
         let mut unsupported = self.ports.unsupported(&job.spec);
         unsupported.extend(self.unregistrable(job).await);
+        unsupported.extend(self.untrackable(job).await);
         let settings = match self.settings_of(job).await? {
             Ok(settings) if unsupported.is_empty() => settings,
             converted => {
@@ -102,25 +102,6 @@ impl<P: Ports> Engine<P> {
         Ok(requeue)
     }
 
-    /// A finished search is deleted when its time has come.
-    async fn expire(&self, job: &TuningJob, now: Timestamp) -> Result<Requeue, PortError> {
-        let completed = job.status.as_ref().and_then(|s| s.completion_time.as_ref());
-        let ttl = job.spec.ttl_seconds_after_finished;
-        let ttl = ttl.filter(|_| self.write_policy.delete_expired);
-        let ttl = ttl.and_then(|seconds| u64::try_from(seconds).ok());
-        match expiry(completed.map(from_time), ttl, now) {
-            Expiry::Never => Ok(Requeue::default()),
-            Expiry::At(at) => Ok(Requeue {
-                at: Some(at),
-                ..Requeue::default()
-            }),
-            Expiry::Now => {
-                self.ports.cluster().delete(job).await?;
-                Ok(Requeue::default())
-            }
-        }
-    }
-
     async fn plan_and_carry_out(
         &self,
         observed: Observed,
@@ -148,7 +129,9 @@ impl<P: Ports> Engine<P> {
             (observed, situation, plan) = self.plan_search(observed, situation).await?;
         }
         let Planned { plan, clock } = plan;
+        let logged = self.track_search(&observed.job, plan.report.phase).await;
         let mut status = status_of(&observed, &before, &plan.report, &clock, now);
+        status.tracking = logged.status;
         // While its reconciles fail, the search says so until one of them has come to its end.
         let is_failing = self.is_failing(&observed.job.name_any());
         let mut put_off = match is_failing {
@@ -172,11 +155,12 @@ impl<P: Ports> Engine<P> {
         let blocked = situation.blocked.is_some();
         let blocked = blocked.then(|| now.plus_seconds(REFUSED_AGAIN_SECONDS));
         let more = (plan.actions.len() >= tuning::MOST_CREATIONS).then_some(now);
-        let at = [plan.report.look_again_at, put_off, blocked, more];
+        let looks = [plan.report.look_again_at, put_off, blocked, more];
+        let at = looks.into_iter().chain([logged.again_at]);
         let requeue = Requeue {
             changed: !plan.actions.is_empty(),
             pending: put_off.is_some(),
-            at: at.into_iter().flatten().min(),
+            at: at.flatten().min(),
         };
         Ok((observed, requeue))
     }
@@ -206,7 +190,10 @@ impl<P: Ports> Engine<P> {
         for action in actions {
             if let Action::CreateTrial(new) = action {
                 let trial = trial_object(job, new);
-                self.ports.cluster().create(&trial).await?;
+                let created = self.ports.cluster().create(&trial).await?;
+                if created == Created::New && job.spec.tracking.is_some() {
+                    self.tracking.made_trial(&new.name);
+                }
             }
         }
         Ok(())
@@ -258,7 +245,7 @@ impl<P: Ports> Engine<P> {
         let refusal = self
             .ports
             .runner()
-            .dry_run(&trial::request(job, runs, &probe, 1))
+            .dry_run(&request(job, runs, &probe, 1, None))
             .await?;
         Ok(refusal.map(|why| format!("spec.trial.job: {why}")))
     }
@@ -364,26 +351,6 @@ impl Situation {
         }
         Planned { plan, clock }
     }
-}
-
-/// A search that ended is not planned again, unless its specification changed since. An end that somebody else has written has no
-/// time, or conditions that do not go together, or trials that go on.
-fn is_finished(job: &TuningJob, trials: &[Arc<Trial>]) -> bool {
-    job.status.as_ref().is_some_and(|status| {
-        let ready = settled_condition(&status.conditions, "Ready");
-        let reason = ready.and_then(|(_, reason, _)| Reason::parse(reason));
-        let says = |phase| {
-            let said = reason.map(|reason| conditions_of(phase, reason, ""));
-            status.phase == Some(name_of(phase))
-                && said.is_some_and(|said| conditions_match(&status.conditions, &said))
-        };
-        status.observed_generation == job.metadata.generation
-            && status.completion_time.is_some()
-            && (says(Phase::Succeeded) || says(Phase::Failed))
-            && trials
-                .iter()
-                .all(|trial| record_of(trial.status.as_ref()).phase.is_finished())
-    })
 }
 
 fn registered_version(status: &RegisteredVersion) -> Registered {

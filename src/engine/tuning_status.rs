@@ -105,6 +105,7 @@ pub(super) fn change(before: &TuningJobStatus, after: &TuningJobStatus) -> Chang
             conditions,
             status.observed_generation,
             status.registered.clone(),
+            status.tracking.clone(),
         )
     };
     if state(before) != state(after) {
@@ -172,7 +173,7 @@ pub(super) fn status_of(
         importance: Vec::new(),
         recent_trials: recent(&observed.view.latest(RECENT_TRIALS)),
         estimated_completion_time: report.estimated_completion.map(to_time),
-        tracking: None,
+        tracking: before.tracking.clone(),
         registered: before.registered.clone(),
     }
 }

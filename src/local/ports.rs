@@ -6,7 +6,8 @@ use crate::adapters::clock::SystemClock;
 use crate::adapters::directory::registry::DirectoryRegistry;
 use crate::adapters::directory::store::DirectoryStore;
 use crate::ports::{
-    Announcer, Delivery, EventRecord, Events, Message, PortError, Ports, Publication, Published,
+    Announcer, Delivery, EventRecord, Events, Message, NewRun, OpenRun, OpenRuns, PortError, Ports,
+    Publication, Published, RunWrite, StartedRun, Tracking,
 };
 use crate::runs::process::ProcessRunner;
 use crate::runs::template::problems_of;
@@ -15,6 +16,8 @@ use podium_api::convert::{self, RegistryPlace, World};
 use podium_api::{ModelRegistry, ModelRegistrySpec, TuningJobSpec};
 use podium_core::champion::cause::digest;
 use podium_core::problem::{SpecProblem, in_one_line};
+use podium_core::time::Timestamp;
+use podium_core::tuning::tracking::{RunContent, RunLog, RunStatus};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -89,9 +92,45 @@ impl Announcer for NoAnnouncer {
     }
 }
 
+/// A tracking server of a local run, which has none.
+#[derive(Clone, Copy, Debug)]
+pub enum NoTracking {}
+
+impl Tracking for NoTracking {
+    async fn experiment(&self, _: &str) -> Result<String, PortError> {
+        match *self {}
+    }
+
+    async fn start_run(&self, _: NewRun<'_>) -> Result<StartedRun, PortError> {
+        match *self {}
+    }
+
+    async fn content(&self, _: &str) -> Result<Option<RunContent>, PortError> {
+        match *self {}
+    }
+
+    async fn log(&self, _: &str, _: &RunLog) -> Result<RunWrite, PortError> {
+        match *self {}
+    }
+
+    async fn set_status(
+        &self,
+        _: &str,
+        _: RunStatus,
+        _: Option<Timestamp>,
+    ) -> Result<RunWrite, PortError> {
+        match *self {}
+    }
+
+    async fn open_runs(&self, _: OpenRuns<'_>) -> Result<Vec<OpenRun>, PortError> {
+        match *self {}
+    }
+}
+
 impl Ports for LocalPorts {
     type Cluster = StateDirectory;
     type Registry = DirectoryRegistry;
+    type Tracking = NoTracking;
     type Store = DirectoryStore;
     type Runner = ProcessRunner;
     type Evaluator = LocalEvaluator;
@@ -115,6 +154,10 @@ impl Ports for LocalPorts {
                 Err(PortError::refused("`podium run` reaches no MLflow server"))
             }
         }
+    }
+
+    async fn tracking(&self, _: &ModelRegistry) -> Result<NoTracking, PortError> {
+        Err(PortError::refused("`podium run` reaches no MLflow server"))
     }
 
     fn store(&self) -> &DirectoryStore {

@@ -14,9 +14,9 @@ use crate::adapters::kubernetes::{
     Precondition, cluster::FIELD_MANAGER, delete, get, in_words, list, port_error,
 };
 use crate::ports::{Clock, PortError, Run, RunId, RunRequest, StartOutcome, TrialRunner};
-use k8s_openapi::api::core::v1::Event;
+use k8s_openapi::api::core::v1::{Event, Secret};
 use kube::api::{ListParams, PostParams};
-use kube::{Client, ResourceExt};
+use kube::{Api, Client, ResourceExt};
 use podium_api::convert::from_time;
 use podium_core::champion::cause::digest;
 use podium_core::time::Timestamp;
@@ -190,6 +190,20 @@ impl JobRunner {
         }
     }
 
+    /// Why the containers would run without the account that they are to get. Nothing of its Secret is read but that it is there, and who may
+    /// not look says nothing.
+    async fn lacks_account(&self, request: &RunRequest<'_>) -> Option<String> {
+        let access = request.tracking.as_ref()?;
+        let name = access.credentials_secret.as_deref()?;
+        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &self.namespace);
+        let found = secrets.get_metadata_opt(name).await;
+        matches!(found, Ok(None)).then(|| {
+            format!(
+                "the Secret `{name}` that spec.mlflow.trialCredentialsSecretRef of the search's ModelRegistry names does not exist"
+            )
+        })
+    }
+
     /// A Job of that name is there: it counts as started if it is this trial's.
     async fn adopt(&self, request: &RunRequest<'_>) -> Result<StartOutcome, PortError> {
         let name = job_name(&request.name, request.attempt);
@@ -297,6 +311,9 @@ impl TrialRunner for JobRunner {
     }
 
     async fn start(&self, request: &RunRequest<'_>) -> Result<StartOutcome, PortError> {
+        if let Some(why) = self.lacks_account(request).await {
+            return Ok(StartOutcome::Rejected(why));
+        }
         let key = (
             job_name(&request.name, request.attempt),
             request.id().owner.unwrap_or_default().to_string(),

@@ -1,5 +1,6 @@
 //! The Job of a trial: as the user wrote it, plus what makes it a trial's.
 
+use super::tracking_access;
 use crate::ports::RunRequest;
 use podium_api::tuning_job::JobMetadata;
 use serde_json::{Map, Value, json};
@@ -132,6 +133,9 @@ fn complete_pod(pod: &mut Map<String, Value>, request: &RunRequest<'_>) {
     if let Some(seconds) = request.deadline_seconds {
         pod.entry("activeDeadlineSeconds").or_insert(json!(seconds));
     }
+    if let Some(access) = &request.tracking {
+        tracking_access::add_volume(access, pod);
+    }
     let chosen = chosen_container(request);
     for list in ["initContainers", "containers"] {
         let Some(Value::Array(containers)) = pod.get_mut(list) else {
@@ -139,6 +143,9 @@ fn complete_pod(pod: &mut Map<String, Value>, request: &RunRequest<'_>) {
         };
         for container in containers.iter_mut().filter_map(Value::as_object_mut) {
             add_environment(container, request);
+            if let Some(access) = &request.tracking {
+                tracking_access::mount(access, container);
+            }
             let name = container.get("name").and_then(Value::as_str);
             if list == "containers" && name == chosen.as_deref() {
                 // A container that fails without a message then says the end of its log.
@@ -170,6 +177,9 @@ fn add_environment(container: &mut Map<String, Value>, request: &RunRequest<'_>)
         .filter(|(name, _)| !is_own(name))
         .map(|(name, value)| json!({"name": name, "value": value.replace('$', "$$")}))
         .collect();
+    if let Some(access) = &request.tracking {
+        all.extend(tracking_access::variables(access, own));
+    }
     all.append(own);
     *own = all;
 }
@@ -203,6 +213,7 @@ mod tests {
                 ("depth".to_string(), "5".to_string()),
                 ("odd".to_string(), "a$(b)$$c$".to_string()),
             ]),
+            tracking: None,
             deadline_seconds: Some(60),
             owner: None,
             labels: BTreeMap::from([("podium.dev/trial".to_string(), "forest-7".to_string())]),

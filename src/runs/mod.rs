@@ -21,4 +21,5 @@ mod run_inputs;
 mod supervised;
 pub mod supervisor;
 pub mod template;
+mod tracking_access;
 mod wait_cause;

@@ -178,6 +178,7 @@ mod tests {
             template: &template,
             container,
             variables: BTreeMap::from([("num_trees".to_string(), "120".to_string())]),
+            tracking: None,
             deadline_seconds: Some(60),
             owner: None,
             labels: BTreeMap::new(),

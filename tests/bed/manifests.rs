@@ -77,6 +77,13 @@ pub fn registering(mut search: Value, model: &str) -> Value {
     search
 }
 
+/// The same search, logged to an experiment of that registry.
+pub fn tracked(mut search: Value, experiment: &str) -> Value {
+    search["spec"]["tracking"] =
+        json!({"registryRef": {"name": "mlflow"}, "experiment": experiment});
+    search
+}
+
 /// A policy for a model of that registry.
 pub fn champion_policy(name: &str, model: &str) -> Value {
     json!({

@@ -1,6 +1,7 @@
 //! The test bed's MLflow, seen by its own Python client.
 
 use super::run;
+use serde_json::Value;
 
 pub struct Mlflow {
     pub url: String,
@@ -24,6 +25,18 @@ impl Mlflow {
     pub fn python(&self, script: &str) -> String {
         let script = format!("from mlflow import MlflowClient\nclient = MlflowClient()\n{script}");
         run(&self.python, &["-c", &script], None).unwrap()
+    }
+
+    /// The runs of an experiment by their names.
+    pub fn runs(&self, experiment: &str) -> Value {
+        let printed = self.python(&format!(
+            "import json
+found = client.get_experiment_by_name('{experiment}')
+runs = client.search_runs([found.experiment_id]) if found else []
+of = lambda run: {{'id': run.info.run_id, 'status': run.info.status, **{{k: dict(getattr(run.data, k)) for k in ('params', 'metrics', 'tags')}}}}
+print(json.dumps({{run.info.run_name: of(run) for run in runs}}))"
+        ));
+        serde_json::from_str(&printed).unwrap()
     }
 
     /// A model of this name with so many versions; its name.

@@ -41,5 +41,6 @@ mod runs;
 mod searches;
 mod secrets;
 mod states;
+mod tracking;
 mod unreachable;
 mod waiting;

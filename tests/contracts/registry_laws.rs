@@ -37,6 +37,7 @@ impl<R: ModelRegistry> Case<R> {
             model: &self.model,
             key,
             source: &self.source,
+            run: None,
             tags: BTreeMap::from([("trial".to_string(), key.to_string())]),
         };
         self.registry.register(new).await.unwrap()
@@ -247,6 +248,7 @@ pub async fn registering_again_keeps_the_first_tags(case: &Case<impl ModelRegist
             model: &case.model,
             key: "a",
             source: &case.source,
+            run: None,
             tags: BTreeMap::from([("stood".to_string(), stood.to_string())]),
         };
         case.registry.register(new).await.unwrap()

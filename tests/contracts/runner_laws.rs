@@ -36,6 +36,7 @@ impl<R: TrialRunner> Case<R> {
             template: &work.template,
             container: None,
             variables: BTreeMap::from([("depth".to_string(), "7".to_string())]),
+            tracking: None,
             deadline_seconds: Some(60),
             owner: self.owner.clone(),
             labels: BTreeMap::from([(TRIAL_LABEL.to_string(), "forest-1".to_string())]),

@@ -28,7 +28,7 @@ async fn is_registered(bed: &Bed, model: &str) -> bool {
 }
 
 /// A look at a registry writes to it, once after each start: that is no write of a registration.
-async fn has_looked_at_the_registry(operator: &Operator) -> bool {
+pub async fn has_looked_at_the_registry(operator: &Operator) -> bool {
     let metrics = operator.get("metrics").await.unwrap_or_default();
     let looked = "podium_reconcile_total{kind=\"ModelRegistry\",result=\"success\"} ";
     metrics.lines().any(|line| line.starts_with(looked))

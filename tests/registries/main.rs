@@ -34,6 +34,7 @@ mod promotion;
 mod rivals;
 mod stale_leaders;
 mod takeover;
+mod tracking;
 mod world;
 
 use mlflow_registry::mlflow_registry;

@@ -13,6 +13,7 @@ use podium_operator::adapters::kubernetes::registries::Registries;
 use podium_operator::adapters::mlflow::credentials::Credentials;
 use podium_operator::adapters::mlflow::hosts::AllowedHosts;
 use podium_operator::adapters::mlflow::registry::MlflowRegistry;
+use podium_operator::adapters::mlflow::tracking::MlflowTracking;
 use podium_operator::adapters::write_lease::{FORBIDDEN, Write, WriteLease};
 use podium_operator::engine::{Engine, WritePolicy};
 use podium_operator::local::evaluator::LocalEvaluator;
@@ -346,6 +347,7 @@ fn engine(held: Held, reach: Reach, cluster: &str, files: &Path) -> Engine<Proce
 impl Ports for Process {
     type Cluster = Held;
     type Registry = MlflowRegistry;
+    type Tracking = MlflowTracking;
     type Store = Predictions;
     type Runner = ProcessRunner;
     type Evaluator = PredictionsOnly;
@@ -362,6 +364,11 @@ impl Ports for Process {
             Reach::OwnWay(registry) => Ok(registry.clone()),
             Reach::Object(registries) => registries.open(object).await,
         }
+    }
+
+    async fn tracking(&self, object: &ModelRegistry) -> Result<MlflowTracking, PortError> {
+        let registry = self.registry(object).await?;
+        Ok(MlflowTracking::new(Arc::clone(registry.server())))
     }
 
     fn store(&self) -> &Predictions {

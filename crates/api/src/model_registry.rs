@@ -69,7 +69,8 @@ pub struct MlflowRegistry {
     /// their models.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials_secret_ref: Option<LocalReference>,
-    /// Secret of the same namespace with the account that trials get, which needs no right on registered models. Not in this version of Podium, which refuses it.
+    /// Secret of the same namespace with `username` and `password`, or `token`: the account that the containers of tracked trials get, which
+    /// needs EDIT on the experiment and no right on registered models. Without it they get none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trial_credentials_secret_ref: Option<LocalReference>,
     /// ConfigMap of the same namespace with `ca.crt`.

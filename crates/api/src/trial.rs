@@ -112,6 +112,10 @@ pub struct TrialStatus {
     )]
     #[schemars(length(max = 63))]
     pub mlflow_run_id: Option<String>,
+    /// What MLflow was told last of that run: RUNNING, FINISHED, FAILED or KILLED; DELETED where somebody has deleted it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
+    pub mlflow_run_status: Option<String>,
     /// Where its files are.
     #[serde(rename = "outputURI", default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 2000))]

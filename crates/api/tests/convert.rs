@@ -4,6 +4,7 @@
 use podium_api::TuningJob;
 use podium_api::convert::{trial_settings, tuning_settings};
 use podium_api::tuning_job::TuningJobSpec;
+use podium_core::tuning::trial::Source;
 use serde_json::{Value, json};
 
 fn problems(metrics: Value, containers: Value) -> Vec<String> {
@@ -185,4 +186,67 @@ fn a_variable_of_the_template_may_not_hide_one_that_is_given() {
             "{problems:?}"
         );
     }
+}
+
+/// A search with metrics from these sources, tracked or not, whose container has these variables.
+fn with_sources(metrics: Value, is_tracked: bool, env: Value) -> Value {
+    let mut spec = json!({
+        "maxTrials": 1,
+        "objective": {"direction": "Maximize", "metric": "auc"},
+        "parameters": [{"name": "x", "real": {"min": 0.0, "max": 1.0}}],
+        "metrics": metrics,
+        "trial": {"job": {"template": {"spec": {"containers": [{"name": "train", "env": env}]}}}},
+    });
+    if is_tracked {
+        spec["tracking"] = json!({"registryRef": {"name": "mlflow"}, "experiment": "forest"});
+    }
+    spec
+}
+
+#[test]
+fn metrics_come_from_the_sources_in_their_order() {
+    let of = |metrics: Value| {
+        let spec = with_sources(metrics, true, json!([]));
+        assert_eq!(search(&spec), Ok(()));
+        let spec: TuningJobSpec = serde_json::from_value(spec).unwrap();
+        let settings = trial_settings(&spec).unwrap();
+        (settings.sources, settings.metrics_deadline_seconds)
+    };
+    let (message, run) = (json!({"terminationMessage": {}}), json!({"mlflow": {}}));
+    assert_eq!(of(json!({})), (vec![Source::TerminationMessage], 120));
+    assert_eq!(
+        of(json!({"sources": [message, run], "deadlineSeconds": 5})),
+        (vec![Source::TerminationMessage, Source::Mlflow], 5)
+    );
+    assert_eq!(
+        of(json!({"sources": [run, message]})).0,
+        [Source::Mlflow, Source::TerminationMessage]
+    );
+    let refused = |metrics: Value, is_tracked: bool, path: &str| {
+        let problems = search(&with_sources(metrics, is_tracked, json!([]))).unwrap_err();
+        let problem = format!("spec.metrics.{path}: must be left out");
+        assert!(problems[0].starts_with(&problem), "{problems:?}");
+    };
+    refused(json!({"sources": [run]}), false, "sources[0].mlflow");
+    refused(json!({"sources": [run, run]}), true, "sources[1].mlflow");
+    refused(json!({"deadlineSeconds": 5}), true, "deadlineSeconds");
+}
+
+#[test]
+fn the_run_of_a_tracked_trial_is_not_hidden_and_an_account_may_be_the_templates_own() {
+    let with = |is_tracked: bool, name: &str| {
+        let env = json!([{"name": name, "value": "a"}]);
+        search(&with_sources(json!({}), is_tracked, env))
+    };
+    for name in [
+        "MLFLOW_RUN_ID",
+        "MLFLOW_TRACKING_URI",
+        "MLFLOW_EXPERIMENT_ID",
+    ] {
+        assert_eq!(with(false, name), Ok(()));
+        let path = "spec.trial.job.template.spec.containers[0].env[0].name: must not be";
+        let problems = with(true, name).unwrap_err();
+        assert!(problems[0].starts_with(path), "{problems:?}");
+    }
+    assert_eq!(with(true, "MLFLOW_TRACKING_TOKEN"), Ok(()));
 }

@@ -83,11 +83,8 @@ fn every_field_of_a_registry_in_a_cluster() {
             added(mlflow(json!({"credentialsSecretRef": {"name": "a"}}))),
         ),
         (
-            "spec.mlflow.trialCredentialsSecretRef",
-            Fate::Refused(
-                mlflow(json!({"trialCredentialsSecretRef": {"name": "a"}})),
-                "spec.mlflow.trialCredentialsSecretRef",
-            ),
+            "spec.mlflow.trialCredentialsSecretRef.name",
+            added(mlflow(json!({"trialCredentialsSecretRef": {"name": "a"}}))),
         ),
         (
             "spec.mlflow.caBundleConfigMapRef.name",

@@ -5,6 +5,7 @@
 //! written in the same transaction, so one creator wins. The others delete their run and take the winner's. The run never ends.
 
 use super::answer::{RequestError, RequestErrorKind};
+use super::experiments::{self, is_deleted};
 use super::registry::{Tag, existing};
 use super::server::{Repeat, Server};
 use crate::ports::{PortError, RegisterWrite};
@@ -28,25 +29,6 @@ pub(super) struct LedgerRuns {
     server: Arc<Server>,
     /// Ids of the runs, by model. A ledger never moves to another run.
     runs: Mutex<HashMap<String, String>>,
-}
-
-#[derive(Deserialize)]
-struct ExperimentAnswer {
-    experiment: Experiment,
-}
-
-#[derive(Deserialize)]
-struct Experiment {
-    experiment_id: String,
-    #[serde(default)]
-    lifecycle_stage: String,
-    #[serde(default)]
-    tags: Vec<Tag>,
-}
-
-#[derive(Deserialize)]
-struct ExperimentCreated {
-    experiment_id: String,
 }
 
 #[derive(Deserialize)]
@@ -155,7 +137,7 @@ impl LedgerRuns {
             return Ok(Some(run.clone()));
         }
         let name = experiment_of(model);
-        let Some(experiment) = self.experiment(&name).await? else {
+        let Some(experiment) = experiments::find(&self.server, &name).await? else {
             return Ok(None);
         };
         if is_deleted(&experiment.lifecycle_stage) {
@@ -180,15 +162,9 @@ impl LedgerRuns {
     async fn start(&self, model: &str) -> Result<String, RequestError> {
         let shared = self.shared_experiment().await?;
         let run = self.create_run(model, &shared).await?;
-        let body = json!({
-            "name": experiment_of(model),
-            "tags": [{"key": RUN_TAG, "value": run}, {"key": NOTE_TAG, "value": NOTE}],
-        });
+        let tags = [(RUN_TAG, run.as_str()), (NOTE_TAG, NOTE)];
         // Once: after an answer that was lost, the experiment tells whether it was ours.
-        let created: Result<ExperimentCreated, _> = self
-            .server
-            .write(Method::POST, "experiments/create", &body, Repeat::Never)
-            .await;
+        let created = experiments::create(&self.server, &experiment_of(model), &tags).await;
         let agreed = match created {
             Ok(_) => run.clone(),
             Err(error) => self.run_of(model).await?.ok_or(error)?,
@@ -229,28 +205,9 @@ impl LedgerRuns {
 
     /// The id of the experiment that holds the runs of all ledgers; it is created where it does not exist.
     pub(super) async fn shared_experiment(&self) -> Result<String, RequestError> {
-        if let Some(found) = self.experiment(EXPERIMENT).await? {
-            if is_deleted(&found.lifecycle_stage) {
-                let message = format!(
-                    "the experiment `{EXPERIMENT}` was deleted: mlflow experiments restore --experiment-id {}",
-                    found.experiment_id
-                );
-                return Err(RequestError::new(RequestErrorKind::Refused, message));
-            }
-            return Ok(found.experiment_id);
-        }
-        let body = json!({"name": EXPERIMENT, "tags": [{"key": NOTE_TAG, "value": NOTE}]});
-        let created: Result<ExperimentCreated, _> = self
-            .server
-            .write(Method::POST, "experiments/create", &body, Repeat::Never)
-            .await;
-        match created {
-            Ok(created) => Ok(created.experiment_id),
-            Err(error) => match self.experiment(EXPERIMENT).await? {
-                Some(found) => Ok(found.experiment_id),
-                None => Err(error),
-            },
-        }
+        let tags = [(NOTE_TAG, NOTE)];
+        let found = experiments::find_or_create(&self.server, EXPERIMENT, &tags).await?;
+        Ok(found.experiment_id)
     }
 
     /// Finds out whether this account may write to the experiment of all ledgers, by a tag that it has anyway.
@@ -270,13 +227,6 @@ impl LedgerRuns {
         self.known().remove(model);
     }
 
-    async fn experiment(&self, name: &str) -> Result<Option<Experiment>, RequestError> {
-        let query = [("experiment_name", name)];
-        let found: Result<ExperimentAnswer, _> =
-            self.server.get("experiments/get-by-name", &query).await;
-        Ok(existing(found)?.map(|found| found.experiment))
-    }
-
     fn known(&self) -> MutexGuard<'_, HashMap<String, String>> {
         self.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -284,8 +234,4 @@ impl LedgerRuns {
 
 fn experiment_of(model: &str) -> String {
     format!("{EXPERIMENT}/{model}")
-}
-
-fn is_deleted(lifecycle_stage: &str) -> bool {
-    lifecycle_stage == "deleted"
 }

@@ -246,7 +246,7 @@ pub(super) fn existing<T>(found: Result<T, RequestError>) -> Result<Option<T>, R
 }
 
 /// A text in a filter, which has no way to write a quote in it.
-fn quoted(what: &str, text: &str) -> Result<String, RequestError> {
+pub(super) fn quoted(what: &str, text: &str) -> Result<String, RequestError> {
     if text.contains(['\'', '"', '\\']) {
         let message = format!("{what} must hold neither quotes nor backslashes: {text}");
         return Err(RequestError::new(RequestErrorKind::Refused, message));
@@ -304,9 +304,12 @@ impl ModelRegistry for MlflowRegistry {
         let tags = tags
             .into_iter()
             .map(|(key, value)| json!({"key": key, "value": value}));
-        let body = json!({
+        let mut body = json!({
             "name": new.model, "source": new.source, "tags": tags.collect::<Vec<_>>(),
         });
+        if let Some(run) = new.run {
+            body["run_id"] = json!(run);
+        }
         let created: VersionAnswer = self
             .server
             .write(Method::POST, "model-versions/create", &body, Repeat::Never)

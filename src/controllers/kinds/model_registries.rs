@@ -39,6 +39,10 @@ impl Kind for ModelRegistry {
                 let register = search.spec.register.as_ref()?;
                 Some(&register.registry_ref)
             });
+            enqueue_users::<TuningJob>(registry, caches, enqueuer, |search| {
+                let tracking = search.spec.tracking.as_ref()?;
+                Some(&tracking.registry_ref)
+            });
         }
     }
 
@@ -57,7 +61,7 @@ impl ReconciledKind for ModelRegistry {
     }
 }
 
-/// The objects of a kind that name this registry: policies move aliases there, searches register their winners.
+/// The objects of a kind that name this registry: policies move aliases there, searches are logged and register their winners.
 fn enqueue_users<K: Object>(
     registry: &ModelRegistry,
     caches: &Caches,

@@ -11,9 +11,9 @@ use crate::controllers::work_queue::Enqueuer;
 use crate::engine::Engine;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::runtime::watcher::Event;
-use kube::{Client, ResourceExt};
+use kube::{Client, Resource, ResourceExt};
 use podium_api::convert::name_of;
-use podium_api::{Trial, TuningJob};
+use podium_api::{ModelRegistry, Trial, TuningJob};
 use podium_core::tuning::conditions::conditions_of;
 use podium_core::tuning::{Phase, Reason};
 use std::sync::Arc;
@@ -30,6 +30,9 @@ impl Kind for TuningJob {
         if let Some(job) = event_object(event) {
             enqueuer.enqueue_object(job);
             enqueue_held_trials(job, caches, enqueuer);
+        }
+        if let Event::Delete(job) = event {
+            enqueue_tracking(job, enqueuer);
         }
     }
 
@@ -51,18 +54,37 @@ impl ReconciledKind for TuningJob {
     }
 }
 
-/// A changed specification may let trials start that were held.
+/// A changed specification may let trials start that were held, and so may the run of a search in MLflow, under which theirs belong.
 fn enqueue_held_trials(job: &TuningJob, caches: &Caches, enqueuer: &Enqueuer) {
-    let observed = job
-        .status
-        .as_ref()
-        .and_then(|status| status.observed_generation);
-    if observed == job.metadata.generation {
+    let status = job.status.as_ref();
+    let observed = status.and_then(|status| status.observed_generation);
+    let is_new = observed != job.metadata.generation;
+    let tracking = status.and_then(|status| status.tracking.as_ref());
+    let has_run = tracking.is_some_and(|tracking| tracking.parent_run_id.is_some());
+    if !is_new && !has_run {
         return;
     }
     if let (Some(uid), Some(trials)) = (job.uid(), caches.of::<Trial>()) {
-        for trial in trials.find(&IndexKey::owner(&uid)).iter() {
+        let all = trials.find(&IndexKey::owner(&uid));
+        for trial in all.iter().filter(|trial| is_new || lacks_run(trial)) {
             enqueuer.enqueue_object(trial.as_ref());
         }
+    }
+}
+
+/// Whether a trial has not ended, and has no run in MLflow.
+fn lacks_run(trial: &Trial) -> bool {
+    trial
+        .status
+        .as_ref()
+        .is_none_or(|status| status.mlflow_run_id.is_none() && status.completion_time.is_none())
+}
+
+/// What a search leaves in MLflow is ended by whoever looks at its registry.
+fn enqueue_tracking(job: &TuningJob, enqueuer: &Enqueuer) {
+    if let Some(tracking) = &job.spec.tracking {
+        let namespace = job.namespace().unwrap_or_default();
+        let name = &tracking.registry_ref.name;
+        enqueuer.enqueue(&ModelRegistry::kind(&()), &namespace, name);
     }
 }

@@ -30,6 +30,8 @@ pub struct MlflowSettings {
     pub url: String,
     /// Name of the Secret with the account of policies and searches.
     pub credentials_secret: Option<String>,
+    /// Name of the Secret with the account that the containers of tracked trials get.
+    pub trial_credentials_secret: Option<String>,
     /// Name of the ConfigMap with certificates that are trusted.
     pub ca_bundle_config_map: Option<String>,
 }
@@ -112,10 +114,6 @@ fn convert_mlflow(given: &MlflowRegistry, world: World, problems: &mut Problems)
         let message = "must be left out here: `podium run` reaches no MLflow server, and reads no Secret; use `directory`";
         problems.add("mlflow", message);
     }
-    problems.unsupported(
-        &field("trialCredentialsSecretRef"),
-        trial_credentials_secret_ref.as_ref(),
-    );
     problems.unsupported(&field("publicURL"), public_url.as_ref());
     let name = |reference: &Option<crate::schema::LocalReference>| {
         reference.as_ref().map(|reference| reference.name.clone())
@@ -123,6 +121,7 @@ fn convert_mlflow(given: &MlflowRegistry, world: World, problems: &mut Problems)
     MlflowSettings {
         url: url.clone(),
         credentials_secret: name(credentials_secret_ref),
+        trial_credentials_secret: name(trial_credentials_secret_ref),
         ca_bundle_config_map: name(ca_bundle_config_map_ref),
     }
 }

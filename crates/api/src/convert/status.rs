@@ -129,7 +129,8 @@ pub fn trial_status(
     now: Timestamp,
 ) -> TrialStatus {
     let generation = trial.metadata.generation;
-    let before = trial.status.as_ref().map(|status| &status.conditions);
+    let known = trial.status.as_ref();
+    let before = known.map(|status| &status.conditions);
     TrialStatus {
         observed_generation: generation,
         phase: Some(name_of(record.phase)),
@@ -168,7 +169,9 @@ pub fn trial_status(
             .zip(record.start)
             .map(|(end, start)| duration(end.milliseconds_since(start))),
         parameters_text: Some(parameters_text(&trial.spec.parameters)),
-        mlflow_run_id: None,
+        // Not the record's to say, and kept whatever it says.
+        mlflow_run_id: known.and_then(|status| status.mlflow_run_id.clone()),
+        mlflow_run_status: known.and_then(|status| status.mlflow_run_status.clone()),
         output_uri,
         reason: record.reason.map(name_of),
         message: Some(record.message.chars().take(4096).collect())

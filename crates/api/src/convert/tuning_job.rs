@@ -2,6 +2,7 @@
 
 use super::tuning_refusals::{
     converted_register, refuse_metrics, refuse_unknown_variables, refuse_what_is_not_carried_out,
+    sources_of,
 };
 use super::{Problems, below_spec, count, environment, seconds};
 use crate::tuning_job::{
@@ -17,7 +18,7 @@ use podium_core::problem::SpecProblem;
 use podium_core::search::{Algorithm, Direction, HyperoptSettings, initial_trials};
 use podium_core::space::{Domain, Parameter, ParameterConstraint, Scale, Space};
 use podium_core::tuning::Settings;
-use podium_core::tuning::trial::{FAILURE_RULE_VARIABLES, FailureAction, FailureRule};
+use podium_core::tuning::trial::{FAILURE_RULE_VARIABLES, FailureAction, FailureRule, Source};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
@@ -32,6 +33,10 @@ pub struct TrialSettings {
     pub job_metadata: JobMetadata,
     /// The container whose termination message holds the metrics; `None` for the first one.
     pub container: Option<String>,
+    /// Where the metrics come from, in the order in which they are asked for.
+    pub sources: Vec<Source>,
+    /// Seconds after the end of the container for which metrics are waited for.
+    pub metrics_deadline_seconds: u64,
     /// Running time in seconds.
     pub active_deadline_seconds: Option<u64>,
     /// Seconds that a run may wait.
@@ -75,8 +80,8 @@ pub fn tuning_settings(job: &TuningJob) -> Result<Settings, Vec<SpecProblem>> {
     let mut problems = Problems::default();
     problems.unsupported("warmStart", warm_start.as_ref());
     problems.unsupported("earlyStopping", early_stopping.as_ref());
-    problems.unsupported("tracking", tracking.as_ref());
-    refuse_metrics(metrics, &mut problems);
+    // The registry is looked up by the engine; the experiment is made where it is not there.
+    refuse_metrics(metrics, tracking.is_some(), &mut problems);
     refuse_what_is_not_carried_out(spec, &mut problems);
     problems.unsupported("trial.resource", trial.resource.as_ref());
     let register = converted_register(
@@ -307,6 +312,9 @@ pub fn trial_settings(spec: &TuningJobSpec) -> Result<TrialSettings, Vec<SpecPro
             "parameter",
             &mut problems,
         );
+        if spec.tracking.is_some() {
+            environment::refuse_hidden_run(template, "trial.job.template", &mut problems);
+        }
     }
     let known: BTreeMap<&str, Option<&[String]>> =
         FAILURE_RULE_VARIABLES.map(|name| (name, None)).into();
@@ -336,6 +344,8 @@ pub fn trial_settings(spec: &TuningJobSpec) -> Result<TrialSettings, Vec<SpecPro
             .iter()
             .find_map(|source| source.termination_message.as_ref())
             .and_then(|source| source.container.clone()),
+        sources: sources_of(&spec.metrics),
+        metrics_deadline_seconds: seconds(spec.metrics.deadline_seconds),
         active_deadline_seconds: active_deadline_seconds.map(seconds),
         queue_deadline_seconds: queue_deadline_seconds.map(seconds),
         output_uri: output_uri.clone(),

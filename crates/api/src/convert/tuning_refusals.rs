@@ -7,6 +7,7 @@ use crate::tuning_job::{
 };
 use podium_core::problem::SpecProblem;
 use podium_core::tuning::Register;
+use podium_core::tuning::trial::Source;
 
 /// What only a cluster carries out of a search, with paths from the object's root.
 #[must_use]
@@ -15,6 +16,10 @@ pub fn not_carried_out_locally(spec: &TuningJobSpec) -> Vec<SpecProblem> {
     if spec.ttl_seconds_after_finished.is_some() {
         let message = "must be left out here: a search is kept as long as its manifest stands, and the next run would begin it anew; `podium delete` removes it";
         problems.add("ttlSecondsAfterFinished", message);
+    }
+    if spec.tracking.is_some() {
+        let message = "must be left out here: `podium run` reaches no MLflow server";
+        problems.add("tracking", message);
     }
     let job = spec.trial.job.as_ref();
     if let Some(job) = job {
@@ -55,16 +60,18 @@ pub(super) fn refuse_what_is_not_carried_out(spec: &TuningJobSpec, problems: &mu
     }
 }
 
-pub(super) fn refuse_metrics(metrics: &MetricsSpec, problems: &mut Problems) {
+pub(super) fn refuse_metrics(metrics: &MetricsSpec, is_tracked: bool, problems: &mut Problems) {
     let MetricsSpec {
         sources,
         deadline_seconds,
         aggregate: Aggregate::WeightedMean, // the only one
     } = metrics;
-    if *deadline_seconds != MetricsSpec::default().deadline_seconds {
-        let message = "must be left out: metrics come with the end of the container, so this version of Podium never waits for them";
+    let has_mlflow = sources.iter().any(|source| source.mlflow.is_some());
+    if !has_mlflow && *deadline_seconds != MetricsSpec::default().deadline_seconds {
+        let message = "must be left out without the source `mlflow`: other metrics come with the end of the container, so that nothing is waited for";
         problems.add("metrics.deadlineSeconds", message);
     }
+    let (mut messages, mut runs) = (0, 0);
     for (position, source) in sources.iter().enumerate() {
         let MetricsSource {
             termination_message,
@@ -73,14 +80,39 @@ pub(super) fn refuse_metrics(metrics: &MetricsSpec, problems: &mut Problems) {
             predictions,
         } = source;
         let path = |field: &str| format!("metrics.sources[{position}].{field}");
-        if position > 0 && termination_message.is_some() {
-            let message =
-                "must be left out: this version of Podium reads one termination message, the first";
-            problems.add(&path("terminationMessage"), message);
+        if termination_message.is_some() {
+            messages += 1;
+            if messages > 1 {
+                let message = "must be left out: this version of Podium reads one termination message, the first";
+                problems.add(&path("terminationMessage"), message);
+            }
+        }
+        if mlflow.is_some() {
+            runs += 1;
+            if !is_tracked {
+                let message = "must be left out without `tracking`: the metrics are those of the trial's run in MLflow";
+                problems.add(&path("mlflow"), message);
+            } else if runs > 1 {
+                let message = "must be left out: it stands in the list already";
+                problems.add(&path("mlflow"), message);
+            }
         }
         problems.unsupported(&path("log"), log.as_ref());
-        problems.unsupported(&path("mlflow"), mlflow.as_ref());
         problems.unsupported(&path("predictions"), predictions.as_ref());
+    }
+}
+
+/// The sources of metrics in their order. Those that are refused are left out.
+pub(super) fn sources_of(metrics: &MetricsSpec) -> Vec<Source> {
+    let of_one = |source: &MetricsSource| match (&source.termination_message, &source.mlflow) {
+        (Some(_), _) => Some(Source::TerminationMessage),
+        (None, Some(_)) => Some(Source::Mlflow),
+        (None, None) => None,
+    };
+    let sources: Vec<Source> = metrics.sources.iter().filter_map(of_one).collect();
+    match sources.is_empty() {
+        true => vec![Source::TerminationMessage],
+        false => sources,
     }
 }
 

@@ -146,7 +146,8 @@ pub struct MetricsSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 4), extend("x-kubernetes-list-type" = "atomic"))]
     pub sources: Vec<MetricsSource>,
-    /// Seconds to wait for metrics after a trial has ended. Not in this version of Podium, which refuses it.
+    /// Seconds to wait for metrics in MLflow after the container has ended well. An MLflow that does not answer is waited for an hour at
+    /// least. Only with the source `mlflow`, since others wait for nothing.
     #[serde(default = "two_minutes")]
     #[schemars(range(min = 0, max = 86_400))]
     pub deadline_seconds: i64,
@@ -190,7 +191,7 @@ pub struct MetricsSource {
     /// The log of a container. Not in this version of Podium, which refuses it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<LogSource>,
-    /// The trial's MLflow run. Not in this version of Podium, which refuses it.
+    /// The trial's MLflow run, in which its program has logged the metrics that the objective needs. It needs `tracking`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mlflow: Option<MlflowSource>,
     /// A predictions file, from which Podium computes the metrics itself. Not in this version of Podium, which refuses it.
@@ -226,7 +227,7 @@ pub struct LogSource {
     pub step: Option<String>,
 }
 
-/// The trial's MLflow run, found by its tag.
+/// The trial's MLflow run.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct MlflowSource {}

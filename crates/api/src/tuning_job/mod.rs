@@ -75,6 +75,7 @@ use serde::{Deserialize, Serialize};
     validation = Rule::new("self.parallelism <= self.maxTrials").message("`parallelism` must be at most `maxTrials`").field_path(".parallelism"),
     validation = Rule::new("self.maxTrials >= oldSelf.maxTrials").message("`maxTrials` may only grow").field_path(".maxTrials"),
     validation = Rule::new("has(self.seed) == has(oldSelf.seed) && (!has(self.seed) || self.seed == oldSelf.seed)").message("`seed` is immutable").field_path(".seed"),
+    validation = Rule::new("has(self.tracking) == has(oldSelf.tracking) && (!has(self.tracking) || self.tracking == oldSelf.tracking)").message("`tracking` is immutable").field_path(".tracking"),
     validation = Rule::new("!has(self.algorithm) || self.algorithm.name != 'Grid' || self.parameters.all(p, !has(p.normal) && (!has(p.real) || has(p.real.step)))").message("`Grid` needs a finite space: every `real` parameter must have a `step`, and none may be `normal`").field_path(".algorithm.name")
 )]
 pub struct TuningJobSpec {
@@ -136,7 +137,7 @@ pub struct TuningJobSpec {
     /// What a trial runs. Immutable.
     #[x_kube(validation = Rule::new("self == oldSelf").message("`trial` is immutable"))]
     pub trial: TrialTemplate,
-    /// Logs every trial to an MLflow experiment. Not in this version of Podium, which refuses it.
+    /// Logs every trial to an MLflow experiment, in a cluster; `podium run` refuses it. Immutable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tracking: Option<Tracking>,
     /// Makes the winner a version of a registered model: in a cluster in MLflow, with `podium run` in a directory. Its files are those that
@@ -149,13 +150,15 @@ fn one() -> i32 {
     1
 }
 
-/// Logs every trial to an MLflow experiment: a parent run, one child run per trial.
+/// Logs every trial to an MLflow experiment: a parent run, one child run per trial. The containers of a trial get `MLFLOW_TRACKING_URI`,
+/// `MLFLOW_RUN_ID`, `PODIUM_MLFLOW_RUN_ID` and `MLFLOW_EXPERIMENT_ID`, and the account of the registry's `trialCredentialsSecretRef`, so that
+/// what a program logs by itself lands in its trial's run.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Tracking {
     /// The ModelRegistry of the tracking server.
     pub registry_ref: LocalReference,
-    /// Name of the experiment.
+    /// Name of the experiment; it is made where there is none.
     #[schemars(length(min = 1, max = 500))]
     pub experiment: String,
 }

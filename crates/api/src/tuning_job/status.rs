@@ -185,6 +185,15 @@ pub struct TrackingStatus {
     )]
     #[schemars(length(max = 63))]
     pub parent_run_id: Option<String>,
+    /// What MLflow was told last of that run: RUNNING, FINISHED or FAILED; DELETED where somebody has deleted it. It is not told of the end
+    /// before everything else is logged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
+    pub parent_run_status: Option<String>,
+    /// Why something is not logged yet; absent when nothing is in the way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 4096))]
+    pub message: Option<String>,
 }
 
 /// What the winner was registered as.

@@ -11,6 +11,7 @@ pub mod history;
 pub mod reason;
 pub mod registration;
 pub mod report;
+pub mod tracking;
 pub mod trial;
 
 #[cfg(test)]

@@ -45,6 +45,8 @@ pub enum Reason {
     WaitingForApiServer,
     /// No trial runs: a container lacks something, such as a ConfigMap.
     ContainerNotCreated,
+    /// No trial runs: a run in MLflow, into which a trial is to log, cannot be made now.
+    WaitingForTracking,
     /// No trial runs: a Job is suspended.
     JobSuspended,
     /// Something that the search needs cannot be reached or is busy; it is tried again.
@@ -81,6 +83,7 @@ impl Reason {
             Self::PodRefused => "PodRefused",
             Self::WaitingForApiServer => "WaitingForAPIServer",
             Self::ContainerNotCreated => "ContainerNotCreated",
+            Self::WaitingForTracking => "WaitingForTracking",
             Self::JobSuspended => "JobSuspended",
             Self::Unavailable => "Unavailable",
             Self::Forbidden => "Forbidden",
@@ -115,6 +118,7 @@ impl Reason {
             trial::Reason::PodRefused => Some(Self::PodRefused),
             trial::Reason::WaitingForApiServer => Some(Self::WaitingForApiServer),
             trial::Reason::ContainerNotCreated => Some(Self::ContainerNotCreated),
+            trial::Reason::WaitingForTracking => Some(Self::WaitingForTracking),
             trial::Reason::JobSuspended => Some(Self::JobSuspended),
             _ => None,
         }

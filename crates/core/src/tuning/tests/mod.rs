@@ -1,8 +1,8 @@
 //! Decisions of a search on hand-made situations.
 
 use super::trial::{
-    Attempt, EndedRun, Exit, Phase as TrialPhase, Reason as TrialReason, Run, TrialAction,
-    TrialInput,
+    Attempt, EndedRun, Exit, MetricsSources, Phase as TrialPhase, Reason as TrialReason, Run,
+    Source, TrackedMetrics, TrialAction, TrialInput,
 };
 use super::*;
 use crate::objective::ObjectiveSource;
@@ -13,6 +13,7 @@ use std::sync::LazyLock;
 
 mod ends;
 mod lost_runs;
+mod sources;
 mod trials;
 
 const NOW: Timestamp = Timestamp(1_000_000);

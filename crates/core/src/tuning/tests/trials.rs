@@ -31,6 +31,11 @@ pub(super) fn step_with(
     let objective = mk_objective(None);
     let mut input = TrialInput {
         objective: Some(&objective),
+        metrics: MetricsSources {
+            order: &[Source::TerminationMessage],
+            deadline_seconds: 120,
+            tracked: &TrackedMetrics::NotAsked,
+        },
         failure_rules: &[],
         active_deadline_seconds: Some(60),
         queue_deadline_seconds: Some(100),

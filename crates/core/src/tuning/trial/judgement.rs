@@ -1,8 +1,9 @@
 //! What the end of a run means.
 
+use super::sources::{Answer, Awaited, answer};
 use super::{EndedRun, Exit, Phase, Reason, TrialInput};
 use crate::expression::Expression;
-use crate::objective::{Judgement, Objective};
+use crate::objective::Judgement;
 use crate::report::{CombinedMetric, LARGEST_NUMBER, Reported};
 use crate::value::ParameterValue;
 use serde::{Deserialize, Serialize};
@@ -34,6 +35,8 @@ pub const FAILURE_RULE_VARIABLES: [&str; 4] = ["exitCode", "signal", "reason", "
 pub(super) enum Verdict {
     /// Run it again: the reason, and the same in words.
     Again(Reason, String),
+    /// It is not known yet.
+    Wait(Awaited),
     /// The trial has ended.
     Over(Over),
 }
@@ -58,26 +61,17 @@ impl Over {
     }
 }
 
-pub(super) fn judge_report(objective: Option<&Objective>, run: &EndedRun) -> Verdict {
+pub(super) fn judge_report(input: &TrialInput<'_>, run: &EndedRun) -> Verdict {
     let failed =
         |reason, message| Verdict::Over(Over::without_metrics(Phase::Failed, reason, message));
-    let metrics = match (&run.message, objective) {
-        (Reported::Metrics(metrics), _) => metrics.clone(),
-        (Reported::Unreadable(error), _) => {
-            return failed(Reason::MetricsInvalid, error.to_string());
-        }
-        (Reported::Nothing, None) => Vec::new(),
-        (Reported::Nothing, Some(_)) => {
-            return failed(
-                Reason::MetricsMissing,
-                "the container ended well but wrote no termination message; it must hold one JSON object such as {\"metrics\": {\"auc\": 0.93}}".to_string(),
-            );
-        }
+    let Some(objective) = input.objective else {
+        return judge_refit(run);
     };
-    let Some(objective) = objective else {
-        let mut over = Over::without_metrics(Phase::Succeeded, Reason::Completed, String::new());
-        over.metrics = metrics;
-        return Verdict::Over(over);
+    let metrics = match answer(input, objective, run) {
+        Answer::Metrics(metrics) => metrics,
+        Answer::Unusable(why) => return failed(Reason::MetricsInvalid, why),
+        Answer::Missing(why) => return failed(Reason::MetricsMissing, why),
+        Answer::NotYet(awaited) => return Verdict::Wait(awaited),
     };
     let by_name: BTreeMap<String, f64> =
         metrics.iter().map(|m| (m.name.clone(), m.value)).collect();
@@ -107,6 +101,31 @@ pub(super) fn judge_report(objective: Option<&Objective>, run: &EndedRun) -> Ver
         objective: value,
         metrics,
     })
+}
+
+/// A refit only has to end well; what it reports must be readable all the same.
+fn judge_refit(run: &EndedRun) -> Verdict {
+    let (phase, reason, message, metrics) = match &run.message {
+        Reported::Unreadable(error) => {
+            let why = error.to_string();
+            (Phase::Failed, Reason::MetricsInvalid, why, Vec::new())
+        }
+        Reported::Metrics(metrics) => (
+            Phase::Succeeded,
+            Reason::Completed,
+            String::new(),
+            metrics.clone(),
+        ),
+        Reported::Nothing => (
+            Phase::Succeeded,
+            Reason::Completed,
+            String::new(),
+            Vec::new(),
+        ),
+    };
+    let mut over = Over::without_metrics(phase, reason, message);
+    over.metrics = metrics;
+    Verdict::Over(over)
 }
 
 pub(super) fn judge_failure(input: &TrialInput<'_>, exit: &Exit, run: &EndedRun) -> Verdict {

@@ -4,11 +4,13 @@ mod conditions;
 mod judgement;
 mod reason;
 mod run;
+mod sources;
 
 pub use conditions::conditions;
 pub use judgement::{FAILURE_RULE_VARIABLES, FailureAction, FailureRule};
 pub use reason::Reason;
 pub use run::{EndedRun, Exit, Overdue, Run};
+pub use sources::{MetricsSources, Source, TrackedMetrics, must_ask};
 
 use crate::objective::Objective;
 use crate::report::CombinedMetric;
@@ -144,6 +146,8 @@ impl TrialRecord {
 pub struct TrialInput<'a> {
     /// How its metrics are judged; `None` for a refit, which only has to end well.
     pub objective: Option<&'a Objective>,
+    /// Where its metrics come from.
+    pub metrics: MetricsSources<'a>,
     /// Rules of the user, before the built-in ones.
     pub failure_rules: &'a [FailureRule],
     /// `trial.activeDeadlineSeconds`, for messages: the runner itself enforces it.
@@ -209,19 +213,25 @@ pub fn plan(input: &TrialInput<'_>) -> TrialPlan {
     if plan.record.phase.is_finished() {
         return plan;
     }
-    match input.run {
-        Run::Absent if input.record.phase == Phase::Running => {
+    match (input.run, sources::known_end(input)) {
+        (_, Some(run)) => end(input, &mut plan, &run),
+        (Run::Ended(run), None) => end(input, &mut plan, run),
+        (Run::Absent, None) if input.record.phase == Phase::Running => {
             let run = deleted_run(input);
             end(input, &mut plan, &run);
         }
-        Run::Absent => start(input, &mut plan),
-        Run::Queued { since, reason, why } => queued(input, &mut plan, *since, *reason, why),
-        Run::Running {
-            since,
-            pod,
-            overdue,
-        } => running(input, &mut plan, *since, pod.as_ref(), overdue.as_ref()),
-        Run::Ended(run) => end(input, &mut plan, run),
+        (Run::Absent, None) => start(input, &mut plan),
+        (Run::Queued { since, reason, why }, None) => {
+            queued(input, &mut plan, *since, *reason, why);
+        }
+        (
+            Run::Running {
+                since,
+                pod,
+                overdue,
+            },
+            None,
+        ) => running(input, &mut plan, *since, pod.as_ref(), overdue.as_ref()),
     }
     plan
 }
@@ -330,7 +340,10 @@ fn queued(
     let is_known = (record.phase, record.reason) == (Phase::Queued, Some(reason));
     let can_tell = matches!(
         reason,
-        Reason::Unschedulable | Reason::ContainerNotCreated | Reason::WaitingForApiServer
+        Reason::Unschedulable
+            | Reason::ContainerNotCreated
+            | Reason::WaitingForApiServer
+            | Reason::WaitingForTracking
     );
     if !is_known || (can_tell && !are_alike(&record.message, why)) {
         record.phase = Phase::Queued;
@@ -383,12 +396,14 @@ fn end(input: &TrialInput<'_>, plan: &mut TrialPlan, run: &EndedRun) {
     record.start = start.or(run.began());
     if let Some(attempt) = record.attempt() {
         attempt.pod = run.pod.clone().or(attempt.pod.take());
+        attempt.ended = None;
     }
     let verdict = match &run.exit {
-        Exit::Code(0) => judge_report(input.objective, run),
+        Exit::Code(0) => judge_report(input, run),
         other => judge_failure(input, other, run),
     };
     match verdict {
+        Verdict::Wait(awaited) => sources::await_metrics(input, plan, run.ended, awaited),
         Verdict::Again(reason, why) => again(input, plan, reason, &why, run),
         Verdict::Over(over) => {
             record.phase = over.phase;

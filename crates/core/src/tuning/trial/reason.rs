@@ -46,12 +46,16 @@ pub enum Reason {
     WaitingForApiServer,
     /// Its container lacks something, such as a ConfigMap that does not exist.
     ContainerNotCreated,
+    /// Its container is to log into a run in MLflow, which cannot be made now.
+    WaitingForTracking,
     /// Its Job is suspended, by a queue or by hand.
     JobSuspended,
     /// Its pod has scheduling gates, which a queue or somebody else removes.
     SchedulingGated,
     /// Its run should have ended, and its node does not answer.
     NodeUnreachable,
+    /// Its container ended well, and its metrics are awaited.
+    WaitingForMetrics,
     /// The cluster refuses to store what is known of it.
     StatusRefused,
 }
@@ -87,9 +91,11 @@ impl Reason {
             Self::PodRefused => "PodRefused",
             Self::WaitingForApiServer => "WaitingForAPIServer",
             Self::ContainerNotCreated => "ContainerNotCreated",
+            Self::WaitingForTracking => "WaitingForTracking",
             Self::JobSuspended => "JobSuspended",
             Self::SchedulingGated => "SchedulingGated",
             Self::NodeUnreachable => "NodeUnreachable",
+            Self::WaitingForMetrics => "WaitingForMetrics",
             Self::StatusRefused => "StatusRefused",
         }
     }
