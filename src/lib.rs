@@ -1,6 +1,7 @@
 //! The shell of Podium: what the core decided is carried out here, in a cluster or on this machine.
 
 pub mod adapters;
+pub mod admission;
 pub mod cli;
 pub mod controllers;
 pub mod engine;

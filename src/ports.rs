@@ -15,7 +15,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Resource, ResourceExt};
 use podium_api::convert::World;
 use podium_api::tuning_job::JobMetadata;
-use podium_api::{ModelRegistrySpec, TuningJobSpec};
+use podium_api::{ModelRegistrySpec, TuningJob, TuningJobSpec};
 use podium_core::champion::ledger::Register;
 use podium_core::champion::{Freshness, RegistryView};
 use podium_core::problem::SpecProblem;
@@ -208,6 +208,14 @@ pub trait Cluster: Send + Sync {
     fn confirm<K: Object>(&self, object: &K) -> impl Future<Output = Result<(), PortError>> + Send;
     /// Deletes this very object, and what belongs to it; one that is gone or was made anew since is left alone.
     fn delete<K: Object>(&self, object: &K) -> impl Future<Output = Result<(), PortError>> + Send;
+    /// Why an object would not be created, in the world's own words; `None` when it would be.
+    fn dry_run<K: Object>(
+        &self,
+        object: &K,
+    ) -> impl Future<Output = Result<Option<String>, PortError>> + Send {
+        let _ = object;
+        async { Ok(None) }
+    }
 }
 
 /// What became of an attempt to move an alias.
@@ -533,6 +541,17 @@ pub trait Ports: Send + Sync {
     fn announcer(&self) -> &Self::Announcer;
     /// Which world this is, for what only one of them carries out.
     fn world(&self) -> World;
+    /// Whether somebody stays when nothing is left to do, to look again later.
+    fn stays(&self) -> bool {
+        self.world() == World::Cluster
+    }
+    /// Deletes this very search with all that belongs to it, and ends what runs of it.
+    fn remove_search(
+        &self,
+        search: &TuningJob,
+    ) -> impl Future<Output = Result<(), PortError>> + Send {
+        self.cluster().delete(search)
+    }
     /// Where the owner of an alias in that registry lives: `CLUSTER/NAMESPACE`.
     fn location(&self, registry: &ModelRegistrySpec) -> String;
     /// Whether approvals can be taken for those of different people when they name different ones.

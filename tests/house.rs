@@ -253,3 +253,19 @@ fn the_table_of_gates_in_the_architecture_is_that_of_the_code() {
         "ARCHITECTURE.md must hold this table:\n{table}"
     );
 }
+
+#[test]
+fn the_table_of_starts_in_the_documentation_is_that_of_the_code() {
+    let document = std::fs::read_to_string(root().join("docs/retraining.md")).unwrap();
+    let mark = |asked: bool| if asked { "x" } else { "-" };
+    let rows = podium_core::retraining::GATES.map(|row| {
+        let asked = row.asked.map(mark).join(" | ");
+        let (name, fate) = (row.gate.name(), row.closed.name());
+        format!("| {name} | {} | {asked} | {fate} |", row.must_hold)
+    });
+    let table = rows.join("\n");
+    assert!(
+        document.contains(&table),
+        "docs/retraining.md must hold this table:\n{table}"
+    );
+}

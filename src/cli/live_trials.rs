@@ -1,9 +1,9 @@
 //! The live view of a run: what fits on the terminal, the most interesting first.
 
 use super::print::harmless;
-use super::progress::{Snapshot, ready_message, row, table};
+use super::progress::{Snapshot, ready_message, retrain_message, row, table};
 use kube::ResourceExt;
-use podium_api::{Trial, TuningJob};
+use podium_api::{TUNING_JOB_LABEL, Trial, TuningJob};
 use podium_core::significant::four_digits;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -74,6 +74,11 @@ impl LiveTrials {
             self.succeeded
                 .retain(|name, _| best.contains(name) || latest.contains(name));
         }
+        // A search may be deleted with its trials while others go on.
+        self.open.retain(|_, trial| {
+            let search = trial.labels().get(TUNING_JOB_LABEL);
+            search.is_none_or(|search| jobs.iter().any(|job| job.name_any() == *search))
+        });
         let mut open: Vec<_> = self.open.values().collect();
         open.sort_by_key(|trial| trial.spec.index);
         let mut shown: Vec<Arc<Trial>> = open.into_iter().cloned().collect();
@@ -107,9 +112,9 @@ pub(super) fn live(
         .map(|best| format!("best {} ({})", four_digits(best.objective), best.trial))
         .collect();
     for policy in &snapshot.policies {
-        if let Some(message) = ready_message(policy) {
-            lines.push(format!("{}: {message}", policy.name_any()));
-        }
+        let said = [ready_message(policy), retrain_message(policy)];
+        let said = said.into_iter().flatten();
+        lines.extend(said.map(|message| format!("{}: {message}", policy.name_any())));
     }
     // The bar, the heading and the cursor need a line each; the trials come before what is said of policies.
     let for_all = size.rows.saturating_sub(3);

@@ -16,10 +16,12 @@ mod operator;
 mod place;
 mod progress;
 mod run;
+mod run_now;
 mod score;
 mod simulate;
 mod summary;
 mod train;
+mod watch;
 
 use crate::adapters::evidence_files::address_of;
 use clap::{Parser, Subcommand};
@@ -47,6 +49,7 @@ Examples:
   podium get trials -d examples/fraud -o wide    what was tried
   podium approve fraud --as alice -d examples/fraud
   podium rollback fraud --reason alerts -d examples/fraud
+  podium run-now fraud -n team-a                 a search of a policy that retrains, at once
   podium evaluate --champion old.parquet --challenger new.parquet --id id --label y
   podium crds | kubectl apply --server-side -f -
 
@@ -67,6 +70,7 @@ enum Command {
     Reject(consent::Reject),
     History(champion::History),
     Rollback(champion::Rollback),
+    RunNow(run_now::RunNow),
     Train(train::Arguments),
     Score(score::Arguments),
     // Boxed, since it has many more arguments than the others.
@@ -129,6 +133,7 @@ impl Cli {
             Command::Reject(arguments) => consent::reject(&arguments),
             Command::History(arguments) => champion::history(&arguments),
             Command::Rollback(arguments) => champion::rollback(&arguments),
+            Command::RunNow(arguments) => run_now::run_now(&arguments),
             Command::Train(arguments) => train::train(arguments),
             Command::Score(arguments) => score::score(&arguments),
             Command::Evaluate(arguments) => evaluate::evaluate(*arguments),

@@ -10,13 +10,15 @@ use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config, Resource};
-use podium_api::{Approval, ChampionPolicy};
+use podium_api::{Approval, ChampionPolicy, RUN_NOW_ANNOTATION};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use tokio::runtime::Runtime;
 
 /// Who owns a pin that `podium rollback` set, among the managers of a policy's fields.
 const ROLLBACK_MANAGER: &str = "podium-rollback";
+/// Who owns a request that `podium run-now` made.
+const RUN_NOW_MANAGER: &str = "podium-run-now";
 
 /// A policy of a directory or of a cluster.
 #[derive(Debug, Args)]
@@ -158,6 +160,22 @@ impl InCluster {
             }
             Err(error) => Err(port_error(&error).into()),
         }
+    }
+
+    /// Gives a policy a value of the annotation by which somebody asks for a search at once.
+    pub(super) fn ask_for_a_search(&self, name: &str, value: &str) -> Result<(), Failure> {
+        let policies = Api::<ChampionPolicy>::namespaced(self.client.clone(), &self.namespace);
+        let annotation = json!({"metadata": {"annotations": {RUN_NOW_ANNOTATION: value}}});
+        let parameters = PatchParams {
+            field_manager: Some(RUN_NOW_MANAGER.to_string()),
+            ..PatchParams::default()
+        };
+        let patch = Patch::Merge(annotation);
+        let asked = policies.patch(name, &parameters, &patch);
+        self.runtime
+            .block_on(asked)
+            .map_err(|error| port_error(&error))?;
+        Ok(())
     }
 
     /// Pins a version by a server-side apply of that field alone. It takes the field from whoever has it: a rollback must not wait.

@@ -123,6 +123,16 @@ impl Progress {
         }
     }
 
+    /// Says what became of manifests.
+    pub(super) fn note(&self, lines: &[String]) {
+        for line in lines {
+            match self {
+                Self::Terminal(bar, _) => bar.println(harmless(line)),
+                Self::Lines(_) => eprintln!("{line}"),
+            }
+        }
+    }
+
     pub(super) fn finish(&self) {
         if let Self::Terminal(bar, _) = self {
             bar.finish_and_clear();
@@ -161,6 +171,17 @@ fn parameters(trial: &Trial) -> String {
 pub(super) fn ready_message(policy: &ChampionPolicy) -> Option<&str> {
     let ready = condition(&policy.status.as_ref()?.conditions, "Ready")?;
     Some(ready.message.as_str()).filter(|message| !message.is_empty())
+}
+
+/// Where the retraining loop of a policy is, if it is carried out.
+pub(super) fn retrain_message(policy: &ChampionPolicy) -> Option<&str> {
+    let status = policy.status.as_ref()?;
+    let ready = condition(&status.conditions, "Ready")?;
+    let retrain = status
+        .retrain
+        .as_ref()
+        .filter(|_| ready.reason != "InvalidSpec");
+    retrain?.message.as_deref()
 }
 
 /// The condition of a kind.
@@ -227,6 +248,11 @@ impl Said {
                     line,
                     &mut lines,
                 );
+            }
+            if let Some(message) = retrain_message(policy) {
+                let line = format!("{}: {message}", policy.name_any());
+                let what = format!("retrain/{}", policy.name_any());
+                self.say(&what, message, line, &mut lines);
             }
         }
         lines

@@ -1,6 +1,7 @@
 //! `podium run`.
 
 use super::progress::{Progress, Snapshot, condition};
+use super::watch::watch;
 use super::{FAILED, Failure, HELD, intervals, summary};
 use crate::engine::evaluation::judged;
 use crate::local::intake::Intake;
@@ -21,10 +22,12 @@ use std::process::ExitCode;
 /// Run the manifests of a directory on this machine, without a cluster.
 ///
 /// Trials are processes; the objects are kept under DIR/.podium, so that a run that was interrupted goes on where it was when it is
-/// started again. Ends when nothing is left to do.
+/// started again. Ends when nothing is left to do; with --watch it stays, takes in manifests that are edited, looks at registries,
+/// and keeps the schedules of policies that retrain, until SIGINT or SIGTERM.
 ///
-/// Example:
+/// Examples:
 ///   podium run examples/fraud
+///   podium run --watch examples/fraud
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Arguments {
@@ -37,6 +40,9 @@ pub(super) struct Arguments {
     /// Remove the objects of earlier runs that have no manifest any more, with what belongs to them.
     #[arg(long)]
     prune: bool,
+    /// Stay when nothing is left to do.
+    #[arg(long, conflicts_with = "require_promotion")]
+    watch: bool,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
@@ -45,6 +51,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         let interrupted = shutdown_signal()?;
         let podium = std::env::current_exe()?;
         let directory = std::path::absolute(&arguments.directory)?;
+        if arguments.watch {
+            return watch(&directory, podium, arguments.prune, interrupted).await;
+        }
         let (mut session, intake) = Session::begin(&directory, podium, arguments.prune).await?;
         say(&intake);
         let mut progress = Progress::new();
@@ -96,15 +105,18 @@ pub(super) fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
 
 /// Says what became of the manifests before anything runs.
 fn say(intake: &Intake) {
-    for removed in &intake.pruned {
-        eprintln!("{removed}");
+    for line in lines_of(intake) {
+        eprintln!("{line}");
     }
-    for left in &intake.left_alone {
-        eprintln!("note: {left}");
-    }
-    for refused in &intake.refused {
-        eprintln!("error: {refused}");
-    }
+}
+
+/// What became of manifests.
+pub(super) fn lines_of(intake: &Intake) -> Vec<String> {
+    let pruned = intake.pruned.iter().map(ToString::to_string);
+    let left = intake.left_alone.iter().map(|left| format!("note: {left}"));
+    let refused = intake.refused.iter();
+    let refused = refused.map(|refused| format!("error: {refused}"));
+    pruned.chain(left).chain(refused).collect()
 }
 
 /// Whether every manifest was taken in; what was said before the run is by now out of sight.
@@ -121,27 +133,35 @@ fn conclude_intake(intake: &Intake) -> bool {
 
 async fn settle(session: &mut Session, progress: &mut Progress) -> Result<(), Failure> {
     loop {
-        // A pass over files waits for nothing, and only a wait lets an interrupt through.
-        tokio::task::yield_now().await;
-        let pass = session.pass().await?;
-        let news = session.take_news();
-        let ports = session.engine().ports();
-        let snapshot = Snapshot::take(ports.cluster(), session.scope()).await?;
-        let now = ports.clock().now().0;
-        let mut changed = Vec::new();
-        for name in &news.trials {
-            changed.extend(ports.cluster().shared::<Trial>(name)?);
-        }
-        progress.show(&snapshot, changed, now);
-        for (key, why) in &news.failures {
-            progress.failed(key, why);
-        }
-        match pass {
+        match advance(session, progress).await? {
             Pass::Acted => {}
             Pass::Waiting { look_again } => session.wait(look_again).await?,
             Pass::Settled => return Ok(()),
         }
     }
+}
+
+/// Looks at everything that something concerns, and shows what happened.
+pub(super) async fn advance(
+    session: &mut Session,
+    progress: &mut Progress,
+) -> Result<Pass, Failure> {
+    // A pass over files waits for nothing, and only a wait lets an interrupt through.
+    tokio::task::yield_now().await;
+    let pass = session.pass().await?;
+    let news = session.take_news();
+    let ports = session.engine().ports();
+    let snapshot = Snapshot::take(ports.cluster(), session.scope()).await?;
+    let now = ports.clock().now().0;
+    let mut changed = Vec::new();
+    for name in &news.trials {
+        changed.extend(ports.cluster().shared::<Trial>(name)?);
+    }
+    progress.show(&snapshot, changed, now);
+    for (key, why) in &news.failures {
+        progress.failed(key, why);
+    }
+    Ok(pass)
 }
 
 /// Names what could not be carried out; whether everything could.

@@ -9,6 +9,7 @@ use crate::adapters::kubernetes::cluster::KubernetesCluster;
 use crate::adapters::kubernetes::events::KubernetesEvents;
 use crate::adapters::kubernetes::messages::Messages;
 use crate::adapters::kubernetes::registries::Registries;
+use crate::adapters::kubernetes::{Precondition, delete};
 use crate::adapters::mlflow::registry::MlflowRegistry;
 use crate::adapters::mlflow::tracking::MlflowTracking;
 use crate::engine::{Engine, WritePolicy};
@@ -17,7 +18,7 @@ use crate::runs::evaluation_runner::{JobEvaluator, NO_IMAGE};
 use crate::runs::job::JobRunner;
 use kube::Client;
 use podium_api::convert::World;
-use podium_api::{ModelRegistry, ModelRegistrySpec, TuningJobSpec};
+use podium_api::{ModelRegistry, ModelRegistrySpec, TuningJob, TuningJobSpec};
 use podium_core::problem::SpecProblem;
 use serde_json::Value;
 use std::collections::HashMap;
@@ -187,6 +188,14 @@ impl Ports for ClusterPorts {
 
     fn world(&self) -> World {
         World::Cluster
+    }
+
+    /// Also when its status was written since: a search that goes on is written all the time.
+    async fn remove_search(&self, search: &TuningJob) -> Result<(), PortError> {
+        let Self {
+            namespace, shared, ..
+        } = self;
+        delete(&shared.client, namespace, search, Precondition::Uid).await
     }
 
     fn location(&self, _: &ModelRegistrySpec) -> String {

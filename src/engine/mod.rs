@@ -13,6 +13,7 @@ mod failure;
 mod model_registry;
 mod pauses;
 mod registration;
+mod retraining;
 mod search_end;
 mod search_settings;
 mod search_view;
@@ -30,6 +31,7 @@ use kube::ResourceExt;
 use pauses::{Pauses, Turns};
 use podium_api::TuningJob;
 use podium_core::time::Timestamp;
+use retraining::CheckedTemplate;
 use search_settings::CachedSettings;
 use search_view::SearchView;
 use std::collections::{HashMap, HashSet};
@@ -99,6 +101,10 @@ pub struct Engine<P> {
     registrations: Pauses<registration::Cause>,
     // Of searches that are logged to MLflow.
     tracking: TrackingMemory,
+    // By name of the policy. Lost with the process, which costs two dry runs.
+    templates: Mutex<HashMap<String, CheckedTemplate>>,
+    // Of policies whose retraining loop could not be carried out.
+    retrainings: Pauses<retraining::Cause>,
 }
 
 /// When a search's status was last written, and when it was first seen to differ since.
@@ -154,6 +160,8 @@ impl<P: Ports> Engine<P> {
             publications: Pauses::default(),
             registrations: Pauses::default(),
             tracking: TrackingMemory::default(),
+            templates: Mutex::default(),
+            retrainings: Pauses::default(),
         }
     }
 
@@ -209,6 +217,12 @@ impl<P: Ports> Engine<P> {
         self.denials.forget(name);
         self.turns.forget(name);
         self.publications.forget(name);
+        self.retrainings.forget(name);
+        let mut templates = self
+            .templates
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        templates.remove(name);
     }
 
     /// What is kept of a search; one object is never reconciled twice at once, so it is taken out meanwhile.

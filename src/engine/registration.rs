@@ -19,7 +19,7 @@ use crate::ports::{AliasUpdate, Cluster, ModelRegistry as _, NewVersion, PortErr
 use kube::ResourceExt;
 use podium_api::convert::{self, RegistrySettings, World, settled_condition};
 use podium_api::tuning_job::{RegisterSpec, RegisteredVersion, TuningJobStatus};
-use podium_api::{ModelRegistry, Trial, TuningJob};
+use podium_api::{ModelRegistry, Trial, TuningJob, TuningJobSpec};
 use podium_core::champion::RegistryView;
 use podium_core::champion::cause::digest;
 use podium_core::problem::{SpecProblem, in_one_line};
@@ -44,13 +44,21 @@ pub(super) struct Cause {
 impl<P: Ports> Engine<P> {
     /// Why the winner of a search with a new specification could not be registered.
     pub(super) async fn unregistrable(&self, job: &TuningJob) -> Vec<SpecProblem> {
-        let Some(register) = job.spec.register.as_ref().filter(|_| is_new(job)) else {
+        match is_new(job) {
+            true => self.registration_problems(&job.spec).await,
+            false => Vec::new(),
+        }
+    }
+
+    /// Why the winner of a search could not be registered as things are.
+    pub(super) async fn registration_problems(&self, spec: &TuningJobSpec) -> Vec<SpecProblem> {
+        let Some(register) = &spec.register else {
             return Vec::new();
         };
         let unusable = self.registry_for(register).await.err();
         let mut problems: Vec<SpecProblem> = unusable.into_iter().collect();
         // A template is immutable: nothing but another search would mend it in the end.
-        let output = job.spec.trial.output_uri.as_deref();
+        let output = spec.trial.output_uri.as_deref();
         if self.ports.world() == World::Cluster && output.is_some_and(is_on_a_machine) {
             let message = "must name a place that others can read from too, such as `s3://bucket/$(PODIUM_TRIAL)`: MLflow takes no path of a machine for the files of a version";
             problems.push(SpecProblem::new("spec.trial.outputURI", message));
@@ -137,8 +145,8 @@ impl<P: Ports> Engine<P> {
         let registered = self.register_as(observed, register, [trial, winner]).await;
         if registered.is_ok() {
             self.registrations.forget(&job.name_any());
-        } else if self.ports.world() == World::Cluster {
-            // A run on this machine ends when nothing is left to do, and the next one tries again.
+        } else if self.ports.stays() {
+            // A run that ends when nothing is left to do leaves it to the next one.
             self.registrations
                 .failed(&job.name_any(), cause, self.now());
         }

@@ -58,7 +58,8 @@ impl<P: Ports> Engine<P> {
     }
 }
 
-fn convert(job: &TuningJob) -> Converted {
+/// The settings of a search, without a look at what is kept. Pure.
+pub(super) fn convert(job: &TuningJob) -> Converted {
     match (tuning_settings(job), trial_settings(&job.spec)) {
         (Ok(search), Ok(trials)) => Ok(Arc::new(SearchSettings { search, trials })),
         (search, trials) => {

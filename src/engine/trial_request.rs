@@ -4,7 +4,7 @@ use crate::ports::{RunId, RunRequest, TrackingAccess};
 use crate::runs::expansion::expand;
 use kube::{Resource, ResourceExt};
 use podium_api::convert::{TrialSettings, trial_variables};
-use podium_api::{TRIAL_LABEL, TUNING_JOB_LABEL, Trial, TuningJob};
+use podium_api::{TRIAL_LABEL, TUNING_JOB_LABEL, Trial, TrialSpec, TuningJob};
 use podium_core::tuning::REFIT_ORIGIN;
 use std::collections::BTreeMap;
 
@@ -44,6 +44,17 @@ pub(super) fn output_uri(job: &TuningJob, runs: &TrialSettings, trial: &str) -> 
         ("PODIUM_TRIAL".to_string(), trial.to_string()),
     ]);
     runs.output_uri.as_ref().map(|uri| expand(uri, &variables))
+}
+
+/// The first trial of a search as it is tried whether the world would take a run of it. It is never stored.
+pub(super) fn tried(search: &str) -> Trial {
+    let spec = TrialSpec {
+        index: 1,
+        parameters: BTreeMap::new(),
+        seed: 0,
+        origin: String::new(),
+    };
+    Trial::new(&format!("{search}-1"), spec)
 }
 
 /// The run of one attempt, with the environment that every trial gets.
@@ -108,7 +119,6 @@ mod tests {
     use super::*;
     use podium_api::convert::trial_settings;
     use podium_api::tuning_job::TuningJobSpec;
-    use podium_api::{TrialSpec, TuningJob};
     use serde_json::json;
 
     #[test]

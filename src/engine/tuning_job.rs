@@ -235,13 +235,7 @@ impl<P: Ports> Engine<P> {
         if observed.view.has_trials() || job.spec.suspend || is_deleted(job.as_ref()) {
             return Ok(None);
         }
-        let spec = TrialSpec {
-            index: 1,
-            parameters: BTreeMap::new(),
-            seed: 0,
-            origin: String::new(),
-        };
-        let probe = Trial::new(&format!("{}-1", job.name_any()), spec);
+        let probe = trial::tried(&job.name_any());
         let refusal = self
             .ports
             .runner()

@@ -46,6 +46,8 @@ impl std::fmt::Display for Key {
 
 /// What is out of reach for the moment is asked for again after a second, then twice as late each time, this often.
 const RETRIES: u32 = 4;
+/// Where a run stays, everything that failed is tried again and again, after at most this many seconds.
+const LONGEST_PAUSE_SECONDS: u64 = 60;
 
 /// Which objects to look at now, which later, and which could not be carried out.
 #[derive(Debug, Default)]
@@ -54,6 +56,8 @@ pub(super) struct Agenda {
     later: BTreeMap<Key, Timestamp>,
     waiting: BTreeSet<Key>,
     failures: BTreeMap<Key, Failed>,
+    /// Whether the run stays when nothing is left to do.
+    stays: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -63,6 +67,14 @@ struct Failed {
 }
 
 impl Agenda {
+    /// The agenda of a run, which may stay when nothing is left to do.
+    pub(super) fn of_run(stays: bool) -> Self {
+        Self {
+            stays,
+            ..Self::default()
+        }
+    }
+
     /// Something concerns this object.
     pub(super) fn add(&mut self, key: Key) {
         self.due.insert(key);
@@ -105,8 +117,11 @@ impl Agenda {
         let before = self.failures.get(key);
         let is_news = before.is_none_or(|before| before.why != why);
         let times = before.map_or(1, |before| before.times.saturating_add(1));
-        let again = error.is_transient() && times <= RETRIES;
-        let pause = 1 << times.saturating_sub(1).min(RETRIES);
+        let again = self.stays || (error.is_transient() && times <= RETRIES);
+        let pause = match error.is_transient() {
+            true => 1 << times.saturating_sub(1).min(RETRIES),
+            false => LONGEST_PAUSE_SECONDS,
+        };
         self.set(key, again, again.then(|| now.plus_seconds(pause)));
         let news = is_news.then(|| why.clone());
         self.failures.insert(key.clone(), Failed { why, times });
@@ -214,5 +229,17 @@ mod tests {
             agenda.failures().map(|(_, why)| why).collect::<Vec<_>>(),
             ["busy"]
         );
+    }
+
+    #[test]
+    fn who_stays_tries_everything_again() {
+        let mut agenda = Agenda::of_run(true);
+        let key = trial("a-1");
+        for _ in 0..=RETRIES + 1 {
+            drop(agenda.failed(&key, &PortError::unavailable("busy"), NOW));
+            assert!(agenda.next_look() > Some(NOW));
+        }
+        drop(agenda.failed(&key, &PortError::refused("no"), NOW));
+        assert_eq!(agenda.next_look(), Some(NOW.plus_seconds(60)));
     }
 }

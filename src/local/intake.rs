@@ -4,16 +4,19 @@ use super::admission::{self, Cause};
 use super::manifests::{self, Manifest, Manifests};
 use super::ports::LocalPorts;
 use super::removal::{self, Removed};
+use super::requests::{self, Requests};
 use super::scope::Scope;
 use super::session::{Session, SessionError};
 use super::state::{StateDirectory, bump_resource_version, is_owned_by};
 use super::state_root;
 use crate::ports::{PortError, Ports};
+use kube::ResourceExt;
+use podium_api::TuningJob;
 use podium_api::convert::{World, admissible};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What became of the manifests of a directory and of what is stored of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,43 +40,92 @@ impl Session {
     /// See [`SessionError`]; nothing is stored when no manifest is admitted.
     pub async fn begin(
         directory: &Path,
-        podium: std::path::PathBuf,
+        podium: PathBuf,
         prune: bool,
     ) -> Result<(Self, Intake), SessionError> {
         let found = manifests::read(directory)?;
         let lock = lock(directory)?;
         let ports = LocalPorts::new(directory, podium);
-        let mut intake = Intake::default();
-        let admitted = admit_all(directory, &found, ports.cluster(), &mut intake)?;
-        let now = jiff::Timestamp::now().to_string();
-        for (plural, object) in &admitted {
-            apply(ports.cluster(), plural, object, &now)?;
-        }
-        if let Some(orphans) = removal::remove_orphans(&ports).await? {
-            intake.pruned.push(orphans);
-        }
-        let mut uids = Vec::new();
-        for (plural, object) in without_admitted_manifest(&admitted, ports.cluster())? {
-            let named = is_named_in(&found, &object);
-            // It may stand in a file that cannot be read.
-            if prune && !named && found.unreadable.is_empty() {
-                let removed = removal::remove(&ports, &plural, &object).await?;
-                intake.pruned.push(removed);
-            } else {
-                intake
-                    .left_alone
-                    .push(why_left_alone(directory, &object, named));
-                uids.extend(text(&object, "/metadata/uid").map(str::to_string));
-            }
-        }
-        if prune && !found.unreadable.is_empty() {
-            let message =
-                "nothing is pruned, since a manifest may stand in a file that cannot be read";
-            intake.left_alone.push(message.to_string());
-        }
-        let session = Self::new(ports, Scope::without(uids), lock)?;
+        let asked = Asked {
+            found: &found,
+            requests: &Requests::new(),
+            prune,
+            before: None,
+        };
+        let (intake, scope) = take_in(&ports, asked).await?;
+        let session = Self::new(ports, scope, lock)?;
         Ok((session, intake))
     }
+}
+
+/// What is to be taken in.
+pub(super) struct Asked<'a> {
+    pub(super) found: &'a Manifests,
+    pub(super) requests: &'a Requests,
+    pub(super) prune: bool,
+    /// What the run takes care of by now, if it goes on: whose manifest is not taken in goes on as it is stored.
+    pub(super) before: Option<&'a Scope>,
+}
+
+/// Admits manifests, stores those that are admitted, with the requests that wait, and says what the run takes care of from here on.
+///
+/// # Errors
+/// As [`Session::begin`].
+pub(super) async fn take_in(
+    ports: &LocalPorts,
+    asked: Asked<'_>,
+) -> Result<(Intake, Scope), SessionError> {
+    let Asked {
+        found,
+        requests,
+        prune,
+        before,
+    } = asked;
+    let (directory, state) = (ports.directory(), ports.cluster());
+    let mut intake = Intake::default();
+    let mut admitted = admit_all(directory, found, state, &mut intake)?;
+    requests::put_on(&mut admitted, requests);
+    let now = jiff::Timestamp::now().to_string();
+    for (plural, object) in &admitted {
+        apply(state, plural, object, &now)?;
+    }
+    if let Some(orphans) = removal::remove_orphans(ports).await? {
+        intake.pruned.push(orphans);
+    }
+    let mut uids = Vec::new();
+    for (plural, object) in without_admitted_manifest(&admitted, state)? {
+        let named = is_named_in(found, &object);
+        // It may stand in a file that cannot be read.
+        let may_be_meant = named || !found.unreadable.is_empty();
+        let uid = text(&object, "/metadata/uid").unwrap_or_default();
+        if prune && !may_be_meant {
+            let removed = removal::remove(ports, &plural, &object).await?;
+            intake.pruned.push(removed);
+        } else if may_be_meant && before.is_some_and(|scope| scope.covers_uid(uid)) {
+            intake.left_alone.push(goes_on(&object));
+        } else {
+            intake
+                .left_alone
+                .push(why_left_alone(directory, &object, named));
+            uids.push(uid.to_string());
+        }
+    }
+    if prune && !found.unreadable.is_empty() {
+        let message = "nothing is pruned, since a manifest may stand in a file that cannot be read";
+        intake.left_alone.push(message.to_string());
+    }
+    let searches = searches_of(state, &uids)?;
+    Ok((intake, Scope::without(uids.into_iter().chain(searches))))
+}
+
+/// The searches of policies with these uids: what belongs to a search names the search alone.
+fn searches_of(state: &StateDirectory, policies: &[String]) -> Result<Vec<String>, PortError> {
+    let searches = state.shared_list::<TuningJob>()?;
+    let owned = searches.iter().filter(|search| {
+        let mut owners = search.owner_references().iter();
+        owners.any(|owner| policies.contains(&owner.uid))
+    });
+    Ok(owned.filter_map(|search| search.uid()).collect())
 }
 
 /// The lock of the run that works on `directory`.
@@ -242,6 +294,12 @@ fn without_admitted_manifest(
             && !taken.contains(&(plural.as_str(), name_of(object)))
     });
     Ok(left)
+}
+
+fn goes_on(object: &Value) -> String {
+    let kind = text(object, "/kind").unwrap_or_default();
+    let name = text(object, "/metadata/name").unwrap_or_default();
+    format!("{kind} \"{name}\" goes on as it is stored, since its manifest is not taken in")
 }
 
 fn why_left_alone(directory: &Path, object: &Value, named: bool) -> String {

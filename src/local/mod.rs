@@ -1,6 +1,5 @@
 //! Runs the manifests of a directory on this machine, without a cluster.
 
-pub mod admission;
 pub mod agenda;
 pub mod evaluator;
 mod foundations;
@@ -9,12 +8,15 @@ pub mod manifests;
 pub mod object_cache;
 pub mod ports;
 pub mod removal;
+pub mod requests;
 pub mod scope;
 pub mod session;
 pub mod state;
 mod state_file;
 mod stored;
+mod watch;
 
+pub use crate::admission;
 use std::path::{Path, PathBuf};
 
 /// Where a local run keeps what it knows.

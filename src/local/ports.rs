@@ -1,6 +1,7 @@
 //! The world of a local run: objects, registry, files, processes and comparisons on this machine.
 
 use super::evaluator::LocalEvaluator;
+use super::removal;
 use super::state::StateDirectory;
 use crate::adapters::clock::SystemClock;
 use crate::adapters::directory::registry::DirectoryRegistry;
@@ -11,13 +12,15 @@ use crate::ports::{
 };
 use crate::runs::process::ProcessRunner;
 use crate::runs::template::problems_of;
+use kube::{Resource, ResourceExt};
 use podium_api::champion_policy::NotifySpec;
 use podium_api::convert::{self, RegistryPlace, World};
-use podium_api::{ModelRegistry, ModelRegistrySpec, TuningJobSpec};
+use podium_api::{ModelRegistry, ModelRegistrySpec, TuningJob, TuningJobSpec};
 use podium_core::champion::cause::digest;
 use podium_core::problem::{SpecProblem, in_one_line};
 use podium_core::time::Timestamp;
 use podium_core::tuning::tracking::{RunContent, RunLog, RunStatus};
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -30,6 +33,7 @@ pub struct LocalPorts {
     runner: ProcessRunner,
     evaluator: LocalEvaluator,
     clock: SystemClock,
+    stays: bool,
 }
 
 impl LocalPorts {
@@ -44,6 +48,16 @@ impl LocalPorts {
             runner: ProcessRunner::new(own.join("runs"), directory.to_path_buf(), podium),
             evaluator: LocalEvaluator::new(directory.to_path_buf()),
             clock: SystemClock,
+            stays: false,
+        }
+    }
+
+    /// The same world, of a run that stays when nothing is left to do.
+    #[must_use]
+    pub fn staying(self) -> Self {
+        Self {
+            stays: true,
+            ..self
         }
     }
 
@@ -182,6 +196,25 @@ impl Ports for LocalPorts {
 
     fn world(&self) -> World {
         World::Local
+    }
+
+    fn stays(&self) -> bool {
+        self.stays
+    }
+
+    /// What runs of it is ended first.
+    async fn remove_search(&self, search: &TuningJob) -> Result<(), PortError> {
+        let plural = TuningJob::plural(&());
+        let stored = self.state.read(&plural, &search.name_any())?;
+        let uid = search.uid();
+        let is_this = |stored: &Value| {
+            let stored = stored.pointer("/metadata/uid").and_then(Value::as_str);
+            stored.is_some() && stored == uid.as_deref()
+        };
+        match stored.filter(is_this) {
+            Some(stored) => removal::remove(self, &plural, &stored).await.map(drop),
+            None => Ok(()),
+        }
     }
 
     /// A registry in the directory of the manifests belongs to them wherever they are moved; one outside of it may be shared with other

@@ -92,14 +92,19 @@ pub async fn remove_unreadable(
     remove_all(ports, what, Some(root), children).await
 }
 
-/// Removes trials and comparisons whose owner is gone, as a garbage collector would: nobody goes on with them, and they take the names of
-/// those of a new owner. What belongs to an owner that cannot be read stays.
+/// Removes searches, trials and comparisons whose owner is gone, as a garbage collector would: nobody goes on with them, and they take the
+/// names of those of a new owner. What belongs to an owner that cannot be read stays.
 ///
 /// # Errors
 /// As [`remove`].
 pub async fn remove_orphans(ports: &LocalPorts) -> Result<Option<Removed>, PortError> {
     let state = ports.cluster();
-    let mut orphans = orphans_of::<Trial, TuningJob>(state)?;
+    let mut orphans = orphans_of::<TuningJob, ChampionPolicy>(state)?;
+    if !orphans.is_empty() {
+        let searches = orphans.iter().map(|search| search.uid.clone()).collect();
+        orphans.extend(children_of(state.readable_but(&[])?, searches));
+    }
+    orphans.extend(orphans_of::<Trial, TuningJob>(state)?);
     orphans.extend(orphans_of::<Evaluation, ChampionPolicy>(state)?);
     if orphans.is_empty() {
         return Ok(None);
@@ -118,8 +123,11 @@ fn orphans_of<K: Object, Owner: Object>(state: &StateDirectory) -> Result<Vec<St
     };
     let mut found = Vec::new();
     for object in state.shared_list::<K>()? {
-        let owners = object.owner_references();
-        if !owners.is_empty() && !owners.iter().any(is_there) {
+        let owners = object.owner_references().iter();
+        let owners: Vec<_> = owners
+            .filter(|owner| owner.kind == Owner::kind(&()))
+            .collect();
+        if !owners.is_empty() && !owners.into_iter().any(is_there) {
             found.push(Stored {
                 plural: K::plural(&()).into_owned(),
                 name: object.name_any(),
@@ -279,6 +287,8 @@ async fn end(runner: &ProcessRunner, name: &str, attempt: u32) -> Result<bool, P
     );
     if goes_on {
         runner.stop(run).await?;
+        // From here on nothing is known of it, so that another one of its name may be started.
+        runner.observe(run).await?;
     }
     Ok(goes_on)
 }

@@ -18,6 +18,12 @@ impl Scope {
         }
     }
 
+    /// Whether the run takes care of the object with this uid, which belongs to no other.
+    #[must_use]
+    pub fn covers_uid(&self, uid: &str) -> bool {
+        !self.left_alone.contains(uid)
+    }
+
     /// Whether the run takes care of an object.
     #[must_use]
     pub fn covers(&self, object: &impl Resource) -> bool {

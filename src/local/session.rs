@@ -8,6 +8,7 @@ use super::ports::LocalPorts;
 use super::scope::Scope;
 use super::state_root;
 use super::stored::{has_ended, keys_of, unreadable_of};
+use super::watch::Watched;
 use crate::engine::{Engine, Requeue, WritePolicy};
 use crate::ports::{Clock, Object, PortError, Ports, Run, RunId, TrialRunner};
 use kube::ResourceExt;
@@ -75,7 +76,7 @@ pub struct News {
 /// A local run on one directory; one at a time.
 #[derive(Debug)]
 pub struct Session {
-    engine: Engine<LocalPorts>,
+    pub(super) engine: Engine<LocalPorts>,
     scope: Scope,
     agenda: Agenda,
     foundations: Foundations,
@@ -84,6 +85,8 @@ pub struct Session {
     /// Whether everything was looked at since the last change.
     swept: bool,
     news: News,
+    /// What was taken in of the directory, where the session watches it.
+    pub(super) watched: Option<Watched>,
     // Held as long as the session lives.
     _lock: File,
 }
@@ -105,13 +108,14 @@ impl Session {
         let stands_on = [directory, root.clone(), root.join("lock"), state];
         let foundations = Foundations::of(stands_on).map_err(unwritable)?;
         let mut session = Self {
+            agenda: Agenda::of_run(ports.stays()),
             engine: Engine::new(ports, WritePolicy::LOCAL),
             scope,
-            agenda: Agenda::default(),
             foundations,
             open: BTreeSet::new(),
             swept: true,
             news: News::default(),
+            watched: None,
             _lock: lock,
         };
         session.take_in_stored()?;
@@ -199,6 +203,9 @@ impl Session {
                 Ok(requeue) => {
                     self.swept &= !requeue.changed;
                     self.agenda.done(&key, requeue);
+                    if requeue.changed && key.kind == Kind::ChampionPolicy {
+                        self.forget_removed_trials();
+                    }
                 }
                 Err(error) => {
                     if let Some(why) = self.agenda.failed(&key, &error, now) {
@@ -243,6 +250,7 @@ impl Session {
                 "Trial" => self.take_in_trial(&name)?,
                 "TuningJob" => {
                     self.swept = false;
+                    self.take_in_search(&name)?;
                     let waiting = self.open.iter();
                     for trial in waiting.map(|name| Key::new(Kind::Trial, name)) {
                         self.agenda.add(trial);
@@ -261,6 +269,47 @@ impl Session {
             }
         }
         Ok(())
+    }
+
+    /// A search that a policy has just started is looked at; what follows from the status of another one, it does itself.
+    fn take_in_search(&mut self, name: &str) -> Result<(), PortError> {
+        let search = self.engine.ports().cluster().shared::<TuningJob>(name)?;
+        let is_new = search.is_some_and(|search| search.status.is_none());
+        if is_new && !self.leaves_alone::<TuningJob>(name) {
+            self.agenda.add(Key::new(Kind::TuningJob, name));
+        }
+        Ok(())
+    }
+
+    /// A policy may have removed a search with its trials.
+    fn forget_removed_trials(&mut self) {
+        let state = self.engine.ports().cluster();
+        self.open
+            .retain(|name| !matches!(state.shared::<Trial>(name), Ok(None)));
+    }
+
+    /// From here on the run takes care of what this scope covers. Trials of others are ended, as when the run ends.
+    ///
+    /// # Errors
+    /// A trial cannot be ended, or the stored objects cannot be read.
+    pub(super) async fn narrow_or_widen(&mut self, scope: Scope) -> Result<(), SessionError> {
+        self.scope = scope;
+        self.forget_removed_trials();
+        let state = self.engine.ports().cluster();
+        let mut open = BTreeSet::new();
+        let mut others = BTreeSet::new();
+        for trial in state.shared_list::<Trial>()? {
+            match (self.scope.covers(trial.as_ref()), has_ended(&trial)) {
+                (true, false) => drop(open.insert(trial.name_any())),
+                (false, false) => drop(others.insert(trial.name_any())),
+                (_, true) => {}
+            }
+        }
+        self.stop(others.iter()).await?;
+        self.open.extend(open);
+        self.open.retain(|name| !others.contains(name));
+        self.swept = false;
+        Ok(self.add_everything()?)
     }
 
     fn take_in_trial(&mut self, name: &str) -> Result<(), PortError> {
@@ -327,9 +376,13 @@ impl Session {
     /// # Errors
     /// A trial cannot be ended.
     pub async fn stop_trials(&self) -> Result<usize, SessionError> {
+        self.stop(self.open.iter()).await
+    }
+
+    async fn stop(&self, trials: impl Iterator<Item = &String>) -> Result<usize, SessionError> {
         let ports = self.engine.ports();
         let mut stopped = 0;
-        for name in &self.open {
+        for name in trials {
             // One that was started although that could not be stored any more has the first attempt.
             let trial = ports.cluster().shared::<Trial>(name)?;
             let attempt = record_of(trial.as_ref().and_then(|trial| trial.status.as_ref()));

@@ -119,6 +119,7 @@ impl JobEvaluator {
             template: &template,
             container: Some(EVALUATOR_CONTAINER),
             variables: task.variables.clone(),
+            tracking: None,
             deadline_seconds: Some(task.deadline_seconds),
             owner: task.run.evaluation.controller_owner_ref(&()).map(|owner| {
                 // Asking for more would need a right of its own.

@@ -37,6 +37,7 @@ mod policies;
 mod publications;
 mod reach;
 mod registrations;
+mod retraining;
 mod runs;
 mod searches;
 mod secrets;

@@ -241,7 +241,7 @@ fn podium(bed: &Bed, arguments: &[&str]) -> String {
 }
 
 /// Reasons of the events about the policy.
-fn told(bed: &Bed) -> String {
+pub fn told(bed: &Bed) -> String {
     let arguments = [
         "get",
         "events",

@@ -1,5 +1,5 @@
-//! The operator dies at every write of a search, of what is logged of it, of a registration, of a promotion and of its announcement, before,
-//! while and after it is carried out. What comes out is what came out when nobody disturbed it.
+//! The operator dies at every write of a search, of what is logged of it, of a registration, of a promotion, of its announcement and of a
+//! request for a search, before, while and after it is carried out. What comes out is what came out when nobody disturbed it.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A test speaks by failing.
 
 mod announcements;
@@ -14,5 +14,6 @@ mod plans;
 mod points;
 mod promotions;
 mod registrations;
+mod retraining;
 mod tracking;
 mod workloads;

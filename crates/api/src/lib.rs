@@ -30,3 +30,9 @@ pub const VERSION: &str = "v1alpha1";
 pub const TUNING_JOB_LABEL: &str = "podium.dev/tuning-job";
 /// Label of a Job and its pods that names their trial.
 pub const TRIAL_LABEL: &str = "podium.dev/trial";
+/// Label of a search that names the policy which started it.
+pub const CHAMPION_POLICY_LABEL: &str = "podium.dev/champion-policy";
+/// Annotation of a search that holds the time of the schedule for which it was started.
+pub const SCHEDULED_TIME_ANNOTATION: &str = "podium.dev/scheduled-time";
+/// Annotation of a policy by which somebody asks for a search at once, and of that search. Each value starts one.
+pub const RUN_NOW_ANNOTATION: &str = "podium.dev/run-now";

@@ -12,6 +12,7 @@ pub mod objective;
 pub mod problem;
 pub mod random;
 pub mod report;
+pub mod retraining;
 pub mod search;
 pub mod significant;
 pub mod space;

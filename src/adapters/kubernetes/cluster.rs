@@ -4,16 +4,23 @@ use super::cache::IndexKey;
 use super::caches::Caches;
 use super::raw_object::{RawObject, Unreadable};
 use super::{Precondition, in_words, port_error};
-use crate::ports::{Cluster, Created, Object, PortError};
+use crate::ports::{Cluster, Created, Object, PortError, PortErrorKind};
 use kube::api::{GetParams, ListParams, Patch, PatchParams, PostParams};
 use kube::core::{ObjectList, Request};
 use kube::{Client, ResourceExt};
 use podium_api::convert::is_own_condition;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The one field manager of this operator's writes.
 pub const FIELD_MANAGER: &str = "podium";
+
+/// How long a dry run may take; a webhook that is slower is waited for when the object is created.
+const DRY_RUN_PATIENCE: Duration = Duration::from_secs(3);
+
+/// A request, unless it cannot be made.
+type Asked = Result<http::Request<Vec<u8>>, kube::core::request::Error>;
 
 /// One namespace of a cluster.
 #[derive(Clone)]
@@ -74,6 +81,20 @@ impl KubernetesCluster {
         let asked = self.ask(self.path::<K>().list(&of_name)).await;
         let found: ObjectList<K> = asked.map_err(|error| port_error(&error))?;
         Ok(found.items.into_iter().next())
+    }
+
+    /// A request to create an object.
+    fn creation<K: Object>(&self, object: &K, dry_run: bool) -> Result<Asked, PortError> {
+        let mut body = json_of(object)?;
+        body["apiVersion"] = json!(K::api_version(&()));
+        body["kind"] = json!(K::kind(&()));
+        body["metadata"]["namespace"] = json!(self.namespace);
+        let parameters = PostParams {
+            field_manager: Some(FIELD_MANAGER.to_string()),
+            dry_run,
+        };
+        let path = self.path::<K>();
+        Ok(path.create(&parameters, body.to_string().into_bytes()))
     }
 
     fn observe_write<K: Object>(&self, object: K) {
@@ -225,17 +246,7 @@ impl Cluster for KubernetesCluster {
     }
 
     async fn create<K: Object>(&self, object: &K) -> Result<Created, PortError> {
-        let mut body = json_of(object)?;
-        body["apiVersion"] = json!(K::api_version(&()));
-        body["kind"] = json!(K::kind(&()));
-        body["metadata"]["namespace"] = json!(self.namespace);
-        let parameters = PostParams {
-            field_manager: Some(FIELD_MANAGER.to_string()),
-            ..PostParams::default()
-        };
-        let asked = self
-            .path::<K>()
-            .create(&parameters, body.to_string().into_bytes());
+        let asked = self.creation(object, false)?;
         match self.ask_object::<K>(asked).await {
             Ok(created) => {
                 self.observe_write(created?);
@@ -285,6 +296,21 @@ impl Cluster for KubernetesCluster {
             self.observe_write(stored);
         }
         confirmed
+    }
+
+    async fn dry_run<K: Object>(&self, object: &K) -> Result<Option<String>, PortError> {
+        let asked = self.creation(object, true)?;
+        let asked = tokio::time::timeout(DRY_RUN_PATIENCE, self.ask::<Value>(asked)).await;
+        let error = match asked {
+            Err(_) | Ok(Ok(_)) => return Ok(None),
+            // Everything else about it was looked at before its name.
+            Ok(Err(kube::Error::Api(status))) if status.is_already_exists() => return Ok(None),
+            Ok(Err(error)) => port_error(&error),
+        };
+        match error.kind {
+            PortErrorKind::Invalid | PortErrorKind::Refused => Ok(Some(error.message)),
+            _ => Err(error),
+        }
     }
 
     async fn delete<K: Object>(&self, object: &K) -> Result<(), PortError> {

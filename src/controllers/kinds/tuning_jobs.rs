@@ -19,7 +19,7 @@ use podium_core::tuning::{Phase, Reason};
 use std::sync::Arc;
 
 impl Kind for TuningJob {
-    const WRITES: &'static [&'static str] = &["delete"];
+    const WRITES: &'static [&'static str] = &["create", "delete"];
     const STATUS_WRITES: &'static [&'static str] = &["patch"];
 
     fn read(raw: RawObject) -> Result<Self, Unreadable> {
@@ -29,6 +29,8 @@ impl Kind for TuningJob {
     fn enqueue_affected(event: &Event<Self>, caches: &Caches, enqueuer: &Enqueuer) {
         if let Some(job) = event_object(event) {
             enqueuer.enqueue_object(job);
+            // A policy that started it may have waited for its end.
+            enqueuer.enqueue_owners(job);
             enqueue_held_trials(job, caches, enqueuer);
         }
         if let Event::Delete(job) = event {

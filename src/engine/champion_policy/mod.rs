@@ -26,7 +26,8 @@ use kube::ResourceExt;
 use loaded_evaluation::views;
 use observe::{Observed, TAKE_OVER};
 use podium_api::convert::{
-    PolicySettings, World, memory_of, policy as settings_of, settled_condition, window_at,
+    PolicySettings, memory_of, needs_somebody_who_stays, policy as settings_of, settled_condition,
+    window_at,
 };
 use podium_api::{ChampionPolicy, ModelRegistry};
 use podium_core::champion::{Freshness, Memory, Plan, plan};
@@ -103,19 +104,24 @@ impl<P: Ports> Engine<P> {
         let now = self.now();
         // Whatever keeps the policy from being planned keeps nobody from hearing of what was decided.
         let (object, undelivered) = self.deliver_notifications(object, now).await?;
-        let left = self.take_policy_further(name, object, now).await?;
+        let left = self.take_policy_further(object, now).await?;
         Ok(left.and(undelivered))
     }
 
     async fn take_policy_further(
         &self,
-        name: &str,
         object: ChampionPolicy,
         now: Timestamp,
     ) -> Result<Requeue, PortError> {
+        let left_out = match self.ports.stays() {
+            true => Vec::new(),
+            false => needs_somebody_who_stays(&object.spec),
+        };
         let settings = match settings_of(&object.spec, self.ports.world()) {
-            Ok(settings) => settings,
-            Err(problems) => {
+            Ok(settings) if left_out.is_empty() => settings,
+            converted => {
+                let mut problems = converted.err().unwrap_or_default();
+                problems.extend(left_out);
                 let invalid = StatusInput::failed("InvalidSpec", &in_one_line(&problems));
                 self.report_policy(&object, &invalid, now).await?;
                 return Ok(Requeue::default());
@@ -127,18 +133,28 @@ impl<P: Ports> Engine<P> {
             self.report_policy(&object, &unverified, now).await?;
             return Ok(Requeue::default());
         }
-        let next_poll = self.next_poll(&object, now);
-        let cause = self.cause_of_failures(&object).await?;
+        let kept = self.keep_champion(&object, &settings, now).await?;
+        let retrained = self.retrain(&object, settings.retraining.as_ref());
+        Ok(kept.and(retrained.await?))
+    }
+
+    /// Takes the care of the champion one step further.
+    async fn keep_champion(
+        &self,
+        object: &ChampionPolicy,
+        settings: &PolicySettings,
+        now: Timestamp,
+    ) -> Result<Requeue, PortError> {
+        let name = &object.name_any();
+        let next_poll = self.next_poll(object, now);
+        let cause = self.cause_of_failures(object).await?;
         if let Some(at) = self.pauses.until(name, &cause, now) {
             return Ok(Requeue {
                 at: Some(at),
                 ..Requeue::default()
             });
         }
-        let failure = match self
-            .plan_and_carry_out_policy(&object, &settings, now)
-            .await
-        {
+        let failure = match self.plan_and_carry_out_policy(object, settings, now).await {
             Ok(left) => {
                 self.pauses.forget(name);
                 return Ok(left.and(next_poll));
@@ -171,19 +187,19 @@ impl<P: Ports> Engine<P> {
         })
     }
 
-    /// A run on this machine ends when nothing is left to do, and the next one tries again.
+    /// A run that ends when nothing is left to do leaves it to the next one.
     fn pause_after_failure(&self, name: &str, cause: Cause, now: Timestamp) -> Requeue {
-        let in_cluster = self.ports.world() == World::Cluster;
+        let stays = self.ports.stays();
         Requeue {
-            at: in_cluster.then(|| self.pauses.failed(name, cause, now)),
+            at: stays.then(|| self.pauses.failed(name, cause, now)),
             ..Requeue::default()
         }
     }
 
-    /// In a cluster the registry is looked at on a schedule; a run on this machine ends when nothing is left to do.
+    /// Who stays looks at the registry again and again.
     fn next_poll(&self, object: &ChampionPolicy, now: Timestamp) -> Requeue {
         let seconds = u64::try_from(object.spec.poll_seconds).unwrap_or(60);
-        let at = (self.ports.world() == World::Cluster).then(|| now.plus_seconds(seconds));
+        let at = self.ports.stays().then(|| now.plus_seconds(seconds));
         Requeue {
             at,
             ..Requeue::default()

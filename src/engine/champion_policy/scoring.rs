@@ -241,6 +241,7 @@ fn request<'a>(object: &ChampionPolicy, run: &'a ScorerRun, attempt: u32) -> Run
         template: &run.template,
         container: None,
         variables: run.variables.clone(),
+        tracking: None,
         deadline_seconds: run.deadline_seconds,
         owner: object.controller_owner_ref(&()).map(without_block),
         labels: BTreeMap::new(),

@@ -1,6 +1,7 @@
 //! What stands in the status of a policy.
 
 use super::Failure;
+use crate::engine::retraining;
 use podium_api::ChampionPolicy;
 use podium_api::champion_policy::{ChampionPolicyStatus, HoldoutStatus, LastEvaluation};
 use podium_api::convert::{name_of, policy_status, stalled_conditions, with_conditions};
@@ -95,6 +96,15 @@ impl StatusInput {
     ) -> ChampionPolicyStatus {
         let before = object.status.clone().unwrap_or_default();
         let generation = object.metadata.generation;
+        retraining::kept(self.status_after(before.clone(), generation, now), &before)
+    }
+
+    fn status_after(
+        &self,
+        before: ChampionPolicyStatus,
+        generation: Option<i64>,
+        now: Timestamp,
+    ) -> ChampionPolicyStatus {
         match self {
             Self::Failed(phase, conditions) => ChampionPolicyStatus {
                 observed_generation: generation,

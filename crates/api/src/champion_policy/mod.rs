@@ -3,12 +3,14 @@
 mod evidence;
 mod notification;
 mod promotion;
+mod retraining;
 mod status;
 mod test_settings;
 
 pub use evidence::*;
 pub use notification::*;
 pub use promotion::*;
+pub use retraining::*;
 pub use status::*;
 pub use test_settings::*;
 
@@ -72,7 +74,7 @@ use std::collections::BTreeMap;
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ChampionPolicySpec {
-    /// While this is true nothing is scored, judged or moved, except to a pinned version.
+    /// While this is true nothing is scored, judged or moved, except to a pinned version, and no search is started.
     #[serde(default)]
     pub suspend: bool,
     /// The registry. Immutable.
@@ -92,7 +94,8 @@ pub struct ChampionPolicySpec {
     /// Which versions want to be champion.
     #[serde(default)]
     pub challengers: Challengers,
-    /// The whole loop on a schedule.
+    /// Searches on a schedule and by request, whose winners become challengers: in a cluster, and in a directory with
+    /// `podium run --watch`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retrain: Option<RetrainSpec>,
     /// What versions are compared on.

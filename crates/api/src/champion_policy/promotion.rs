@@ -1,6 +1,6 @@
-//! How a decision is carried out, and the retraining loop.
+//! How a decision is carried out.
 
-use crate::schema::{LocalReference, OpenObject};
+use crate::schema::LocalReference;
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
@@ -153,56 +153,4 @@ pub struct ReportsSpec {
     /// A prefix.
     #[schemars(length(min = 1, max = 2000))]
     pub uri: String,
-}
-
-/// The whole loop on a schedule.
-#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct RetrainSpec {
-    /// When, as in a CronJob.
-    #[schemars(length(min = 1, max = 250))]
-    pub schedule: String,
-    /// In which time zone.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 63))]
-    pub time_zone: Option<String>,
-    /// What happens while the last search still runs.
-    #[serde(default)]
-    pub concurrency_policy: ConcurrencyPolicySpec,
-    /// Successful searches kept.
-    #[serde(default = "three")]
-    #[schemars(range(min = 0, max = 100))]
-    pub successful_history_limit: i32,
-    /// Failed searches kept.
-    #[serde(default = "one")]
-    #[schemars(range(min = 0, max = 100))]
-    pub failed_history_limit: i32,
-    /// The search: `metadata` and the `spec` of a TuningJob.
-    pub tuning_job_template: TuningJobTemplate,
-}
-
-fn three() -> i32 {
-    3
-}
-
-/// What happens while the last search still runs.
-#[derive(
-    schemars::JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize,
-)]
-pub enum ConcurrencyPolicySpec {
-    /// Both run.
-    Allow,
-    /// The new one is left out.
-    #[default]
-    Forbid,
-    /// The running one is deleted.
-    Replace,
-}
-
-/// A TuningJob without a name.
-#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct TuningJobTemplate {
-    /// The `spec` of a TuningJob; admitted as one when the search is created.
-    pub spec: OpenObject,
 }

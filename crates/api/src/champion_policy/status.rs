@@ -1,6 +1,6 @@
 //! The status of a policy; written by Podium only.
 
-use super::NotificationStatus;
+use super::{NotificationStatus, RetrainStatus};
 use crate::schema::{self, Conditions, StatusTime};
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
@@ -17,8 +17,8 @@ pub struct ChampionPolicyStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub phase: Option<String>,
-    /// Ready, RegistryReachable, ChampionPresent, AliasInSync, ExclusiveOwner, EvidenceComplete, PromotionAllowed; Published and Notified
-    /// where these are asked for.
+    /// Ready, RegistryReachable, ChampionPresent, AliasInSync, ExclusiveOwner, EvidenceComplete, PromotionAllowed; Published, Notified and
+    /// RetrainReady where these are asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::conditions")]
     pub conditions: Conditions,
@@ -88,6 +88,9 @@ pub struct ChampionPolicyStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20), extend("x-kubernetes-list-type" = "atomic"))]
     pub notifications: Vec<NotificationStatus>,
+    /// Where the retraining loop is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retrain: Option<RetrainStatus>,
 }
 
 // The type is what serde asks for.

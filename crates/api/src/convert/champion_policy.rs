@@ -1,6 +1,7 @@
 //! `ChampionPolicy` to the policy that the core decides with.
 
-use super::schedule::{BadSchedule, Schedule, Window};
+use super::retraining::{self, RetrainingSettings};
+use super::schedule::{BadSchedule, Window};
 use super::{
     Problems, below_spec, count, environment, evaluation, evaluator, seconds, tuning_job,
     tuning_refusals,
@@ -10,7 +11,7 @@ use crate::champion_policy::{
     Challengers as ChallengersSpec, ChampionPolicySpec, EvidenceSpec,
     Exclusivity as ExclusivitySpec, FirstChampionSpec, HoldoutSpec, LabelSelectorSpec, ModeSpec,
     NotifySpec, OnExternalChangeSpec, OnMissing, PinSpec, PredictionsSpec, PromotionSpec,
-    PublishSpec, RetrainSpec, ReuseSpec, ScorerSpec, StoreSpec,
+    PublishSpec, ReuseSpec, ScorerSpec, StoreSpec,
 };
 use podium_core::champion::{
     Aliases, Challengers, Exclusivity, FirstChampion, Mode, OnExternalChange, Pin, Policy, Reuse,
@@ -38,6 +39,8 @@ pub struct PolicySettings {
     pub rows_noun: String,
     /// Seconds for which predictions may be missing before a version is given up.
     pub missing_deadline_seconds: u64,
+    /// The retraining loop, if it is asked for.
+    pub retraining: Option<RetrainingSettings>,
 }
 
 /// Which world a policy is to be carried out in.
@@ -70,7 +73,7 @@ fn convert(spec: &ChampionPolicySpec, world: World, problems: &mut Problems) -> 
         registry_ref: _, // the engine looks it up
         model,
         aliases,
-        poll_seconds,
+        poll_seconds: _, // the engine looks so often, where it stays
         challengers,
         retrain,
         evidence,
@@ -88,11 +91,9 @@ fn convert(spec: &ChampionPolicySpec, world: World, problems: &mut Problems) -> 
         challenger,
         previous,
     } = aliases;
-    if world == World::Local && *poll_seconds != 60 {
-        let message = "must be left out here: `podium run` looks at the registry until nothing is left to do, and ends";
-        problems.add("pollSeconds", message);
-    }
-    check_retrain(retrain.as_ref(), world, problems);
+    let retraining = retrain
+        .as_ref()
+        .and_then(|retrain| retraining::convert(retrain, *suspend, problems));
     if world == World::Local {
         refuse_announcements(publish.as_ref(), notify, problems);
     }
@@ -131,30 +132,7 @@ fn convert(spec: &ChampionPolicySpec, world: World, problems: &mut Problems) -> 
         measurements,
         rows_noun: holdout.map_or_else(|| "rows".to_string(), |holdout| holdout.rows_noun),
         missing_deadline_seconds: missing_deadline(evidence.predictions.on_missing.as_ref()),
-    }
-}
-
-fn check_retrain(retrain: Option<&RetrainSpec>, world: World, problems: &mut Problems) {
-    let Some(retrain) = retrain else {
-        return;
-    };
-    let RetrainSpec {
-        schedule,
-        time_zone,
-        concurrency_policy: _,
-        successful_history_limit: _,
-        failed_history_limit: _,
-        tuning_job_template: _,
-    } = retrain;
-    if let Err(bad) = Schedule::parse(schedule, time_zone.as_deref()) {
-        bad_schedule(bad, "retrain", problems);
-    }
-    match world {
-        World::Local => problems.add(
-            "retrain",
-            "must be left out here: `podium run` ends when nothing is left to do, so nobody would keep the schedule; call it from cron",
-        ),
-        World::Cluster => problems.unsupported("retrain", Some(retrain)),
+        retraining,
     }
 }
 
@@ -169,12 +147,12 @@ fn refuse_announcements(
         problems.add("publish", message);
     }
     if !notify.is_empty() {
-        let message = "must be left out here: `podium run` ends when nothing is left to do, so nobody would repeat what a receiver did not take; whoever calls it can tell others what it printed";
+        let message = "must be left out here: receivers are notified by the operator alone; whoever calls `podium run` can tell others what it printed";
         problems.add("notify", message);
     }
 }
 
-fn bad_schedule(bad: BadSchedule, path: &str, problems: &mut Problems) {
+pub(super) fn bad_schedule(bad: BadSchedule, path: &str, problems: &mut Problems) {
     match bad {
         BadSchedule::Pattern(message) => problems.add(&format!("{path}.schedule"), message),
         BadSchedule::TimeZone(message) => problems.add(&format!("{path}.timeZone"), message),

@@ -10,6 +10,8 @@ mod evaluation;
 mod evaluator;
 mod model_registry;
 mod policy_status;
+mod retraining;
+mod retraining_status;
 mod schedule;
 mod status;
 mod trial;
@@ -22,6 +24,11 @@ pub use evaluation::{comparison_settings, measurements};
 pub use evaluator::EVALUATOR_CONTAINER;
 pub use model_registry::{MlflowSettings, RegistryPlace, RegistrySettings, registry};
 pub use policy_status::{memory_of, policy_status};
+pub use retraining::{RetrainingSettings, below_template, needs_somebody_who_stays, search_of};
+pub use retraining_status::{
+    annotation_of, request_of, retrain_status, retraining_memory, retraining_search,
+    retraining_sentence,
+};
 pub use schedule::{BadSchedule, Schedule, Window, window_at};
 pub use status::{
     conditions_match, from_time, is_own_condition, matches_record, name_of, parameters_text,

@@ -173,6 +173,24 @@ mod tests {
     }
 
     #[test]
+    fn a_schedule_follows_the_clock_of_its_zone() {
+        let berlin = |pattern| Schedule::parse(pattern, Some("Europe/Berlin")).unwrap();
+        for (pattern, due) in [
+            ("0 3 * * *", "2026-07-02T01:00:00Z"),
+            ("0 3 * * *", "2026-11-27T02:00:00Z"),
+            // That day has no half past two, and the first moment after the gap is taken for it.
+            ("30 2 * * *", "2026-03-29T01:00:00Z"),
+        ] {
+            let due = at(due);
+            let (before, after) = (Timestamp(due.0 - 1), Timestamp(due.0 + 5_500));
+            assert_eq!(berlin(pattern).next_due(before), Some(due), "{pattern}");
+            assert_eq!(berlin(pattern).last_due(due), Some(due), "{pattern}");
+            assert_eq!(berlin(pattern).last_due(after), Some(due), "{pattern}");
+            assert!(berlin(pattern).next_due(due) > Some(due), "{pattern}");
+        }
+    }
+
+    #[test]
     fn several_windows_are_open_together() {
         let windows = [
             window("0 9 * * *", 3600, "UTC"),

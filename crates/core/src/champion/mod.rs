@@ -21,7 +21,6 @@ mod pipeline;
 mod plan;
 mod proposal;
 mod reason;
-pub mod retrain;
 mod situation;
 pub mod words;
 
