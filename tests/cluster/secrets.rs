@@ -31,16 +31,21 @@ fn spellings(user: &str, secret: &str) -> [String; 3] {
         encoded(secret),
         encoded(&format!("{user}:{secret}")),
     ];
-    all.map(|spelling| spelling[..BEGINNING].to_string())
+    all.map(|spelling| spelling[..BEGINNING.min(spelling.len())].to_string())
 }
 
-/// None of these secrets, each with the name of its account, stands in the objects and events of the namespace, in the operator's log or
-/// in its metrics.
+/// None of these secrets, each with the name of its account, stands in the objects and events of the namespace, in the logs of its pods, in
+/// the operator's log or in its metrics.
 pub async fn stand_nowhere(bed: &Bed, operator: &Operator, secrets: &[(&str, &str)]) {
-    let kinds =
-        "championpolicies,modelregistries,approvals,evaluations,tuningjobs,trials,events,leases";
+    let kinds = "championpolicies,modelregistries,approvals,evaluations,tuningjobs,trials,jobs,pods,configmaps,events,leases";
     // One line for each text, however long it is.
     let objects = bed.kubectl(&["get", kinds, "-o=json"]).unwrap();
+    for pod in bed.kubectl(&["get", "pods", "-o=name"]).unwrap().lines() {
+        // One whose container never ran has none, and it may be gone meanwhile.
+        if let Ok(log) = bed.kubectl(&["logs", pod, "--all-containers"]) {
+            is_silent_about(pod, &format!("{log}\n"), secrets);
+        }
+    }
     let mut metrics = None;
     bed.wait(60, "the operator tells its metrics", async || {
         metrics = operator.get("metrics").await;
@@ -57,7 +62,8 @@ pub async fn stand_nowhere(bed: &Bed, operator: &Operator, secrets: &[(&str, &st
     }
 }
 
-fn is_silent_about(place: &str, text: &str, secrets: &[(&str, &str)]) {
+/// None of these secrets stands in what a place tells.
+pub fn is_silent_about(place: &str, text: &str, secrets: &[(&str, &str)]) {
     assert!(!text.is_empty(), "{place}");
     for (user, secret) in secrets {
         for spelling in spellings(user, secret) {

@@ -105,7 +105,7 @@ async fn promote(
 
 /// MLflow was asked to set each alias once in an epoch, also to where it was: a second request would wake whoever deploys it again. The
 /// champion was set once in all.
-fn was_set_once(model: &str, writes: &[Call]) {
+pub fn was_set_once(model: &str, writes: &[Call]) {
     let sets = sets(model, writes);
     let repeated = sets.values().any(|versions| versions.len() > 1);
     assert!(!repeated, "{model}: {sets:?}");

@@ -60,6 +60,11 @@ use std::collections::BTreeMap;
         json_path = ".metadata.creationTimestamp"
     ),
     printcolumn(
+        name = "Sentence",
+        type_ = "string",
+        json_path = ".status.lastEvaluation.sentence"
+    ),
+    printcolumn(
         name = "Phase",
         type_ = "string",
         json_path = ".status.phase",
