@@ -9,6 +9,16 @@ use serde_json::{Value, json};
 /// Versions with the trees and the depth of their forests: a plain one, a much better one, and one that is much worse than both.
 const FORESTS: [(&str, &str, &str); 3] = [("1", "3", "1"), ("2", "30", "8"), ("3", "1", "1")];
 
+/// Files of rows with what they hold: those of the holdout are there without their labels too, for scorers.
+const ROWS: [(&str, &[&str]); 3] = [
+    ("train.parquet", &["--first-day=40"]),
+    ("holdout.parquet", &["--first-day=50"]),
+    (
+        "unlabelled.parquet",
+        &["--first-day=50", "--exclude=tx_fraud,tx_fraud_scenario"],
+    ),
+];
+
 /// Columns that tell what is to be guessed, or nothing.
 const NO_FEATURES: &str =
     "transaction_id,customer_id,terminal_id,tx_time_seconds,tx_time_days,tx_fraud_scenario";
@@ -21,18 +31,11 @@ pub fn store_all(bed: &Bed, store: &ObjectStore, scored: bool) {
     let folder = bed.directory().join("forests");
     std::fs::create_dir_all(&folder).unwrap();
     let file = |name: &str| folder.join(name).display().to_string();
-    for (name, first_day) in [("train.parquet", "40"), ("holdout.parquet", "50")] {
-        podium(&[
-            "simulate",
-            "transactions",
-            "--customers=1000",
-            "--terminals=2000",
-            "--seed=1",
-            "--first-day",
-            first_day,
-            "--out",
-            &file(name),
-        ]);
+    for (name, more) in ROWS {
+        let out = file(name);
+        let simulate = ["simulate", "transactions", "--seed=1", "--out", &out];
+        let size = ["--customers=1000", "--terminals=2000"];
+        podium(&[&simulate[..], &size, more].concat());
         store.put(name, &folder.join(name));
     }
     for (version, trees, depth) in FORESTS {
@@ -64,7 +67,7 @@ pub fn store_all(bed: &Bed, store: &ObjectStore, scored: bool) {
                 "--model-version",
                 version,
                 "--data",
-                &file("holdout.parquet"),
+                &file("unlabelled.parquet"),
                 "--out",
                 &file(&predictions),
             ]);
@@ -97,6 +100,10 @@ pub fn comparing(store: &ObjectStore, name: &str, model: &str, folder: &str) -> 
             "uri": store.uri(&format!("{folder}/v$(version).parquet")),
             "columns": {"id": "transaction_id", "label": "tx_fraud", "cluster": "customer_id"},
         },
+        // Many are compared beside each other, on a machine of few processors.
+        "evaluator": {"podTemplate": {"spec": {"containers": [
+            {"name": "evaluator", "resources": {"requests": {"cpu": "10m", "memory": "64Mi"}}},
+        ]}}},
     });
     policy
 }
@@ -104,7 +111,7 @@ pub fn comparing(store: &ObjectStore, name: &str, model: &str, folder: &str) -> 
 /// The same, with a Job that makes the predictions of a version that has none.
 pub fn scoring(store: &ObjectStore, name: &str, model: &str, folder: &str) -> Value {
     let mut policy = comparing(store, name, model, folder);
-    let data = format!("--data={}", store.uri("holdout.parquet"));
+    let data = format!("--data={}", store.uri("unlabelled.parquet"));
     let arguments = json!(["score", "--model=$(MODEL_URI)", data, "--out=$(OUTPUT_URI)"]);
     policy["spec"]["evidence"]["scorer"] = json!({"job": run_podium(&arguments)});
     policy

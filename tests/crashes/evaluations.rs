@@ -181,12 +181,16 @@ fn is_missing_something(write: &Witnessed) -> bool {
     write.is("PATCH", "evaluations/status") && missing.is_some()
 }
 
+fn is_job_of(write: &Witnessed, owner: &str) -> bool {
+    write.is("POST", "jobs") && write.text("/metadata/ownerReferences/0/kind") == owner
+}
+
 fn is_scorer(write: &Witnessed) -> bool {
-    write.is("POST", "jobs") && write.name.contains("-score-")
+    is_job_of(write, "ChampionPolicy")
 }
 
 fn is_second_run(write: &Witnessed) -> bool {
-    write.is("POST", "jobs") && !is_scorer(write) && write.name.ends_with("-2")
+    is_job_of(write, "Evaluation") && write.name.ends_with("-2")
 }
 
 const POINTS: &[Point] = &[

@@ -11,11 +11,12 @@ mod writer;
 use features::Histories;
 use payments::Payments;
 use population::Population;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use writer::TransactionWriter;
+use writer::{NewFile, TransactionWriter, WriteError};
 
 /// What is to be simulated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     /// Number of customers.
     pub customers: usize,
@@ -27,6 +28,8 @@ pub struct Request {
     pub days: u32,
     /// Seed of all draws.
     pub seed: u64,
+    /// Columns that are left out.
+    pub exclude: Vec<String>,
 }
 
 impl Default for Request {
@@ -37,6 +40,7 @@ impl Default for Request {
             first_day: 60,
             days: 7,
             seed: 42,
+            exclude: Vec::new(),
         }
     }
 }
@@ -86,14 +90,44 @@ pub fn transactions(
     advance: &mut dyn FnMut(u32, u32),
 ) -> Result<(usize, usize), SimulateError> {
     check(request)?;
-    let unwritable = |error: writer::WriteError| SimulateError::Unwritable {
+    let unwritable = unwritable(out);
+    let new = NewFile::beside(out).map_err(&unwritable)?;
+    let output = new.create().map_err(&unwritable)?;
+    let (file, counts) = write(request, output, advance).map_err(&unwritable)?;
+    new.complete(&file).map_err(&unwritable)?;
+    Ok(counts)
+}
+
+/// The same with the bytes of the file for somebody who stores them at `out`.
+///
+/// # Errors
+/// See [`SimulateError`].
+pub fn transactions_as_bytes(
+    request: &Request,
+    out: &Path,
+    advance: &mut dyn FnMut(u32, u32),
+) -> Result<(Vec<u8>, (usize, usize)), SimulateError> {
+    check(request)?;
+    write(request, Vec::new(), advance).map_err(unwritable(out))
+}
+
+fn unwritable(out: &Path) -> impl Fn(WriteError) -> SimulateError {
+    move |error| SimulateError::Unwritable {
         path: out.to_path_buf(),
         message: error.to_string(),
-    };
+    }
+}
+
+/// Writes the transactions; what they were written to, and the number of rows and of frauds among them.
+fn write<W: Write + Send>(
+    request: &Request,
+    output: W,
+    advance: &mut dyn FnMut(u32, u32),
+) -> Result<(W, (usize, usize)), WriteError> {
     let population = Population::new(request.customers, request.terminals, request.seed);
     let mut payments = Payments::new(&population, request.seed);
     let mut histories = Histories::new(request.customers, request.terminals);
-    let mut writer = TransactionWriter::create(out).map_err(unwritable)?;
+    let mut writer = TransactionWriter::new(output, &request.exclude)?;
     let end = request.first_day + request.days;
     let mut counts = (0, 0);
     for day in 0..end {
@@ -102,13 +136,12 @@ pub fn transactions(
             if day >= request.first_day {
                 counts.0 += 1;
                 counts.1 += usize::from(transaction.scenario > 0);
-                writer.push(&transaction, &features).map_err(unwritable)?;
+                writer.push(&transaction, &features)?;
             }
         }
         advance(day + 1, end);
     }
-    writer.finish().map_err(unwritable)?;
-    Ok(counts)
+    Ok((writer.finish()?, counts))
 }
 
 fn check(request: &Request) -> Result<(), SimulateError> {
@@ -139,6 +172,7 @@ fn check(request: &Request) -> Result<(), SimulateError> {
 mod tests {
     use super::*;
     use crate::table::{RowFile, Table};
+    use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
     #[test]
     fn the_same_seed_gives_the_same_bytes_and_features_look_back_only() {
@@ -149,6 +183,7 @@ mod tests {
             first_day: 40,
             days: 3,
             seed: 7,
+            exclude: Vec::new(),
         };
         let file = |name: &str, request: &Request| {
             let path = directory.path().join(name);
@@ -182,6 +217,45 @@ mod tests {
     }
 
     #[test]
+    fn bytes_are_those_of_the_file_and_lack_what_is_excluded() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("rows.parquet");
+        let small = Request {
+            customers: 50,
+            terminals: 50,
+            first_day: 1,
+            days: 1,
+            ..Request::default()
+        };
+        transactions(&small, &path, &mut |_, _| {}).unwrap();
+        let made = |request: &Request| {
+            let (bytes, _) = transactions_as_bytes(request, &path, &mut |_, _| {}).unwrap();
+            bytes
+        };
+        assert!(made(&small) == std::fs::read(&path).unwrap());
+        let names = |request: &Request| -> Vec<String> {
+            std::fs::write(&path, made(request)).unwrap();
+            let file = std::fs::File::open(&path).unwrap();
+            let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
+            let fields = reader.schema().fields().iter();
+            fields.map(|field| field.name().clone()).collect()
+        };
+        let mut expected = names(&small);
+        let exclude = ["tx_fraud", "tx_fraud_scenario"].map(str::to_string);
+        expected.retain(|name| !exclude.contains(name));
+        let without = |exclude: &[String]| Request {
+            exclude: exclude.to_vec(),
+            ..small.clone()
+        };
+        assert_eq!(names(&without(&exclude)), expected);
+        let wrong = without(&["label".to_string()]);
+        let error = transactions(&wrong, &path, &mut |_, _| {}).unwrap_err();
+        let said = error.to_string();
+        let unknown = "there is no column `label` to be excluded";
+        assert!(said.ends_with(unknown), "{said}");
+    }
+
+    #[test]
     fn shares_are_those_of_the_handbook() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("rows.parquet");
@@ -191,6 +265,7 @@ mod tests {
             first_day: 40,
             days: 14,
             seed: 1,
+            exclude: Vec::new(),
         };
         let (rows, frauds) = transactions(&request, &path, &mut |_, _| {}).unwrap();
         let per_customer_and_day = rows as f64 / 14_000.0;

@@ -7,6 +7,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use std::fs::{self, File};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,16 +19,14 @@ const BATCH: usize = 1 << 16;
 /// The first day: Sunday, 1 April 2018, in nanoseconds since 1970.
 const START: i64 = 1_522_540_800_000_000_000;
 
-/// Writes to a file beside the wanted one, which takes its name at the end.
-pub(super) struct TransactionWriter {
+/// A file beside the wanted one, which takes its name once it is whole.
+pub(super) struct NewFile {
     path: PathBuf,
     temporary: PathBuf,
-    writer: Option<ArrowWriter<File>>,
-    rows: Vec<(Transaction, Features)>,
 }
 
-impl TransactionWriter {
-    pub(super) fn create(path: &Path) -> Result<Self, WriteError> {
+impl NewFile {
+    pub(super) fn beside(path: &Path) -> Result<Self, WriteError> {
         let name = path.file_name().ok_or("it must name a file")?;
         let mut hidden = std::ffi::OsString::from(".");
         hidden.push(name);
@@ -35,7 +34,53 @@ impl TransactionWriter {
         Ok(Self {
             temporary: path.with_file_name(hidden),
             path: path.to_path_buf(),
-            writer: None,
+        })
+    }
+
+    pub(super) fn create(&self) -> Result<File, WriteError> {
+        Ok(File::create(&self.temporary)?)
+    }
+
+    pub(super) fn complete(self, file: &File) -> Result<(), WriteError> {
+        file.sync_all()?;
+        Ok(fs::rename(&self.temporary, &self.path)?)
+    }
+}
+
+impl Drop for NewFile {
+    fn drop(&mut self) {
+        // After a failure; after success the file has its name already and there is nothing to remove.
+        let _ = fs::remove_file(&self.temporary);
+    }
+}
+
+/// Writes transactions to whatever takes bytes.
+pub(super) struct TransactionWriter<W: Write + Send> {
+    writer: ArrowWriter<W>,
+    /// Places of the columns that are written.
+    kept: Vec<usize>,
+    rows: Vec<(Transaction, Features)>,
+}
+
+impl<W: Write + Send> TransactionWriter<W> {
+    /// Leaves out the columns of these names.
+    pub(super) fn new(output: W, exclude: &[String]) -> Result<Self, WriteError> {
+        let all = batch(&[])?.schema();
+        for name in exclude {
+            if all.index_of(name).is_err() {
+                return Err(format!("there is no column `{name}` to be excluded").into());
+            }
+        }
+        let is_kept = |place: &usize| !exclude.contains(all.field(*place).name());
+        let kept: Vec<usize> = (0..all.fields().len()).filter(is_kept).collect();
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::ZSTD(ZstdLevel::try_new(9)?))
+            .set_created_by("podium simulate".to_string())
+            .build();
+        let schema = Arc::new(all.project(&kept)?);
+        Ok(Self {
+            writer: ArrowWriter::try_new(output, schema, Some(properties))?,
+            kept,
             rows: Vec::with_capacity(BATCH),
         })
     }
@@ -52,42 +97,16 @@ impl TransactionWriter {
         Ok(())
     }
 
-    pub(super) fn finish(mut self) -> Result<(), WriteError> {
+    /// What everything was written to.
+    pub(super) fn finish(mut self) -> Result<W, WriteError> {
         self.flush()?;
-        if let Some(writer) = self.writer.take() {
-            let file = writer.into_inner()?;
-            file.sync_all()?;
-            fs::rename(&self.temporary, &self.path)?;
-        }
-        Ok(())
+        Ok(self.writer.into_inner()?)
     }
 
     fn flush(&mut self) -> Result<(), WriteError> {
-        let batch = batch(&self.rows)?;
+        let batch = batch(&self.rows)?.project(&self.kept)?;
         self.rows.clear();
-        let writer = match self.writer.take() {
-            Some(writer) => writer,
-            None => {
-                let properties = WriterProperties::builder()
-                    .set_compression(Compression::ZSTD(ZstdLevel::try_new(9)?))
-                    .set_created_by("podium simulate".to_string())
-                    .build();
-                ArrowWriter::try_new(
-                    File::create(&self.temporary)?,
-                    batch.schema(),
-                    Some(properties),
-                )?
-            }
-        };
-        self.writer.insert(writer).write(&batch)?;
-        Ok(())
-    }
-}
-
-impl Drop for TransactionWriter {
-    fn drop(&mut self) {
-        // After a failure; after success the file has its name already and there is nothing to remove.
-        let _ = fs::remove_file(&self.temporary);
+        Ok(self.writer.write(&batch)?)
     }
 }
 
