@@ -54,6 +54,7 @@ impl Scene {
                 model,
                 key: version,
                 source: &source(&self.store, version),
+                run: None,
                 tags: BTreeMap::new(),
             };
             registry.register(new).await.unwrap();
