@@ -2,6 +2,7 @@
 
 use super::Bed;
 use super::cuts::Moment;
+use super::forests::IMAGE;
 use super::manifests::model_registry;
 use super::mlflow::Mlflow;
 use super::mlflow_proxy::{self, Call, Fate, Said};
@@ -28,6 +29,7 @@ impl MlflowWay {
     pub async fn with_operator(bed: &Bed, mlflow: &Mlflow) -> (Operator, Self) {
         let operator = bed.dead_operator("a").await;
         let operator = operator.with("PODIUM_ALLOWED_HOSTS", "*=127.0.0.1");
+        let operator = operator.with("PODIUM_IMAGE", IMAGE);
         let way = Self::open(&mlflow.url, &operator).await;
         bed.apply(&model_registry(&way.url));
         operator.start_again();

@@ -1,7 +1,7 @@
 //! The accounts that a whole loop works with, those of the object store, of MLflow and of the trials, stand nowhere but in their Secrets:
 //! not in what the loop leaves behind, and not in what it says where an account is refused.
 
-use crate::bed::forests::{comparing, run_podium, scoring, source, store_all};
+use crate::bed::forests::{IMAGE, comparing, run_podium, scoring, source, store_all};
 use crate::bed::manifests::{model_registry, registering};
 use crate::bed::object_store::{ObjectStore, account};
 use crate::bed::operator::Operator;
@@ -111,12 +111,13 @@ for version in client.search_model_versions(\"name='{model}'\"):
     run("env", &arguments, None).unwrap()
 }
 
-/// What the object store holds of the test that is no rows and no model: reports.
-fn reports(store: &ObjectStore) -> String {
+/// What the pods of trials and scorers have stored.
+fn stored_by_pods(store: &ObjectStore) -> String {
     let names = store.names().into_iter();
-    let reports: Vec<String> = names.filter(|name| name.starts_with("reports/")).collect();
-    assert!(!reports.is_empty(), "{:?}", store.names());
-    let texts = reports.iter().map(|name| store.text(name));
+    let by_pods = |name: &String| name.starts_with("predictions/") || name.contains("/forest-1/");
+    let stored: Vec<String> = names.filter(by_pods).collect();
+    assert!(stored.len() > 2, "{:?}", store.names());
+    let texts = stored.iter().map(|name| store.text(name));
     texts.collect::<Vec<_>>().join("\n")
 }
 
@@ -150,7 +151,7 @@ async fn nothing_tells_them(
     let told = told_by_mlflow(server, &bed.namespace);
     assert!(told.contains("forest-1"), "the trial was logged: {told}");
     is_silent_about("MLflow", &told, &secrets);
-    is_silent_about("the reports", &reports(store), &secrets);
+    is_silent_about("the object store", &stored_by_pods(store), &secrets);
 }
 
 #[test]
@@ -160,11 +161,11 @@ fn a_whole_loop_tells_nobody_the_accounts_that_it_works_with() {
         store_all(&bed, &store, false);
         let model = bed.namespace.clone();
         let server = mlflow_with_accounts(&bed, &store, &model).await;
-        let operator = operator_with(&bed, &[("PODIUM_LOG_LEVEL", "trace")]).await;
+        let variables = [("PODIUM_LOG_LEVEL", "trace"), ("PODIUM_IMAGE", IMAGE)];
+        let operator = operator_with(&bed, &variables).await;
         bed.apply(&tracked_search(&store, &model));
         let mut policy = scoring(&store, "fraud", &model, "predictions");
         policy["spec"]["pollSeconds"] = json!(10);
-        policy["spec"]["reports"] = json!({"uri": store.uri("reports/")});
         bed.apply(&policy);
         let what = "has promoted the winner of the search";
         until(&bed, what, |policy| {

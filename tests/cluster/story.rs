@@ -1,13 +1,13 @@
 //! The story of a champion from its first day to a rollback: models and rows in a real object store, scored and compared by pods of a real
 //! cluster, and a real MLflow whose own client is the witness.
 
-use crate::bed::forests::{scoring, source, store_all};
+use crate::bed::forests::{IMAGE, scoring, source, store_all};
 use crate::bed::manifests::{approval, model_registry};
 use crate::bed::mlflow::Mlflow;
 use crate::bed::object_store::ObjectStore;
 use crate::bed::{Bed, on_bed};
 use crate::mlflow_registry::mlflow_registry;
-use crate::policies::{champion, looked_at_again, operator, ready, until, waits_for_consent};
+use crate::policies::{champion, looked_at_again, operator_with, ready, until, waits_for_consent};
 use podium_api::ChampionPolicy;
 use podium_api::champion_policy::ChampionPolicyStatus;
 use podium_operator::ports::ModelRegistry as _;
@@ -93,7 +93,7 @@ fn a_first_champion_by_consent_a_better_one_a_worse_one_and_a_rollback_by_hand()
         let store = ObjectStore::of_testbed(&bed);
         store_all(&bed, &store, false);
         let witness = Witness::of_new_model(&bed, &store);
-        let _operator = operator(&bed).await;
+        let _operator = operator_with(&bed, &[("PODIUM_IMAGE", IMAGE)]).await;
         bed.apply(&model_registry(&witness.mlflow.url));
         witness.point("challenger", "1");
         let mut policy = scoring(&store, "fraud", &witness.model, "predictions");

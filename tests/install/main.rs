@@ -117,6 +117,7 @@ fn as_the_readme_says() {
     if !whole_loop::can_be_tried() {
         return;
     }
+    whole_loop::names_the_test_bed();
     let printed: Vec<String> = commands[2..].iter().map(done).collect();
     let shown = printed.last().unwrap();
     for part in [

@@ -16,6 +16,19 @@ pub fn can_be_tried() -> bool {
     there
 }
 
+/// The addresses that the example names are those that the test bed tells.
+pub fn names_the_test_bed() {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/examples/fraud-champion/1-registry.yaml"
+    );
+    let manifest = std::fs::read_to_string(path).unwrap();
+    for variable in ["MLFLOW_IN_PODS", "S3_IN_PODS"] {
+        let address = std::env::var(variable).unwrap();
+        assert!(manifest.contains(&address), "{variable} is {address}");
+    }
+}
+
 /// MLflow's own client sees both champions, the ended runs of the search, and where the winner came from.
 pub fn moved_the_alias() {
     let mlflow = Mlflow::of_testbed();
