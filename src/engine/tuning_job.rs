@@ -4,7 +4,7 @@ use super::search_end::is_finished;
 use super::search_settings::SearchSettings;
 use super::search_view::SearchView;
 use super::trial::{TrialView, is_deleted};
-use super::trial_request::request;
+use super::trial_request::{request, tried};
 use super::tuning_status::{Change, RECENT_TRIALS, SearchClock, change, end_of_second, status_of};
 use super::{Engine, Requeue, events, without_block};
 use crate::ports::{Cluster, Created, Events, PortError, Ports, TrialRunner};
@@ -235,7 +235,7 @@ impl<P: Ports> Engine<P> {
         if observed.view.has_trials() || job.spec.suspend || is_deleted(job.as_ref()) {
             return Ok(None);
         }
-        let probe = trial::tried(&job.name_any());
+        let probe = tried(&job.name_any());
         let refusal = self
             .ports
             .runner()

@@ -26,8 +26,8 @@ use kube::ResourceExt;
 use loaded_evaluation::views;
 use observe::{Observed, TAKE_OVER};
 use podium_api::convert::{
-    PolicySettings, memory_of, needs_somebody_who_stays, policy as settings_of, settled_condition,
-    window_at,
+    PolicySettings, World, memory_of, needs_somebody_who_stays, policy as settings_of,
+    settled_condition, window_at,
 };
 use podium_api::{ChampionPolicy, ModelRegistry};
 use podium_core::champion::{Freshness, Memory, Plan, plan};
@@ -212,7 +212,7 @@ impl<P: Ports> Engine<P> {
         settings: &PolicySettings,
         now: Timestamp,
     ) -> Result<Requeue, Failure> {
-        let named = self.named_registry(object).await?;
+        let named = self.registry_of(object).await?;
         let registry = self.ports.registry(&named).await?;
         let memory = memory_of(object.status.as_ref());
         let Planned {

@@ -54,7 +54,7 @@ pub(super) struct AskedQuestion {
 
 impl<P: Ports> Engine<P> {
     /// The registry that a policy names.
-    pub(super) async fn named_registry(
+    pub(super) async fn registry_of(
         &self,
         object: &ChampionPolicy,
     ) -> Result<ModelRegistry, PortError> {
@@ -215,7 +215,7 @@ impl<P: Ports> Engine<P> {
                 continue;
             }
             let of_other = async {
-                let named = self.named_registry(&other).await?;
+                let named = self.registry_of(&other).await?;
                 self.ports.registry(&named).await
             };
             match of_other.await {
