@@ -29,7 +29,7 @@ chart: ## Write deploy/podium.yaml and the chart's table of values anew (needs h
 image: ## Write the image of podium and of the fraud example as archives, without docker
 	@scripts/image
 
-bench: ## Measure what docs/benchmarks.md states; takes about half an hour
+bench: ## Measure what docs/benchmarks.md states; takes about an hour
 	@scripts/bench
 
 testbed: ## Start a one-node Kubernetes (as root; builds for minutes at its first time) and print how to reach it

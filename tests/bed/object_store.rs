@@ -45,6 +45,12 @@ impl ObjectStore {
         store
     }
 
+    /// The same store, of which the part below this name is meant.
+    pub fn at(mut self, prefix: &str) -> Self {
+        self.prefix = prefix.to_string();
+        self
+    }
+
     /// The address of an object.
     pub fn uri(&self, path: &str) -> String {
         format!("s3://{}/{}/{path}", self.bucket, self.prefix)

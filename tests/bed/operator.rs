@@ -233,7 +233,7 @@ impl Drop for Operator {
 }
 
 /// The program under test; figures are measured with the one of the image.
-fn program() -> String {
+pub fn program() -> String {
     let given = std::env::var("PODIUM_PROGRAM");
     given.unwrap_or_else(|_| env!("CARGO_BIN_EXE_podium").to_string())
 }

@@ -4,11 +4,15 @@
 
 #[path = "../bed/mod.rs"]
 mod bed;
+mod chain;
+mod comparisons;
+mod evaluation;
 mod filled;
 #[path = "../fixtures/ledger_of_model.rs"]
 mod ledger_of_model;
 #[path = "../fixtures/mlflow_registry.rs"]
 mod mlflow_registry;
+mod process;
 mod registry;
 mod scale;
 mod stub_kubelet;
@@ -115,14 +119,12 @@ async fn wait_for(
 }
 
 fn resident_mib(operator: &Operator) -> f64 {
-    let status =
-        std::fs::read_to_string(format!("/proc/{}/status", operator.id().unwrap())).unwrap();
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmRSS:"))
-        .unwrap();
-    let kib: f64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
-    kib / 1024.0
+    memory_mib(operator, "VmRSS")
+}
+
+/// What a field of proc(5) says of the operator's memory.
+fn memory_mib(operator: &Operator, field: &str) -> f64 {
+    process::mib(operator.id().unwrap(), field).unwrap()
 }
 
 #[test]

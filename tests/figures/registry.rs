@@ -1,5 +1,6 @@
 //! What policies ask of a model registry, how soon a decision is carried out, and whether people are heard meanwhile.
 
+use crate::bed::forests::IMAGE;
 use crate::bed::manifests::{champion_policy, model_registry};
 use crate::bed::mlflow::Mlflow;
 use crate::bed::mlflow_proxy::{self, Fate};
@@ -18,25 +19,28 @@ use std::time::{Duration, Instant};
 /// Requests at once while a figure is prepared.
 const AT_ONCE: usize = 8;
 
+/// Policies that one server has.
+pub const POLICIES: usize = 500;
+
 /// Who asks MLflow for something.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Who {
+pub enum Who {
     Operator,
     People,
 }
 
 /// What came to MLflow: when, from whom, and which model's `champion` it moves to which version.
 #[derive(Clone, Debug)]
-struct Seen {
+pub struct Seen {
     at: Instant,
     by: Who,
     moves: Option<(String, String)>,
 }
 
-type Log = Arc<Mutex<Vec<Seen>>>;
+pub type Log = Arc<Mutex<Vec<Seen>>>;
 
 /// A way to MLflow that notes what comes.
-async fn way(by: Who, log: &Log) -> String {
+pub async fn way(by: Who, log: &Log) -> String {
     let noted = Arc::clone(log);
     mlflow_proxy::open(&Mlflow::of_testbed().url, move |call| {
         let text = |field: &str| call.body[field].as_str().unwrap_or_default().to_string();
@@ -50,10 +54,11 @@ async fn way(by: Who, log: &Log) -> String {
     .await
 }
 
-/// An operator, and the registry behind this address.
-async fn operator_of(bed: &Bed, url: &str) -> Operator {
+/// An operator that can have versions compared, and the registry behind this address.
+pub async fn operator_of(bed: &Bed, url: &str) -> Operator {
     let operator = bed.dead_operator("a").await;
     let operator = operator.with("PODIUM_ALLOWED_HOSTS", "*=127.0.0.1");
+    let operator = operator.with("PODIUM_IMAGE", IMAGE);
     bed.apply(&model_registry(url));
     operator.start_again();
     operator.until_ready(30).await;
@@ -82,39 +87,61 @@ fn follows(policy: Option<ChampionPolicy>, version: &str) -> bool {
     status.in_flight.is_none() && status.champion.is_some_and(|c| c.version == version)
 }
 
+/// The model of a policy.
+pub fn model_of(bed: &Bed, number: usize) -> String {
+    format!("{}-{number}", bed.namespace)
+}
+
+/// An operator, and policies of as many models, of which the first version is champion, when all of them know that; how long it took.
+pub async fn settled_policies(
+    bed: &Bed,
+    url: &str,
+    versions: impl Fn(usize) -> usize,
+    policy: impl Fn(usize) -> Value,
+) -> (Operator, Duration) {
+    let registry = mlflow_registry(url);
+    futures::stream::iter(0..POLICIES)
+        .for_each_concurrent(AT_ONCE, |number| {
+            let (registry, model) = (&registry, model_of(bed, number));
+            let versions = versions(number);
+            async move { make_model(registry, &model, versions, true).await }
+        })
+        .await;
+    let operator = operator_of(bed, url).await;
+    let all = (0..POLICIES).map(|number| policy(number).to_string());
+    let all: Vec<String> = all.collect();
+    let apply = ["apply", "-n", &bed.namespace, "-f", "-"];
+    kubectl(&apply, Some(&all.join("\n---\n"))).unwrap();
+    let began = Instant::now();
+    bed.wait(900, "all policies know their champion", async || {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let (api, all) = (bed.api::<ChampionPolicy>(), ListParams::default());
+        let policies = api.list(&all).await;
+        let policies = policies.map_or_else(|_| Vec::new(), |list| list.items);
+        let known = policies
+            .into_iter()
+            .map(|policy| follows(Some(policy), "1"));
+        known.filter(|follows| *follows).count() == POLICIES
+    })
+    .await;
+    (operator, began.elapsed())
+}
+
+/// Other figures of the same server are not to list these models too.
+pub fn forget_models(bed: &Bed) {
+    let prefix = &bed.namespace;
+    Mlflow::of_testbed().python(&format!(
+        "for number in range({POLICIES}): client.delete_registered_model(f'{prefix}-{{number}}')"
+    ));
+}
+
 #[test]
 fn five_hundred_policies_of_one_server() {
-    const POLICIES: usize = 500;
     on_bed("figures-policies", async |bed| {
         let log = Log::default();
         let url = way(Who::Operator, &log).await;
-        let registry = mlflow_registry(&url);
-        let model = |number: usize| format!("{}-{number}", bed.namespace);
-        futures::stream::iter(0..POLICIES)
-            .for_each_concurrent(AT_ONCE, |number| {
-                let (registry, model) = (&registry, model(number));
-                async move { make_model(registry, &model, 1, true).await }
-            })
-            .await;
-        let operator = operator_of(&bed, &url).await;
-        let all: Vec<String> = (0..POLICIES)
-            .map(|number| policy(&format!("p{number}"), &model(number), None).to_string())
-            .collect();
-        let apply = ["apply", "-n", &bed.namespace, "-f", "-"];
-        kubectl(&apply, Some(&all.join("\n---\n"))).unwrap();
-        let began = Instant::now();
-        bed.wait(900, "all policies know their champion", async || {
-            tokio::time::sleep(Duration::from_secs(2)).await;
-            let (api, all) = (bed.api::<ChampionPolicy>(), ListParams::default());
-            let policies = api.list(&all).await;
-            let policies = policies.map_or_else(|_| Vec::new(), |list| list.items);
-            let known = policies
-                .into_iter()
-                .map(|policy| follows(Some(policy), "1"));
-            known.filter(|follows| *follows).count() == POLICIES
-        })
-        .await;
-        let known = began.elapsed();
+        let plain = |number: usize| policy(&format!("p{number}"), &model_of(&bed, number), None);
+        let (operator, known) = settled_policies(&bed, &url, |_| 1, plain).await;
         // Two of the polls, which are a minute apart.
         tokio::time::sleep(Duration::from_secs(10)).await;
         log.lock().unwrap().clear();
@@ -129,6 +156,8 @@ fn five_hundred_policies_of_one_server() {
                 resident_mib(&operator)
             ),
         );
+        drop(operator);
+        forget_models(&bed);
     });
 }
 

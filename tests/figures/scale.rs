@@ -4,7 +4,7 @@ use crate::bed::operator::Operator;
 use crate::bed::webhook::{Manner, Webhook};
 use crate::bed::{Bed, helm, kubectl, on_bed};
 use crate::stub_kubelet::{self, StubKubelet};
-use crate::{figure, resident_mib, wait_for};
+use crate::{figure, process, resident_mib, wait_for};
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
@@ -113,14 +113,8 @@ fn succeeded(search: &TuningJob) -> bool {
         })
 }
 
-/// Seconds that the process has computed, in user and kernel mode.
 fn cpu_seconds(operator: &Operator) -> f64 {
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", operator.id().unwrap())).unwrap();
-    let (_, fields) = stat.rsplit_once(')').unwrap();
-    let fields: Vec<&str> = fields.split_whitespace().collect();
-    let ticks = |field: usize| fields[field].parse::<f64>().unwrap();
-    // The 14th and the 15th field of proc(5), which counts the two before the parenthesis; a tick is a hundredth on Linux.
-    (ticks(11) + ticks(12)) / 100.0
+    process::cpu_seconds(operator.id().unwrap()).unwrap()
 }
 
 #[test]

@@ -17,6 +17,10 @@ pub const NO_SCHEDULER: &str = "nobody";
 /// Requests that are on their way at once.
 const AT_ONCE: usize = 32;
 
+/// What the trials of [`search`] say at their end, and the container that says it.
+const REPORT: &str = "{\"metrics\": {\"auc\": 0.5}}";
+const TRAIN: &str = "train";
+
 /// A search whose pods wait for a stub.
 pub fn search(name: &str, max_trials: u32, parallelism: u32) -> Value {
     let mut search = crate::bed::manifests::search(name, max_trials, parallelism, "true");
@@ -32,6 +36,13 @@ pub async fn waiting_pods(bed: &Bed, search: &str) -> Vec<String> {
     waits.map(ResourceExt::name_any).collect()
 }
 
+/// The name of a pod's only container.
+fn container_of(pod: &Pod) -> &str {
+    let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
+    let mut names = containers.map(|container| container.name.as_str());
+    names.next().unwrap_or(TRAIN)
+}
+
 fn is_pending(pod: &Pod) -> bool {
     let phase = pod
         .status
@@ -44,20 +55,21 @@ fn is_pending(pod: &Pod) -> bool {
 pub async fn end(bed: &Bed, pods: Vec<String>) {
     let ended = futures::stream::iter(pods).map(|name| {
         let pods = bed.api::<Pod>();
-        async move { end_one(&pods, &name).await }
+        async move { end_one(&pods, &name, TRAIN, REPORT).await }
     });
     let ended: Vec<Pod> = ended.buffer_unordered(AT_ONCE).try_collect().await.unwrap();
     drop(ended);
 }
 
-async fn end_one(pods: &Api<Pod>, name: &str) -> kube::Result<Pod> {
+/// Lets a pod end well, whose only container leaves this message.
+async fn end_one(pods: &Api<Pod>, name: &str, container: &str, message: &str) -> kube::Result<Pod> {
     let now = jiff::Timestamp::now()
         .strftime("%Y-%m-%dT%H:%M:%SZ")
         .to_string();
     let status = json!({"status": {"phase": "Succeeded", "startTime": now, "containerStatuses": [{
-        "name": "train", "image": "none", "imageID": "none", "ready": false, "restartCount": 0,
+        "name": container, "image": "none", "imageID": "none", "ready": false, "restartCount": 0,
         "state": {"terminated": {
-            "exitCode": 0, "reason": "Completed", "message": "{\"metrics\": {\"auc\": 0.5}}",
+            "exitCode": 0, "reason": "Completed", "message": message,
             "startedAt": now, "finishedAt": now,
         }},
     }]}});
@@ -71,6 +83,15 @@ pub struct StubKubelet(JoinHandle<()>);
 
 impl StubKubelet {
     pub fn of(client: Client, after: Duration) -> Self {
+        Self::saying(client, after, |_| REPORT.to_string())
+    }
+
+    /// The same with the message that each pod leaves.
+    pub fn saying(
+        client: Client,
+        after: Duration,
+        message: impl Fn(&Pod) -> String + Send + Sync + 'static,
+    ) -> Self {
         let pods = Api::<Pod>::all(client.clone());
         let waiting = Config::default().fields(&format!("spec.schedulerName={NO_SCHEDULER}"));
         let seen = watcher(pods, waiting)
@@ -81,10 +102,11 @@ impl StubKubelet {
             .filter_map(async |pod| pod.ok().filter(is_pending))
             .for_each_concurrent(None, move |pod| {
                 let pods = Api::namespaced(client.clone(), &pod.namespace().unwrap_or_default());
+                let said = message(&pod);
                 async move {
                     tokio::time::sleep(after).await;
                     // A pod that was deleted meanwhile needs no end.
-                    let _ = end_one(&pods, &pod.name_any()).await;
+                    let _ = end_one(&pods, &pod.name_any(), container_of(&pod), &said).await;
                 }
             });
         Self(tokio::spawn(work))
