@@ -267,6 +267,24 @@ fn key_of(name: &str) -> Option<String> {
     (is_path && !key.starts_with("..")).then_some(key)
 }
 
+impl MlflowTracking {
+    /// One request has room for a thousand metrics, and for a hundred parameters and tags each, which is more than a trial has.
+    async fn log_batch(&self, run: &str, log: &RunLog) -> Result<RunWrite, PortError> {
+        let metrics = log.metrics.iter().filter_map(|(name, value)| {
+            let key = key_of(name)?;
+            Some(json!({"key": key, "value": value, "timestamp": log.at.0, "step": log.step}))
+        });
+        let body = json!({
+            "run_id": run,
+            "metrics": metrics.collect::<Vec<_>>(),
+            "params": pairs(&log.params),
+            "tags": pairs(&log.tags),
+        });
+        let written = self.write("runs/log-batch", &body).await;
+        self.outcome(run, written).await
+    }
+}
+
 impl Tracking for MlflowTracking {
     async fn experiment(&self, name: &str) -> Result<String, PortError> {
         let found = experiments::find_or_create(&self.server, name, &[TRACKED_TAG]).await;
@@ -316,20 +334,22 @@ impl Tracking for MlflowTracking {
         }))
     }
 
-    /// One request has room for a thousand metrics, and for a hundred parameters and tags each, which is more than a trial has.
     async fn log(&self, run: &str, log: &RunLog) -> Result<RunWrite, PortError> {
-        let metrics = log.metrics.iter().filter_map(|(name, value)| {
-            let key = key_of(name)?;
-            Some(json!({"key": key, "value": value, "timestamp": log.at.0, "step": log.step}))
-        });
-        let body = json!({
-            "run_id": run,
-            "metrics": metrics.collect::<Vec<_>>(),
-            "params": pairs(&log.params),
-            "tags": pairs(&log.tags),
-        });
-        let written = self.write("runs/log-batch", &body).await;
-        self.outcome(run, written).await
+        let failed = match self.log_batch(run, log).await {
+            Ok(outcome) => return Ok(outcome),
+            Err(failed) => failed,
+        };
+        // MLflow 2 fails on a batch that it has taken before, as one whose answer was lost.
+        let Some(there) = self.content(run).await? else {
+            return Err(failed);
+        };
+        let mut rest = log.clone();
+        rest.metrics
+            .retain(|name, _| !key_of(name).is_some_and(|key| there.metrics.contains_key(&*key)));
+        if rest.metrics.len() == log.metrics.len() {
+            return Err(failed);
+        }
+        self.log_batch(run, &rest).await
     }
 
     async fn set_status(
