@@ -279,6 +279,7 @@ mod tests {
             pending: None,
             conclusion: None,
             closed: None,
+            held_back: None,
             again: false,
             look_again_at: None,
         }

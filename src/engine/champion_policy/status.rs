@@ -70,6 +70,7 @@ impl StatusInput {
             conditions: conditions(plan, input),
             challenger: proposed
                 .or_else(|| plan.memory.in_flight.as_ref().map(|f| f.to.clone()))
+                .or_else(|| plan.held_back.clone())
                 .or(newest)
                 .or_else(|| {
                     let aliases = &input.registry?.aliases;
