@@ -35,6 +35,8 @@ pub struct Message {
     pub policy: String,
     /// The same whenever it is sent again.
     pub id: String,
+    /// How many attempts have failed, by what is stored.
+    pub attempt: i32,
     /// A CloudEvent in JSON.
     pub document: String,
 }
@@ -67,7 +69,7 @@ pub trait Announcer: Send + Sync {
     fn speaker(&self, policy: &str) -> String;
     /// Why nothing is sent to a receiver; `None` where it may be.
     fn refusal(&self, receiver: &NotifySpec) -> Option<String>;
-    /// Sends a message unless it is on its way, and says how far it is. Nothing is waited for: the policy is reconciled once there is an
-    /// end, which is told once.
+    /// Sends a message unless this attempt was made already, and says how far it is. Nothing is waited for: the policy is reconciled once
+    /// there is an end. That is told until the next attempt, however often it cannot be stored.
     fn deliver(&self, message: Message, receiver: &NotifySpec) -> Delivery;
 }

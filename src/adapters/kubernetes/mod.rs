@@ -13,6 +13,8 @@ pub mod published;
 pub mod raw_object;
 pub mod registries;
 mod registry_references;
+#[cfg(test)]
+mod scripted_api;
 
 use crate::adapters::whole_chain;
 use crate::ports::{PortError, PortErrorKind};
