@@ -24,8 +24,6 @@ pub enum Published {
     Stands,
     /// Something of that name is somebody else's, and was left alone; whose it is.
     Foreign(String),
-    /// Nothing is published here; what changes that.
-    Disabled(&'static str),
 }
 
 /// Something to tell a receiver.
@@ -54,6 +52,8 @@ pub enum Delivery {
 
 /// Tells those outside of Podium who is champion, and what was decided.
 pub trait Announcer: Send + Sync {
+    /// Why nothing is published here, and what changes that; `None` where champions are published.
+    fn disabled(&self) -> Option<&'static str>;
     /// Makes a ConfigMap what it is to be, unless it is somebody else's. One that is that already is not written.
     fn publish(
         &self,

@@ -61,7 +61,7 @@ fn kind_of(status: &kube::core::Status) -> PortErrorKind {
 pub enum Precondition {
     /// It is the same object, and not another one of its name.
     Uid,
-    /// It is the same object, and neither its specification nor its status changed.
+    /// It is the same object, and nothing of it changed.
     UidAndResourceVersion,
 }
 
