@@ -69,6 +69,22 @@ impl WriteLease {
         self.until.borrow().left()
     }
 
+    /// Returns when writes are not allowed any more; a permission that is extended meanwhile lasts longer.
+    pub async fn forbidden(&self) {
+        let mut until = self.until.subscribe();
+        loop {
+            let now = *until.borrow_and_update();
+            let Some(left) = now.left() else {
+                return;
+            };
+            tokio::select! {
+                // The sender lives as long as this permission.
+                _ = until.changed() => {}
+                () = tokio::time::sleep(left) => {}
+            }
+        }
+    }
+
     /// A write that begins now, if it is allowed; it is on its way until this is dropped.
     #[must_use]
     pub fn begin_write(&self) -> Option<Write> {
@@ -96,18 +112,7 @@ pub struct Write {
 impl Write {
     /// Returns when writes are not allowed any more. A permission that is extended meanwhile lasts longer for this write too.
     pub async fn forbidden(&self) {
-        let mut until = self.permission.until.subscribe();
-        loop {
-            let now = *until.borrow_and_update();
-            let Some(left) = now.left() else {
-                return;
-            };
-            tokio::select! {
-                // The sender lives as long as this permission.
-                _ = until.changed() => {}
-                () = tokio::time::sleep(left) => {}
-            }
-        }
+        self.permission.forbidden().await;
     }
 }
 

@@ -1,6 +1,6 @@
 //! The controllers of a scope: which engine call follows, and when it is tried again.
 
-use super::kinds::{Reconciled, ReconciledKind, rows};
+use super::kinds::{Reconciled, ReconciledKind, all_filled, rows};
 use super::ports::ClusterPorts;
 use super::reflector::{Scope, ScopeContext, run_reflector};
 use super::server::Readiness;
@@ -51,7 +51,7 @@ pub(super) async fn run(context: Arc<ScopeContext>, readiness: Arc<Readiness>) {
     let watching = select_all(watched.into_iter().map(|row| (row.run)(&context)));
     let reconciling = join_all(reconciled.into_iter().map(|row| (row.run)(&context)));
     let announcing = async {
-        all_filled(&context).await;
+        all_filled(&context.caches).await;
         readiness.filled(&name, Arc::clone(&context.caches));
         tracing::info!(scope = name, "reconciles");
         std::future::pending::<()>().await;
@@ -63,19 +63,13 @@ pub(super) async fn run(context: Arc<ScopeContext>, readiness: Arc<Readiness>) {
     }
 }
 
-/// Returns once every cache of the scope holds a first list.
-async fn all_filled(context: &ScopeContext) {
-    let rows = rows(context.publishes);
-    join_all(rows.map(|row| (row.filled)(&context.caches))).await;
-}
-
 /// Returns when the operator is asked to end.
 pub(super) async fn shutdown(mut draining: Receiver<bool>) {
     // A sender that is gone has ended everything already.
     let _ = draining.wait_for(|draining| *draining).await;
 }
 
-/// Watches a kind and reconciles its objects, once all caches of the scope are filled.
+/// Watches a kind and reconciles its objects, once the caches of the scope are filled that promotions need.
 pub(super) async fn run_controller<K: ReconciledKind>(context: Arc<ScopeContext>) {
     let resource = ApiResource::erase::<K>(&());
     let Some(queue) = context.enqueuer.of(&resource.kind) else {
@@ -108,7 +102,7 @@ pub(super) async fn run_controller<K: ReconciledKind>(context: Arc<ScopeContext>
     let reconciling = async {
         // Without a first list there is nothing to finish.
         tokio::select! {
-            () = all_filled(&context) => control(&context, controlled).await,
+            () = all_filled(&context.caches) => control(&context, controlled).await,
             () = shutdown(context.draining.clone()) => {}
         }
     };

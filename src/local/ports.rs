@@ -85,8 +85,12 @@ pub struct NoAnnouncer;
 const NOBODY: &str = "nobody is told of champions here";
 
 impl Announcer for NoAnnouncer {
+    fn disabled(&self) -> Option<&'static str> {
+        Some(NOBODY)
+    }
+
     async fn publish(&self, _: &Publication) -> Result<Published, PortError> {
-        Ok(Published::Disabled(NOBODY))
+        Err(PortError::refused(NOBODY))
     }
 
     async fn withdraw(&self, _: &str, _: Option<&str>) -> Result<(), PortError> {

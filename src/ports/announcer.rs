@@ -24,8 +24,6 @@ pub enum Published {
     Stands,
     /// Something of that name is somebody else's, and was left alone; whose it is.
     Foreign(String),
-    /// Nothing is published here; what changes that.
-    Disabled(&'static str),
 }
 
 /// Something to tell a receiver.
@@ -35,6 +33,8 @@ pub struct Message {
     pub policy: String,
     /// The same whenever it is sent again.
     pub id: String,
+    /// How many attempts have failed, by what is stored.
+    pub attempt: i32,
     /// A CloudEvent in JSON.
     pub document: String,
 }
@@ -52,6 +52,8 @@ pub enum Delivery {
 
 /// Tells those outside of Podium who is champion, and what was decided.
 pub trait Announcer: Send + Sync {
+    /// Why nothing is published here, and what changes that; `None` where champions are published.
+    fn disabled(&self) -> Option<&'static str>;
     /// Makes a ConfigMap what it is to be, unless it is somebody else's. One that is that already is not written.
     fn publish(
         &self,
@@ -67,7 +69,7 @@ pub trait Announcer: Send + Sync {
     fn speaker(&self, policy: &str) -> String;
     /// Why nothing is sent to a receiver; `None` where it may be.
     fn refusal(&self, receiver: &NotifySpec) -> Option<String>;
-    /// Sends a message unless it is on its way, and says how far it is. Nothing is waited for: the policy is reconciled once there is an
-    /// end, which is told once.
+    /// Sends a message unless this attempt was made already, and says how far it is. Nothing is waited for: the policy is reconciled once
+    /// there is an end. That is told until the next attempt, however often it cannot be stored.
     fn deliver(&self, message: Message, receiver: &NotifySpec) -> Delivery;
 }

@@ -133,6 +133,22 @@ async fn a_move_by_hand_holds_until_it_is_acknowledged(server: &str) {
     assert_eq!(champion(&registry, model).await.as_deref(), Some("2"));
 }
 
+/// A pin that a dry run holds back is what the policy shows, and no challenger beside it: that is what receivers are told of.
+async fn a_dry_run_shows_the_pin_that_it_holds_back(server: &str) {
+    let registry = mlflow_registry(server);
+    let model = "dry run";
+    make_model(&registry, model, 3, true).await;
+    point(&registry, model, "challenger", "3").await;
+    let objects = cluster_with_policy(model, |policy| {
+        policy["spec"]["promotion"] = json!({"mode": "DryRun"});
+        pin(policy, "2");
+    });
+    let held = said(server, &objects).await;
+    holds(&held, "DryRun", &["`spec.pin` names v2"]);
+    let status = objects.policy().status.unwrap();
+    assert_eq!(status.challenger.as_deref(), Some("2"));
+}
+
 /// Which versions are challengers by their age and by their tags. The newest is named, with what it lacks.
 async fn challengers_by_versions_are_named(server: &str) {
     let registry = mlflow_registry(server);
@@ -271,6 +287,7 @@ fn each_gate_holds_the_champion_until_what_lifts_it() {
         tokio::join!(
             a_window_holds_a_first_champion_until_it_opens(&url),
             a_move_by_hand_holds_until_it_is_acknowledged(&url),
+            a_dry_run_shows_the_pin_that_it_holds_back(&url),
             challengers_by_versions_are_named(&url),
             a_cooldown_holds_a_better_challenger_and_its_tags_come_first(&url),
         );

@@ -57,7 +57,7 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version | replace "+" "_" }}
 {{- /* All that the operator may do with the objects of a namespace. No rule names Secrets: trials mount their own. */ -}}
 {{- define "podium.rules" -}}
 {{ .Files.Get "files/rules.yaml" }}{{ if .Values.publish.enabled }}
-{{- .Files.Get "files/publishing-rules.yaml" }}{{- end }}{{- end }}
+{{- .Files.Get "files/publishing-rules.yaml" | required "files/publishing-rules.yaml is missing in the chart: the operator would be told to publish without the right to" }}{{- end }}{{- end }}
 
 {{- /* NAMESPACE=HOST,… in the order of the namespaces. */ -}}
 {{- define "podium.hosts" -}}

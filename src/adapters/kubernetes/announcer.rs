@@ -1,6 +1,6 @@
 //! Tells those outside of a namespace who is champion and what was decided: by ConfigMaps of its policies, and by messages.
 
-use super::cache::{Cache, IndexKey};
+use super::cache::Cache;
 use super::caches::Caches;
 use super::cluster::FIELD_MANAGER;
 use super::messages::Messages;
@@ -8,7 +8,9 @@ use super::published::{Step, belongs_to, step};
 use super::raw_object::RawObject;
 use super::{Precondition, delete, get, port_error, unreadable};
 use crate::adapters::webhooks::target::Target;
-use crate::ports::{Announcer, Delivery, Message, PortError, Publication, Published};
+use crate::ports::{
+    Announcer, Delivery, Message, PortError, PortErrorKind, Publication, Published,
+};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::core::Request;
@@ -92,8 +94,24 @@ impl KubernetesAnnouncer {
             .await
     }
 
+    /// Deletes it as it was seen: somebody may have made it his own since.
     async fn remove(&self, object: &ConfigMap) -> Result<(), PortError> {
-        delete(&self.client, &self.namespace, object, Precondition::Uid).await
+        let precondition = Precondition::UidAndResourceVersion;
+        delete(&self.client, &self.namespace, object, precondition).await
+    }
+
+    /// Puts another ConfigMap in the place of one that cannot be changed.
+    async fn replace(&self, old: &ConfigMap, new: &ConfigMap) -> Result<ConfigMap, PortError> {
+        self.remove(old).await?;
+        let created = self.create(new).await;
+        // No race that the next look ends: a finalizer may keep the old one for long.
+        created.map_err(|error| match error.kind {
+            PortErrorKind::Conflict => PortError::unavailable(format!(
+                "the ConfigMap `{}` is immutable and not gone yet, so it does not hold the champion of now",
+                new.name_any()
+            )),
+            _ => error,
+        })
     }
 
     /// The ConfigMap of a publication as it is watched, or as it is found when it is none that is watched for its policy.
@@ -112,19 +130,19 @@ impl KubernetesAnnouncer {
 }
 
 impl Announcer for KubernetesAnnouncer {
+    fn disabled(&self) -> Option<&'static str> {
+        self.watched().is_none().then_some(DISABLED)
+    }
+
     async fn publish(&self, publication: &Publication) -> Result<Published, PortError> {
-        let Some(watched) = self.watched() else {
-            return Ok(Published::Disabled(DISABLED));
-        };
+        let watched = self.watched();
+        let watched = watched.ok_or_else(|| PortError::refused(DISABLED))?;
         let found = self.find(&watched, publication).await?;
         let written = match (step(found.as_ref(), publication), &found) {
             (Step::Nothing, _) => return Ok(Published::Stands),
             (Step::Leave(whose), _) => return Ok(Published::Foreign(whose)),
             (Step::Change(patch), _) => self.change(&publication.name, patch).await?,
-            (Step::Replace(new), Some(old)) => {
-                self.remove(old).await?;
-                self.create(&new).await?
-            }
+            (Step::Replace(new), Some(old)) => self.replace(old, &new).await?,
             (Step::Create(new) | Step::Replace(new), _) => self.create(&new).await?,
         };
         watched.observe_write(written);
@@ -135,10 +153,11 @@ impl Announcer for KubernetesAnnouncer {
         let Some(watched) = self.watched() else {
             return Ok(());
         };
-        for published in watched.find(&IndexKey::owner(owner)).iter() {
-            let is_kept = kept == Some(published.name_any().as_str());
-            if !is_kept && belongs_to(published, owner) {
-                self.remove(published).await?;
+        // Not by the index of owners, which knows no namespaces: a ConfigMap of another one may name this owner.
+        let published = watched.list(&self.namespace, |found| belongs_to(found, owner));
+        for published in published {
+            if kept != Some(published.name_any().as_str()) {
+                self.remove(&published).await?;
             }
         }
         Ok(())
@@ -160,3 +179,7 @@ impl Announcer for KubernetesAnnouncer {
             .deliver(&self.namespace, message, receiver, wake)
     }
 }
+
+#[cfg(test)]
+#[path = "announcer_tests.rs"]
+mod tests;

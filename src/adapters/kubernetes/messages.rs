@@ -20,10 +20,10 @@ use tokio::task::JoinHandle;
 
 /// The key of a Secret that messages are signed with.
 const KEY: &str = "key";
-/// What nobody has asked for after this time is forgotten: its policy is gone, or wants it no more.
+/// An attempt is forgotten after this time. What became of it was taken down long ago, or its policy is gone.
 const KEPT: Duration = Duration::from_secs(600);
 
-/// The messages of all namespaces that are on their way.
+/// The messages of all namespaces that are on their way, and what became of those that were.
 pub struct Messages {
     client: Client,
     hosts: AllowedHosts,
@@ -34,12 +34,13 @@ pub struct Messages {
     sent: Mutex<HashMap<Key, Sent>>,
 }
 
-/// Which message to whom.
+/// Which attempt to tell whom of what.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Key {
     namespace: String,
     policy: String,
     id: String,
+    attempt: i32,
     address: String,
 }
 
@@ -93,7 +94,7 @@ impl Messages {
         self.hosts.of(namespace)
     }
 
-    /// Sends a message of this namespace unless it is on its way, and says how far it is; `wake` is called when it has ended.
+    /// Sends a message of this namespace unless this attempt was made already, and says how far it is; `wake` is called when it has ended.
     pub fn deliver(
         self: &Arc<Self>,
         namespace: &str,
@@ -105,16 +106,14 @@ impl Messages {
             namespace: namespace.to_string(),
             policy: message.policy.clone(),
             id: message.id.clone(),
+            attempt: message.attempt,
             address: receiver.url.clone(),
         };
         let mut all = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|_, sent| sent.is_of_use());
+        // Told as often as it is asked: a status that cannot be written is no reason to send anew what was heard.
         if let Some(before) = all.get(&key) {
-            let delivery = before.delivery();
-            if delivery != Delivery::OnItsWay {
-                all.remove(&key);
-            }
-            return delivery;
+            return before.delivery();
         }
         let end: Arc<OnceLock<Result<(), String>>> = Arc::default();
         let sending = {
@@ -146,7 +145,8 @@ impl Messages {
         let _turn = self.turns.take(namespace, &target.authority()).await?;
         let key = self.key_of(namespace, receiver).await?;
         let forbidden = || FORBIDDEN.to_string();
-        let writing = self.permission.begin_write().ok_or_else(forbidden)?;
+        // No write that an end of the operator would wait for: what was not taken down is sent again under its id.
+        self.permission.left().ok_or_else(forbidden)?;
         let second = self.clock.now().whole_seconds();
         let signed = SignedMessage {
             id: &message.id,
@@ -155,7 +155,7 @@ impl Messages {
             signature: key.map(|key| key.sign(&message.id, second, &message.document)),
         };
         tokio::select! {
-            () = writing.forbidden() => Err(forbidden()),
+            () = self.permission.forbidden() => Err(forbidden()),
             sent = self.post.send(&target, &signed) => sent,
         }
     }
@@ -179,5 +179,113 @@ impl Messages {
         let key = SigningKey::parse(bytes);
         key.map(Some)
             .map_err(|must| format!("was not sent: {what} must hold {must} under the key `{KEY}`"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapters::kubernetes::scripted_api::ScriptedApi;
+    use axum::Router;
+    use axum::http::StatusCode;
+    use axum::routing::post;
+    use futures::FutureExt;
+    use serde_json::{Value, json};
+    use std::future::Future;
+    use tokio::net::TcpListener;
+    use tokio::sync::{mpsc, watch};
+
+    fn run<T>(work: impl Future<Output = T>) -> T {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(work)
+    }
+
+    /// A receiver, which answers if it is to, and how much it has heard.
+    async fn receiver(answers: bool) -> (NotifySpec, Arc<watch::Sender<usize>>) {
+        let heard = Arc::new(watch::Sender::new(0));
+        let hear = {
+            let heard = Arc::clone(&heard);
+            move || {
+                let heard = Arc::clone(&heard);
+                async move {
+                    heard.send_modify(|heard| *heard += 1);
+                    if !answers {
+                        std::future::pending::<()>().await;
+                    }
+                    StatusCode::NO_CONTENT
+                }
+            }
+        };
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let url = format!("http://{}/hook", listener.local_addr().unwrap());
+        let router = Router::new().route("/hook", post(hear));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let receiver = serde_json::from_value(json!({"url": url, "on": ["Held"]}));
+        (receiver.unwrap(), heard)
+    }
+
+    fn messages(permission: &WriteLease) -> Arc<Messages> {
+        let client = ScriptedApi::new(|_| (404, Value::Null)).client();
+        let hosts = AllowedHosts::parse(["team-a=127.0.0.1"]).unwrap();
+        let clock = ServerClock::default();
+        Arc::new(Messages::new(client, hosts, permission.clone(), clock))
+    }
+
+    fn message(attempt: i32) -> Message {
+        Message {
+            policy: "fraud".to_string(),
+            id: "abc-held".to_string(),
+            attempt,
+            document: "{}".to_string(),
+        }
+    }
+
+    #[test]
+    fn an_attempt_is_made_once_however_often_its_end_cannot_be_stored() {
+        run(async {
+            let messages = messages(&WriteLease::always());
+            let (receiver, heard) = receiver(true).await;
+            let (ended, mut end) = mpsc::unbounded_channel();
+            let deliver = |attempt: i32| {
+                let ended = ended.clone();
+                let wake = move || ended.send(()).unwrap();
+                messages.deliver("team-a", message(attempt), &receiver, wake)
+            };
+            assert_eq!(deliver(0), Delivery::OnItsWay);
+            end.recv().await.unwrap();
+            for _ in 0..3 {
+                assert_eq!(deliver(0), Delivery::Delivered);
+            }
+            assert_eq!(*heard.borrow(), 1);
+            assert_eq!(deliver(1), Delivery::OnItsWay);
+            end.recv().await.unwrap();
+            assert_eq!(*heard.borrow(), 2);
+        });
+    }
+
+    #[test]
+    fn an_operator_that_ends_waits_for_no_receiver() {
+        run(async {
+            let permission = WriteLease::always();
+            let messages = messages(&permission);
+            let (receiver, heard) = receiver(false).await;
+            let (ended, mut end) = mpsc::unbounded_channel();
+            let deliver = || {
+                let ended = ended.clone();
+                let wake = move || ended.send(()).unwrap();
+                messages.deliver("team-a", message(0), &receiver, wake)
+            };
+            assert_eq!(deliver(), Delivery::OnItsWay);
+            let mut hearing = heard.subscribe();
+            hearing.wait_for(|heard| *heard == 1).await.unwrap();
+            assert_eq!(permission.no_writes().now_or_never(), Some(()));
+            // Without the lease nothing goes on.
+            permission.end();
+            end.recv().await.unwrap();
+            assert_eq!(deliver(), Delivery::Failed(FORBIDDEN.to_string()));
+        });
     }
 }

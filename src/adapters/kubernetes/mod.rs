@@ -13,6 +13,8 @@ pub mod published;
 pub mod raw_object;
 pub mod registries;
 mod registry_references;
+#[cfg(test)]
+mod scripted_api;
 
 use crate::adapters::whole_chain;
 use crate::ports::{PortError, PortErrorKind};
@@ -59,7 +61,7 @@ fn kind_of(status: &kube::core::Status) -> PortErrorKind {
 pub enum Precondition {
     /// It is the same object, and not another one of its name.
     Uid,
-    /// It is the same object, and neither its specification nor its status changed.
+    /// It is the same object, and nothing of it changed.
     UidAndResourceVersion,
 }
 

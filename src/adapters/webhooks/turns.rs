@@ -1,5 +1,5 @@
 //! How many messages are on their way at once: to one server of one namespace few, so that one that does not answer holds up no
-//! other, and in all as many as an operator can afford.
+//! other; of one namespace a part, so that many such servers hold up no other namespace; and in all as many as an operator can afford.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 const AT_ONCE: usize = 64;
+const AT_ONCE_OF_A_NAMESPACE: usize = 16;
 const AT_ONCE_TO_A_SERVER: usize = 4;
 /// A message that has no turn in this time is not sent, and tried again later.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -15,14 +16,15 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Turns {
     all: Arc<Semaphore>,
-    /// By namespace, and by host and port.
-    of_servers: Mutex<HashMap<(String, String), Arc<Semaphore>>>,
+    /// Those of namespaces, and of their servers by host and port.
+    parts: Mutex<HashMap<(String, Option<String>), Arc<Semaphore>>>,
 }
 
 /// A message may be on its way until this is dropped.
 #[derive(Debug)]
 pub struct Turn {
     _of_server: OwnedSemaphorePermit,
+    _of_namespace: OwnedSemaphorePermit,
     _of_all: OwnedSemaphorePermit,
 }
 
@@ -30,7 +32,7 @@ impl Default for Turns {
     fn default() -> Self {
         Self {
             all: Arc::new(Semaphore::new(AT_ONCE)),
-            of_servers: Mutex::default(),
+            parts: Mutex::default(),
         }
     }
 }
@@ -50,47 +52,58 @@ impl Turns {
         namespace: &str,
         server: &str,
     ) -> Result<Turn, String> {
-        let (of_server, all) = (self.of_server(namespace, server), Arc::clone(&self.all));
-        let both = async {
-            // In this order, so that what waits for a slow server takes nothing from others.
+        let of_server = self.part(namespace, Some(server));
+        let of_namespace = self.part(namespace, None);
+        let all = Arc::clone(&self.all);
+        let turn = async {
+            // In this order, so that what waits for a slow server, or for its namespace, takes nothing from others.
             let of_server = of_server.acquire_owned().await.ok()?;
+            let of_namespace = of_namespace.acquire_owned().await.ok()?;
             let of_all = all.acquire_owned().await.ok()?;
             Some(Turn {
                 _of_server: of_server,
+                _of_namespace: of_namespace,
                 _of_all: of_all,
             })
         };
         // Nothing closes the semaphores.
-        let turn = tokio::time::timeout(patience, both).await.ok().flatten();
+        let turn = tokio::time::timeout(patience, turn).await.ok().flatten();
         turn.ok_or_else(|| {
             format!("was not sent: so many messages wait that it had no turn in {patience:?}")
         })
     }
 
-    fn of_server(&self, namespace: &str, server: &str) -> Arc<Semaphore> {
-        let mut of_servers = self
-            .of_servers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+    /// The turns of a server, or of all servers of the namespace.
+    fn part(&self, namespace: &str, server: Option<&str>) -> Arc<Semaphore> {
+        let most = match server {
+            Some(_) => AT_ONCE_TO_A_SERVER,
+            None => AT_ONCE_OF_A_NAMESPACE,
+        };
+        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
         // Those that somebody waits for, or has a turn of, are held by them.
-        of_servers.retain(|_, turns| Arc::strong_count(turns) > 1);
-        let key = (namespace.to_string(), server.to_string());
-        let turns = of_servers.entry(key);
-        Arc::clone(turns.or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE_TO_A_SERVER))))
+        parts.retain(|_, turns| Arc::strong_count(turns) > 1);
+        let key = (namespace.to_string(), server.map(str::to_string));
+        let turns = parts.entry(key);
+        Arc::clone(turns.or_insert_with(|| Arc::new(Semaphore::new(most))))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::future::Future;
 
-    #[test]
-    fn a_server_that_does_not_answer_holds_up_no_other() {
+    fn run<T>(work: impl Future<Output = T>) -> T {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .build()
             .unwrap();
-        runtime.block_on(async {
+        runtime.block_on(work)
+    }
+
+    #[test]
+    fn a_server_that_does_not_answer_holds_up_no_other() {
+        run(async {
             let turns = Turns::default();
             let take = async |namespace: &str, server: &str| {
                 turns.take_within(Duration::ZERO, namespace, server).await
@@ -108,10 +121,29 @@ mod tests {
             taken.clear();
             drop(take("team-a", "other").await);
             assert_eq!(
-                turns.of_servers.lock().unwrap().len(),
-                1,
+                turns.parts.lock().unwrap().len(),
+                2,
                 "the others are forgotten"
             );
+        });
+    }
+
+    #[test]
+    fn a_namespace_of_many_servers_that_do_not_answer_holds_up_no_other() {
+        run(async {
+            let turns = Turns::default();
+            let take = async |namespace: &str, port: usize| {
+                let server = format!("slow:{port}");
+                turns.take_within(Duration::ZERO, namespace, &server).await
+            };
+            let mut taken = Vec::new();
+            for port in 0..AT_ONCE_OF_A_NAMESPACE {
+                taken.push(take("team-a", port).await.unwrap());
+            }
+            assert!(take("team-a", AT_ONCE_OF_A_NAMESPACE).await.is_err());
+            assert!(take("team-b", 0).await.is_ok());
+            taken.pop();
+            assert!(take("team-a", AT_ONCE_OF_A_NAMESPACE).await.is_ok());
         });
     }
 }

@@ -23,7 +23,7 @@ use crate::engine::{Engine, Requeue};
 use crate::metrics::Metrics;
 use crate::ports::{Object, PortError};
 use crate::runs::observed::{ObservedJob, ObservedPod};
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, join_all};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::{ConfigMap, Event};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -106,7 +106,10 @@ pub(super) struct Row {
     /// Adds the cache of the kind, and its queue where it is reconciled.
     pub(super) register: fn(&mut Caches, &mut Enqueuer, &Arc<Metrics>),
     /// Returns once the cache holds a first list.
-    pub(super) filled: for<'a> fn(&'a Caches) -> BoxFuture<'a, ()>,
+    filled: for<'a> fn(&'a Caches) -> BoxFuture<'a, ()>,
+    /// Has it hold one that is empty.
+    #[cfg(test)]
+    fill: fn(&Caches),
     /// Whether the objects are reconciled, or only read.
     pub(super) is_reconciled: bool,
     /// Whether only an operator that may publish champions has to do with the kind.
@@ -123,6 +126,8 @@ impl Row {
         Self {
             register: |caches, _, _| caches.insert(Arc::new(Cache::<K>::new(K::index_keys))),
             filled: |caches| Box::pin(filled::<K>(caches)),
+            #[cfg(test)]
+            fill: fill::<K>,
             is_reconciled: false,
             is_for_publishing: false,
             run: |context| Box::pin(run_reflector::<K>(Arc::clone(context), |_| {})),
@@ -138,6 +143,8 @@ impl Row {
                 enqueuer.insert(WorkQueue::new(ApiResource::erase::<K>(&()), metrics));
             },
             filled: |caches| Box::pin(filled::<K>(caches)),
+            #[cfg(test)]
+            fill: fill::<K>,
             is_reconciled: true,
             is_for_publishing: false,
             run: |context| Box::pin(run_controller::<K>(Arc::clone(context))),
@@ -157,9 +164,23 @@ impl Row {
     }
 }
 
+/// Returns once every cache holds a first list, but for those that only announcements need: these hold nothing up, not even where the right
+/// to watch is missing.
+pub(super) async fn all_filled(caches: &Caches) {
+    join_all(rows(false).map(|row| (row.filled)(caches))).await;
+}
+
 async fn filled<K: Kind>(caches: &Caches) {
     if let Some(cache) = caches.of::<K>() {
         cache.wait_until_filled().await;
+    }
+}
+
+#[cfg(test)]
+fn fill<K: Kind>(caches: &Caches) {
+    if let Some(cache) = caches.of::<K>() {
+        cache.apply_event(&watcher::Event::Init);
+        cache.apply_event(&watcher::Event::InitDone);
     }
 }
 
@@ -192,6 +213,7 @@ fn rights<K: Kind>() -> Vec<Right> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures::FutureExt;
     use std::path::Path;
 
     const HEAD: &str = "# Generated from the table in src/controllers/kinds/mod.rs by UPDATE_RULES=1 cargo test --lib chart_gives\n";
@@ -251,12 +273,30 @@ mod tests {
         }
     }
 
-    #[test]
-    fn no_kind_has_two_rows() {
+    fn all_caches() -> Caches {
         let (mut caches, mut enqueuer) = (Caches::default(), Enqueuer::default());
         for row in KINDS {
             (row.register)(&mut caches, &mut enqueuer, &Arc::default());
         }
-        assert_eq!(caches.len(), KINDS.len());
+        caches
+    }
+
+    #[test]
+    fn no_kind_has_two_rows() {
+        assert_eq!(all_caches().len(), KINDS.len());
+    }
+
+    /// An operator that was told to publish and has no right to waits for the list of ConfigMaps for ever.
+    #[test]
+    fn nothing_waits_for_what_only_announcements_need() {
+        let caches = all_caches();
+        let rows: Vec<&Row> = rows(false).collect();
+        let (last, needed) = rows.split_last().unwrap();
+        for row in needed {
+            (row.fill)(&caches);
+        }
+        assert_eq!(all_filled(&caches).now_or_never(), None);
+        (last.fill)(&caches);
+        assert_eq!(all_filled(&caches).now_or_never(), Some(()));
     }
 }

@@ -81,6 +81,7 @@ impl<P: Ports> Engine<P> {
         let speaker = announcer.speaker(&policy);
         let message = Message {
             id: notification.id.clone(),
+            attempt: owed.attempts,
             document: cloud_event::document(object, &speaker, notification),
             policy,
         };

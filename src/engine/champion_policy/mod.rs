@@ -123,14 +123,14 @@ impl<P: Ports> Engine<P> {
                 let mut problems = converted.err().unwrap_or_default();
                 problems.extend(left_out);
                 let invalid = StatusInput::failed("InvalidSpec", &in_one_line(&problems));
-                self.report_policy(&object, &invalid, now).await?;
+                self.report_failure(&object, invalid, now).await?;
                 return Ok(Requeue::default());
             }
         };
         let required = settings.policy.approvals_required;
         if required > 1 && !self.ports.approvers_are_verified() {
             let unverified = StatusInput::failed("ApproversUnverified", &unverified(required));
-            self.report_policy(&object, &unverified, now).await?;
+            self.report_failure(&object, unverified, now).await?;
             return Ok(Requeue::default());
         }
         let kept = self.keep_champion(&object, &settings, now).await?;
@@ -170,7 +170,7 @@ impl<P: Ports> Engine<P> {
         let object = self.ports.cluster().get::<ChampionPolicy>(name).await?;
         if let Some(object) = object {
             let failed = StatusInput::of_failure(&failure);
-            self.report_policy(&object, &failed, now).await?;
+            self.report_failure(&object, failed, now).await?;
         }
         Ok(pause.and(next_poll))
     }
@@ -307,6 +307,18 @@ impl<P: Ports> Engine<P> {
                 false => Freshness::Now,
             };
         }
+    }
+
+    /// Says why a policy is not planned, or not carried out. Its receivers hear of what was decided all the same.
+    async fn report_failure(
+        &self,
+        object: &ChampionPolicy,
+        failed: StatusInput,
+        now: Timestamp,
+    ) -> Result<(), PortError> {
+        let shown = failed.saying(self.receivers_condition(object));
+        self.report_policy(object, &shown, now).await?;
+        Ok(())
     }
 
     /// Whether the status had to be written. It remembers what was begun, so it replaces nothing but what was read.

@@ -2,12 +2,12 @@
 //!
 //! | what changed | is told as | under the id of |
 //! |---|---|---|
-//! | an epoch ended in which the alias came to a version that had not been champion before | Promoted | the decision, or the epoch where nobody here decided |
+//! | an epoch ended in which the alias came to a version that had not been champion in the epochs that the status keeps | Promoted | the decision, or the epoch where nobody here decided |
 //! | an epoch ended in which it came to one that had been, or was removed | RolledBack | the same |
 //! | the policy found a champion that was there before it | nothing | |
 //! | an epoch ended in which the alias was not moved | nothing | |
 //! | a decision waits for consent that did not before | AwaitingApproval | the decision |
-//! | a challenger is held for a reason, or by a comparison, for which it was not before | Held | the policy, the epoch, the challenger, the reason and the comparison |
+//! | a challenger, or the version of a pin or a revert, is held for a reason, or by a comparison, for which it was not before | Held | the policy, the epoch, the version, the reason and the comparison |
 //!
 //! The id follows from what happened and not from when it was seen, so that what is found again after a crash, or comes and goes while a
 //! registry cannot be reached, is the same to whoever hears it.

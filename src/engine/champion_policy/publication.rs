@@ -9,6 +9,7 @@
 //! | is elsewhere, and nothing is recorded until somebody does something | that version alone |
 //! | points at a version that the registry does not have, or the registry was set back | what was |
 //! | does not exist | nothing: the ConfigMap is deleted, so that nothing starts with a champion that is none any more |
+//! | is anywhere, and this operator may not publish | nothing is touched, so nothing is known of what stands there |
 //!
 //! Whatever keeps it from being written is said by the condition `Published`, and stops nothing else.
 
@@ -25,6 +26,9 @@ use podium_core::time::Timestamp;
 use podium_core::tuning::conditions::{Condition, Status};
 use std::collections::BTreeMap;
 
+/// The condition that says what became of it.
+pub(super) const PUBLISHED: &str = "Published";
+
 /// What people can change so that what could not be published can be: the policy, or who is champion.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::engine) struct Cause {
@@ -37,6 +41,8 @@ pub(in crate::engine) struct Cause {
 enum Wanted {
     /// What was.
     AsItWas,
+    /// Nothing that this operator could do; why.
+    Disabled(&'static str),
     /// No champion.
     Nothing,
     /// This champion.
@@ -64,10 +70,15 @@ impl<P: Ports> Engine<P> {
         let wanted = match &object.spec.publish {
             // What was published before goes.
             None => Wanted::Nothing,
-            Some(_) => wanted(&object.spec, status, registry, plan),
+            Some(_) => {
+                let disabled = self.ports.announcer().disabled();
+                wanted(&object.spec, status, registry, plan, disabled)
+            }
         };
-        if wanted == Wanted::AsItWas {
-            return as_it_was(status, None);
+        match wanted {
+            Wanted::AsItWas => return as_it_was(status, None),
+            Wanted::Disabled(why) => return disabled(why),
+            Wanted::Nothing | Wanted::Champion(_) => {}
         }
         let name = object.name_any();
         let policy = generation_of(object);
@@ -124,10 +135,6 @@ impl<P: Ports> Engine<P> {
                 let message = format!("the champion stands in the ConfigMap `{name}`");
                 Ok(Some(said(Status::True, "Published", message)))
             }
-            Published::Disabled(why) => {
-                let message = format!("spec.publish: {why}");
-                Ok(Some(said(Status::False, "PublishingDisabled", message)))
-            }
             Published::Foreign(whose) => {
                 announcer.withdraw(&uid, None).await?;
                 let message = format!(
@@ -141,7 +148,7 @@ impl<P: Ports> Engine<P> {
 
 fn said(status: Status, reason: &str, message: String) -> Condition {
     Condition {
-        kind: "Published",
+        kind: PUBLISHED,
         status,
         reason: reason.to_string(),
         message,
@@ -157,9 +164,17 @@ fn of_failure(error: &PortError) -> Condition {
     said(Status::False, reason, error.message.clone())
 }
 
+fn disabled(why: &str) -> PublicationReport {
+    let message = format!("spec.publish: {why}; what was published before stays as it was");
+    PublicationReport {
+        condition: Some(said(Status::False, "PublishingDisabled", message)),
+        again_at: None,
+    }
+}
+
 /// Says what was said before.
 fn as_it_was(status: &ChampionPolicyStatus, again_at: Option<Timestamp>) -> PublicationReport {
-    let before = settled_condition(&status.conditions, "Published");
+    let before = settled_condition(&status.conditions, PUBLISHED);
     let condition = before.map(|(value, reason, message)| {
         let value = match value {
             "True" => Status::True,
@@ -173,13 +188,18 @@ fn as_it_was(status: &ChampionPolicyStatus, again_at: Option<Timestamp>) -> Publ
     }
 }
 
-/// See the table of this module. `status` is what is stored, so that nothing is published that a crash could make undone.
+/// See the table of this module. `status` is what is stored, so that nothing is published that a crash could make undone; `disabled` is why
+/// nothing may be published here.
 fn wanted(
     spec: &ChampionPolicySpec,
     status: &ChampionPolicyStatus,
     registry: Option<&RegistryView>,
     plan: &Plan,
+    disabled: Option<&'static str>,
 ) -> Wanted {
+    if let Some(why) = disabled {
+        return Wanted::Disabled(why);
+    }
     let is_moving = status.in_flight.is_some() || plan.memory.in_flight.is_some();
     if is_moving || plan.reason == Reason::RegistrySetBack {
         return Wanted::AsItWas;
@@ -279,6 +299,7 @@ mod tests {
             pending: None,
             conclusion: None,
             closed: None,
+            held_back: None,
             again: false,
             look_again_at: None,
         }
@@ -299,6 +320,7 @@ mod tests {
             &status,
             Some(&registry("2")),
             &plan_of(Reason::UpToDate),
+            None,
         );
         let expected = [
             ("alias", "champion"),
@@ -317,7 +339,8 @@ mod tests {
     #[test]
     fn what_is_not_recorded_yet_is_not_published() {
         let of = |status: &ChampionPolicyStatus, alias: &str, reason: Reason| {
-            wanted(&spec(), status, Some(&registry(alias)), &plan_of(reason))
+            let plan = plan_of(reason);
+            wanted(&spec(), status, Some(&registry(alias)), &plan, None)
         };
         let at_rest = status("1", &json!({}));
         // Moved by hand, and recorded by the next plan.
@@ -340,7 +363,8 @@ mod tests {
     fn a_policy_that_records_nothing_publishes_the_version_alone() {
         let status = status("1", &json!({}));
         let plan = plan_of(Reason::AliasOwnedByOther);
-        let found = data(wanted(&spec(), &status, Some(&registry("2")), &plan));
+        let registry = registry("2");
+        let found = data(wanted(&spec(), &status, Some(&registry), &plan, None));
         let keys: Vec<&str> = found.keys().map(String::as_str).collect();
         assert_eq!(keys, ["alias", "model", "uri", "version"]);
         assert_eq!(found["version"], "2");
@@ -354,9 +378,26 @@ mod tests {
             (Some(registry("")), Reason::ChampionRemoved),
             (None, Reason::ModelNotFound),
         ] {
-            let found = wanted(&spec(), &none, view.as_ref(), &plan_of(reason));
+            let found = wanted(&spec(), &none, view.as_ref(), &plan_of(reason), None);
             assert_eq!(found, Wanted::Nothing, "{reason:?}");
         }
+    }
+
+    #[test]
+    fn who_may_not_publish_says_so_with_a_champion_and_without() {
+        for (champion, reason) in [
+            ("2", Reason::UpToDate),
+            ("", Reason::ApprovalNeeded),
+            ("2", Reason::RegistrySetBack),
+        ] {
+            let (status, registry) = (status(champion, &json!({})), registry(champion));
+            let plan = plan_of(reason);
+            let found = wanted(&spec(), &status, Some(&registry), &plan, Some("why"));
+            assert_eq!(found, Wanted::Disabled("why"), "{reason:?}");
+        }
+        let condition = disabled("why").condition.unwrap();
+        assert_eq!(condition.reason, "PublishingDisabled");
+        assert!(!condition.message.contains("does not exist"));
     }
 
     #[test]

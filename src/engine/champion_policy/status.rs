@@ -1,6 +1,7 @@
 //! What stands in the status of a policy.
 
 use super::Failure;
+use super::publication::PUBLISHED;
 use crate::engine::retraining;
 use podium_api::ChampionPolicy;
 use podium_api::champion_policy::{ChampionPolicyStatus, HoldoutStatus, LastEvaluation};
@@ -70,6 +71,7 @@ impl StatusInput {
             conditions: conditions(plan, input),
             challenger: proposed
                 .or_else(|| plan.memory.in_flight.as_ref().map(|f| f.to.clone()))
+                .or_else(|| plan.held_back.clone())
                 .or(newest)
                 .or_else(|| {
                     let aliases = &input.registry?.aliases;
@@ -80,10 +82,11 @@ impl StatusInput {
         }))
     }
 
-    /// The same with further conditions, where it was planned.
+    /// The same with further conditions.
     pub(super) fn saying(mut self, conditions: impl IntoIterator<Item = Condition>) -> Self {
-        if let Self::Planned(view) = &mut self {
-            view.conditions.extend(conditions);
+        match &mut self {
+            Self::Failed(_, said) => said.extend(conditions),
+            Self::Planned(view) => view.conditions.extend(conditions),
         }
         self
     }
@@ -106,12 +109,18 @@ impl StatusInput {
         now: Timestamp,
     ) -> ChampionPolicyStatus {
         match self {
-            Self::Failed(phase, conditions) => ChampionPolicyStatus {
-                observed_generation: generation,
-                phase: Some((*phase).to_string()),
-                conditions: with_conditions(&before.conditions, conditions, generation, now),
-                ..before
-            },
+            Self::Failed(phase, said) => {
+                let mut conditions = with_conditions(&before.conditions, said, generation, now);
+                // Without a plan nothing is published and nothing withdrawn, so what was said of that holds.
+                let published = before.conditions.iter().find(|c| c.type_ == PUBLISHED);
+                conditions.extend(published.cloned());
+                ChampionPolicyStatus {
+                    observed_generation: generation,
+                    phase: Some((*phase).to_string()),
+                    conditions,
+                    ..before
+                }
+            }
             Self::Planned(view) => ChampionPolicyStatus {
                 observed_generation: generation,
                 phase: Some(name_of(view.plan.phase)),
@@ -195,4 +204,59 @@ fn last_evaluation(
         verdict,
         sentence: conclusion.sentence.chars().take(4096).collect(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const NOW: Timestamp = Timestamp(1_767_225_600_000);
+
+    fn notified(reason: &str) -> Condition {
+        Condition {
+            kind: "Notified",
+            status: Status::False,
+            reason: reason.to_string(),
+            message: "why".to_string(),
+        }
+    }
+
+    #[test]
+    fn a_failure_leaves_what_is_said_of_the_champion_that_was_published() {
+        let said = |kind: &str, reason: &str| {
+            json!({
+                "type": kind, "status": "True", "reason": reason, "message": "why",
+                "lastTransitionTime": "2026-01-01T00:00:00Z",
+            })
+        };
+        let object: ChampionPolicy = serde_json::from_value(json!({
+            "apiVersion": "podium.dev/v1alpha1", "kind": "ChampionPolicy",
+            "metadata": {"name": "fraud", "generation": 2},
+            "spec": {
+                "registryRef": {"name": "mlflow"}, "model": "fraud",
+                "evidence": {"predictions": {
+                    "uri": "s3://a/$(version)", "columns": {"id": "i", "label": "l", "score": "s"},
+                }},
+            },
+            "status": {"conditions": [
+                said("Ready", "UpToDate"), said("Published", "Published"), said("Notified", "Notifying"),
+            ]},
+        }))
+        .unwrap();
+        let failed = StatusInput::failed("InvalidSpec", "it is");
+        let failed = failed.saying([notified("Undelivered")]);
+        let conditions = failed.status_of(&object, NOW).conditions;
+        let conditions: Vec<(&str, &str)> = conditions
+            .iter()
+            .map(|c| (c.type_.as_str(), c.reason.as_str()))
+            .collect();
+        let expected = [
+            ("Ready", "InvalidSpec"),
+            ("Stalled", "InvalidSpec"),
+            ("Notified", "Undelivered"),
+            ("Published", "Published"),
+        ];
+        assert_eq!(conditions, expected);
+    }
 }

@@ -28,9 +28,9 @@ fn all_kinds() -> Vec<NotificationKind> {
 /// What receivers are told of.
 #[derive(schemars::JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NotificationKind {
-    /// A version became champion that had not been one before.
+    /// A version became champion that had not been one in the epochs of the history.
     Promoted,
-    /// A challenger does not become champion.
+    /// A challenger, or the version of a pin or a revert, does not become champion.
     Held,
     /// A decision waits for consent.
     AwaitingApproval,

@@ -267,6 +267,7 @@ fn held(input: &ChampionInput<'_>, champion: &str, standings: &[(String, Standin
         return no_challenger(input);
     };
     let mut plan = held_by(input, champion, challenger, standing);
+    plan.held_back = Some(challenger.clone());
     let others = standings.len() - 1;
     if others > 0 {
         let more = format!(" None of the {} challengers is better.", others + 1);

@@ -140,6 +140,8 @@ pub struct Plan {
     pub conclusion: Option<Conclusion>,
     /// A gate that holds back a move.
     pub closed: Option<Gate>,
+    /// The version that is held back, where the message is about one.
+    pub held_back: Option<String>,
     /// Whether planning again at once has something to do.
     pub again: bool,
     /// When to plan again without any event.
@@ -157,6 +159,7 @@ impl Plan {
             pending: None,
             conclusion: None,
             closed: None,
+            held_back: None,
             again: false,
             look_again_at: None,
         }

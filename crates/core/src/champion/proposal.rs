@@ -250,6 +250,7 @@ fn hold(
 ) -> Plan {
     let message = format!("{finding} {}", closed.why);
     let mut plan = Plan::closed_by(input.memory, closed, message);
+    plan.held_back = Some(wanted.to.clone());
     if closed.reason == Reason::ApprovalNeeded {
         plan.pending = Some(PendingDecision {
             id: wanted.decision(&input.identity.uid),

@@ -356,7 +356,8 @@ pub(super) fn remember_rejection(
     memory.add_refusal(refusal.clone());
     let by = words::with_comment(&rejection.approver, rejection.comment.as_deref());
     let message = format!("{} was rejected by {by}", words::version(&decision.to));
-    let plan = Plan::say(&memory, Reason::Rejected, message);
+    let mut plan = Plan::say(&memory, Reason::Rejected, message);
+    plan.held_back = Some(decision.to.clone());
     match input.ledger_denied {
         None => plan.with_actions(vec![write_refusal(input, &refusal)]),
         // It stands in the status, and is written down once the account may.

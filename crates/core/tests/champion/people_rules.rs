@@ -81,6 +81,23 @@ fn k8_a_pin_wins() {
     }
 }
 
+/// Whoever is told that the champion is held hears of the version that is held back, and not of a challenger beside it.
+#[test]
+fn what_is_held_back_is_named() {
+    let mut world = world(|w| w.mode = Mode::DryRun, Some("1"));
+    assert_eq!(settle(&mut world).held_back.as_deref(), Some("2"));
+    world.wishes.pin = Some("3".to_string());
+    assert_eq!(settle(&mut world).held_back.as_deref(), Some("3"));
+    world.wishes.mode = Mode::Automatic;
+    assert_eq!(settle(&mut world).held_back, None);
+
+    let mut world = self::world(|w| w.external = OnExternalChange::Revert, Some("1"));
+    rest(&mut world);
+    world.point(CHAMPION, Some("3"));
+    world.wishes.mode = Mode::DryRun;
+    assert_eq!(settle(&mut world).held_back.as_deref(), Some("2"));
+}
+
 #[test]
 fn k9_a_first_champion_can_be_approved() {
     let mut world = world(|w| w.first = FirstChampion::Approval, None);
