@@ -12,6 +12,7 @@ mod observe;
 mod orders;
 mod predictions;
 mod publication;
+mod scorer_attempts;
 mod scoring;
 mod status;
 mod undelivered;
