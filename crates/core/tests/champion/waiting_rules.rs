@@ -1,4 +1,4 @@
-//! What a policy does while a comparison waits for files, or for its own run.
+//! What a policy does while a comparison waits for files, for its own run, or for its verdict.
 
 use super::rules::{rest, world};
 use super::world::{CHALLENGER, Lens, OWNER, World};
@@ -114,8 +114,12 @@ fn a_scorer_that_can_make_what_is_missing_does_so_first() {
     assert_eq!((plan.reason, plan.actions.len()), (Reason::Scoring, 0));
 }
 
-/// Version 3 was compared, and so far is the scorer of version 2.
-fn beside(world: &World, of_second: Predictions) -> Plan {
+/// The plan when versions 2 and 3 want to be champion, and these comparisons were made.
+fn with_both(
+    world: &World,
+    of_second: Predictions,
+    evaluations: &[EvaluationView<'static>],
+) -> Plan {
     let policy = Policy {
         challengers: Challengers::Versions {
             newer_than_champion: true,
@@ -128,9 +132,48 @@ fn beside(world: &World, of_second: Predictions) -> Plan {
         ("2".to_string(), [Predictions::Present, of_second]),
         ("3".to_string(), third),
     ]);
+    plan_of(world, &policy, &predictions, evaluations)
+}
+
+/// Version 3 was compared, and so far is the scorer of version 2.
+fn beside(world: &World, of_second: Predictions) -> Plan {
     let mut evaluations = world.evaluations(&Lens::CLEAR);
     evaluations.retain(|evaluation| evaluation.challenger == "3");
-    plan_of(world, &policy, &predictions, &evaluations)
+    with_both(world, of_second, &evaluations)
+}
+
+/// The second verdict is what it would have been, and no second look is paid for it.
+#[test]
+fn a_batch_of_which_one_was_judged_before_a_death_keeps_its_look() {
+    let mut world = challenged();
+    let planned = |world: &World| {
+        let evaluations = world.evaluations(&Lens::CLEAR);
+        with_both(world, Predictions::Present, &evaluations)
+    };
+    let claim = planned(&world);
+    world.store(&claim, &Lens::CLEAR);
+    while !world.doing.is_empty() {
+        world.step();
+    }
+    let judge = planned(&world);
+    assert!(
+        matches!(
+            judge.actions[..],
+            [Action::Judge { .. }, Action::Judge { .. }]
+        ),
+        "{:?}",
+        judge.actions
+    );
+    for first in [0, 1] {
+        let mut world = world.clone();
+        world.store(&judge, &Lens::CLEAR);
+        world.doing.swap(0, first);
+        world.step();
+        world.doing.clear();
+        assert_eq!(world.verdicts.len(), 1);
+        let after = planned(&world);
+        assert_eq!(after.actions, [judge.actions[1 - first].clone()]);
+    }
 }
 
 #[test]
