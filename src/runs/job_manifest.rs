@@ -241,7 +241,7 @@ mod tests {
         let inputs = |image: &str, output: &str| {
             let job =
                 json!({"template": {"spec": {"containers": [{"name": "a", "image": image}]}}});
-            let variables = [("OUTPUT_URI".to_string(), output.to_string())].into();
+            let variables = BTreeMap::from([("OUTPUT_URI".to_string(), output.to_string())]);
             digest_of_inputs(job.as_object().unwrap(), &variables)
         };
         let before = inputs("score:1", "s3://b/1");
