@@ -181,6 +181,7 @@ impl<P: Ports> Engine<P> {
             object: found,
             scorer_runs: Vec::new(),
             made: false,
+            overwritten: None,
         };
         loaded.with_scorers(sighted);
         if question.is_seen_by_runs_only() && loaded.is_overtaken() {

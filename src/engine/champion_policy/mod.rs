@@ -10,6 +10,7 @@ mod loaded_evaluation;
 mod notifications;
 mod observe;
 mod orders;
+mod overwritten;
 mod predictions;
 mod publication;
 mod scorer_attempts;

@@ -143,9 +143,13 @@ impl<P: Ports> Engine<P> {
         if predictions.iter().all(|it| *it == Predictions::Present) {
             let numbers = scored.map(|it| it.measurements);
             let question = self.question(round, &sighted, &numbers).await?;
-            let loaded = self
+            let mut loaded = self
                 .load_evaluation(round.object, &question, &sighted)
                 .await?;
+            if let Some(loaded) = &mut loaded {
+                let why = self.overwritten(round, &sighted[0], &loaded.object);
+                loaded.overwritten = why.await?;
+            }
             // What runs alone can see is known by what they missed.
             let scored = self.both_scored((round, memory), &sighted, measured, loaded.as_ref());
             predictions = scored.map(|it| it.predictions);

@@ -56,6 +56,12 @@ impl Sighted {
         self.scorer.as_ref().and_then(ScorerSight::ended_run)
     }
 
+    /// Whether this is the name of a Job of its scorer.
+    pub(super) fn has_run(&self, job: &str) -> bool {
+        let scorer = self.scorer.as_ref();
+        scorer.is_some_and(|scorer| scorer.has_run(job))
+    }
+
     /// Whether only the run of a comparison can tell whether they are there.
     pub(super) fn is_seen_by_runs_only(&self) -> bool {
         self.found == Ok(Sight::OnlyByRuns)
