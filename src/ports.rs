@@ -450,7 +450,7 @@ pub trait TrialRunner: Send + Sync {
         &self,
         request: &RunRequest<'_>,
     ) -> impl Future<Output = Result<StartOutcome, PortError>> + Send;
-    /// Digest of what a run depends on, as far as it can be seen from here: its template, and the files that it names.
+    /// Digest of what a run depends on, as far as it can be seen from here: its template and variables, and the files that they name.
     fn inputs(
         &self,
         request: &RunRequest<'_>,

@@ -1,6 +1,8 @@
 //! A trial is a Job.
 
-use super::job_manifest::{ATTEMPT_LABEL, OWNER_LABEL, RUN_LABEL, job_manifest, job_name};
+use super::job_manifest::{
+    ATTEMPT_LABEL, OWNER_LABEL, RUN_LABEL, digest_of_inputs, job_manifest, job_name,
+};
 use super::job_start::{PATIENCE, Starts};
 use super::job_status::{Refusal, RunObservation, goes_on, has_ended, lacks_the_end, run_of};
 use super::last_pod::LastPodRecord;
@@ -18,7 +20,6 @@ use k8s_openapi::api::core::v1::{Event, Secret};
 use kube::api::{ListParams, PostParams};
 use kube::{Api, Client, ResourceExt};
 use podium_api::convert::from_time;
-use podium_core::champion::cause::digest;
 use podium_core::time::Timestamp;
 use std::collections::{HashMap, HashSet};
 use std::future::Future;
@@ -305,9 +306,7 @@ impl TrialRunner for JobRunner {
 
     /// Files of a volume or a store cannot be seen from here.
     async fn inputs(&self, request: &RunRequest<'_>) -> Result<String, PortError> {
-        let template = serde_json::to_string(request.job)
-            .map_err(|error| PortError::invalid(error.to_string()))?;
-        Ok(digest(&[&template]))
+        Ok(digest_of_inputs(request.job, &request.variables))
     }
 
     async fn start(&self, request: &RunRequest<'_>) -> Result<StartOutcome, PortError> {

@@ -3,7 +3,9 @@
 use super::tracking_access;
 use crate::ports::RunRequest;
 use podium_api::tuning_job::JobMetadata;
+use podium_core::champion::cause::digest;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 
 /// Annotation of a pod that names the container whose end decides.
 pub const CONTAINER_ANNOTATION: &str = "podium.dev/container";
@@ -20,6 +22,13 @@ const NAMES_OF_THE_ACCOUNT: [&str; 2] = ["serviceAccountName", "serviceAccount"]
 #[must_use]
 pub fn job_name(trial: &str, attempt: u32) -> String {
     format!("{trial}-{attempt}")
+}
+
+/// Digest of what a run depends on, as far as it can be seen from here: the Job, and the variables, which say where the files of a model lie
+/// and where those that are made from them go.
+#[must_use]
+pub fn digest_of_inputs(job: &Map<String, Value>, variables: &BTreeMap<String, String>) -> String {
+    digest(&[&json!([job, variables]).to_string()])
 }
 
 /// The Job of an attempt. What Kubernetes would refuse stays in it, so that Kubernetes says so in its own words.
@@ -198,7 +207,6 @@ fn chosen_container(request: &RunRequest<'_>) -> Option<String> {
 mod tests {
     use super::*;
     use k8s_openapi::api::core::v1::PodTemplateSpec;
-    use std::collections::BTreeMap;
 
     fn manifest(job: Value) -> Value {
         let template: PodTemplateSpec = serde_json::from_value(job["template"].clone()).unwrap();
@@ -226,6 +234,20 @@ mod tests {
             },
         };
         job_manifest(&request, "team")
+    }
+
+    #[test]
+    fn another_template_and_another_address_are_other_inputs() {
+        let inputs = |image: &str, output: &str| {
+            let job =
+                json!({"template": {"spec": {"containers": [{"name": "a", "image": image}]}}});
+            let variables = BTreeMap::from([("OUTPUT_URI".to_string(), output.to_string())]);
+            digest_of_inputs(job.as_object().unwrap(), &variables)
+        };
+        let before = inputs("score:1", "s3://b/1");
+        assert_eq!(inputs("score:1", "s3://b/1"), before);
+        assert_ne!(inputs("score:2", "s3://b/1"), before);
+        assert_ne!(inputs("score:1", "s3://c/1"), before);
     }
 
     #[test]

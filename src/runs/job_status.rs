@@ -59,12 +59,18 @@ pub fn run_of(known: RunObservation<'_>) -> Run {
         return Run::Ended(ended(pod, exit_of_success(pod), known.now));
     }
     if condition(job, "Complete").is_some() {
-        return lost("its pod was deleted before its result was read", known.now);
+        let why = "its pod was deleted before its result was read";
+        return lost(why, over_since(job, known.now));
     }
     if let Some(run) = restarted_too_often(job, &known) {
         return Run::Ended(run);
     }
     if let Some((reason, message)) = condition(job, "Failed") {
+        // What says nothing of its own end has ended with its Job, whenever that is looked at.
+        let known = RunObservation {
+            now: over_since(job, known.now),
+            ..known
+        };
         return failed(&known, &reason, &message);
     }
     match newest(known.pods.iter().filter(|pod| !is_terminal(pod))) {
@@ -296,6 +302,18 @@ fn suspended_since(job: &ObservedJob) -> Option<Timestamp> {
     let conditions = status(job)?.conditions.as_ref()?;
     let suspended = conditions.iter().find(|c| c.type_ == "Suspended")?;
     suspended.last_transition_time.as_ref().map(from_time)
+}
+
+/// When a Job that is over came to be so.
+fn over_since(job: &ObservedJob, now: Timestamp) -> Timestamp {
+    let conditions = status(job).and_then(|status| status.conditions.as_ref());
+    let ends = ["Complete", "Failed"];
+    let over = conditions.into_iter().flatten().filter(|c| {
+        let is_end = ends.contains(&c.type_.as_str());
+        is_end && c.status == "True"
+    });
+    let since = over.filter_map(|c| c.last_transition_time.as_ref());
+    since.map(from_time).fold(now, Timestamp::min)
 }
 
 /// When the deadline of the Job itself was found to be over.

@@ -191,6 +191,21 @@ fn an_end_without_its_pod_is_worth_a_look() {
     assert!(lacks_the_end(&thrice, &pods));
 }
 
+/// Whoever pauses after a loss must not find it to be of just now in every look.
+#[test]
+fn what_leaves_no_trace_ended_with_its_job() {
+    let time = "2026-11-25T10:07:00Z";
+    for (kind, reason) in [("Failed", "BackoffLimitExceeded"), ("Complete", "")] {
+        let condition =
+            json!([{"type": kind, "status": "True", "reason": reason, "lastTransitionTime": time}]);
+        let Run::Ended(ended) = run(Some(&mk_job(condition)), &[]) else {
+            panic!("its pod is gone")
+        };
+        assert!(matches!(ended.exit, Exit::Infrastructure(_)), "{ended:?}");
+        assert_eq!(ended.ended, at(time));
+    }
+}
+
 #[test]
 fn workers_that_share_a_queue_are_waited_for() {
     let done = mk_train(

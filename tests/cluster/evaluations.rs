@@ -1,7 +1,7 @@
 //! Comparisons of a cluster: Jobs with the image of podium read predictions from an object store, and the operator believes what they say.
 
 use crate::bed::Bed;
-use crate::bed::manifests::approval;
+use crate::bed::manifests::{approval, script_job};
 use crate::evidence::{comparison, jobs_of, on_scene, predictions, until_comparison, until_policy};
 use crate::policies::{looked_at_again, operator_with, until, waits_for_consent};
 use k8s_openapi::api::core::v1::Event;
@@ -123,6 +123,33 @@ fn a_scorer_makes_what_a_comparison_misses() {
         let owner = bed.kubectl(&["get", "chp", "fraud", "-o=jsonpath={.metadata.uid}"]);
         let scorers = jobs_of(bed, &owner.unwrap()).await;
         // One for each scorer, and none for the champion, whose predictions were there.
+        assert_eq!(scorers.len(), 2, "{scorers:#?}");
+    });
+}
+
+/// A node that is removed takes pods with it. What a scorer measures is never the same twice, so each further run is another comparison.
+#[test]
+fn what_scorers_measured_outlives_their_pods() {
+    on_scene("measured", async |bed, scene| {
+        scene.put_both();
+        let mut policy = scene.policy();
+        let script =
+            r#"echo "{\"measurements\": {\"latency\": $(date +%s)}}" >/dev/termination-log"#;
+        policy["spec"]["evidence"]["scorer"] = json!({"job": script_job(script)});
+        let guardrail = json!({"measurement": "latency", "maxIncreasePercent": 10});
+        policy["spec"]["test"]["guardrails"] = json!([guardrail]);
+        policy["spec"]["promotion"]["mode"] = json!("Approval");
+        bed.apply(&policy);
+        let decision = decision_after(bed, None).await;
+        let measured = comparison(bed).await.unwrap();
+        assert_eq!(measured.spec.measurements.len(), 1);
+
+        bed.kubectl(&["delete", "pods", "--all", "--wait"]).unwrap();
+        looked_at_again(bed, "ApprovalNeeded").await;
+        assert_eq!(decision_after(bed, None).await.id, decision.id);
+        assert_eq!(comparison(bed).await.unwrap().uid(), measured.uid());
+        let owner = bed.kubectl(&["get", "chp", "fraud", "-o=jsonpath={.metadata.uid}"]);
+        let scorers = jobs_of(bed, &owner.unwrap()).await;
         assert_eq!(scorers.len(), 2, "{scorers:#?}");
     });
 }

@@ -19,6 +19,7 @@ use podium_core::champion::ledger::bounded;
 use podium_core::comparison::Statistics;
 use podium_core::looks::Sketch;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Characters of an object's name before its digest.
 const NAME: usize = 200;
@@ -91,6 +92,45 @@ impl<P: Ports> Engine<P> {
         })
     }
 
+    /// What the scorers of a pair measured when this very question was asked before. Only what was ordered was asked, and its name follows
+    /// from the inputs of both scorers.
+    pub(super) async fn measured_before(
+        &self,
+        round: &Round<'_>,
+        sighted: &[Sighted; 2],
+    ) -> Result<Option<[BTreeMap<String, f64>; 2]>, PortError> {
+        let is_seen = sighted.iter().any(|it| !it.is_seen_by_runs_only());
+        if !round.measures() || is_seen || !sighted.iter().any(Sighted::lacks_a_result) {
+            return Ok(None);
+        }
+        let owner = round.object.uid().unwrap_or_default();
+        let mut last: Option<(Arc<Evaluation>, [BTreeMap<String, f64>; 2])> = None;
+        let all = self.ports.cluster().owned::<Evaluation>(&owner).await?;
+        for found in all.iter() {
+            let EvaluationSpec {
+                champion,
+                challenger,
+                ..
+            } = &found.spec;
+            let is_of_pair = [&champion.version, &challenger.version] == round.pair;
+            let status = found.status.as_ref();
+            let is_ordered = status.is_some_and(|status| status.phase.is_some());
+            let is_older = last
+                .as_ref()
+                .is_some_and(|(last, _)| found.creation_timestamp() < last.creation_timestamp());
+            if !is_of_pair || !is_ordered || is_older {
+                continue;
+            }
+            let measured = measured(&found.spec.measurements);
+            let question = self.question(round, sighted, &measured).await?;
+            let is_same = question.object.name_any() == found.name_any();
+            if is_same && difference(&question.object, found)?.is_none() {
+                last = Some((Arc::clone(found), measured));
+            }
+        }
+        Ok(last.map(|(_, measured)| measured))
+    }
+
     /// The stored comparison, if there is one whose run was ordered. One that read other files than those that are there now, as this world
     /// or a look at them says, answers nothing and is removed.
     pub(super) async fn load_evaluation(
@@ -141,6 +181,7 @@ impl<P: Ports> Engine<P> {
             object: found,
             scorer_runs: Vec::new(),
             made: false,
+            overwritten: None,
         };
         loaded.with_scorers(sighted);
         if question.is_seen_by_runs_only() && loaded.is_overtaken() {
@@ -203,6 +244,15 @@ fn question_spec(round: &Round<'_>, measurements: &[BTreeMap<String, f64>]) -> E
     }
 }
 
+/// The numbers of champion and challenger.
+fn measured(pairs: &[MeasurementPair]) -> [BTreeMap<String, f64>; 2] {
+    let of = |value: fn(&MeasurementPair) -> f64| {
+        let pairs = pairs.iter();
+        pairs.map(|pair| (pair.name.clone(), value(pair))).collect()
+    };
+    [of(|pair| pair.champion), of(|pair| pair.challenger)]
+}
+
 fn holdout_file(holdout: &HoldoutSpec) -> Option<EvaluatedHoldout> {
     holdout.uri.as_ref().map(|uri| EvaluatedHoldout {
         uri: uri.clone(),
@@ -249,7 +299,10 @@ pub(super) fn object_name(text: &str) -> String {
 }
 
 /// The path of the first field in which what was asked differs from what stands there.
-fn difference(asked: &Evaluation, found: &Evaluation) -> Result<Option<String>, PortError> {
+pub(super) fn difference(
+    asked: &Evaluation,
+    found: &Evaluation,
+) -> Result<Option<String>, PortError> {
     let owner = |object: &Evaluation| {
         let owners = object.owner_references().iter();
         let mut controllers = owners.filter(|owner| owner.controller == Some(true));

@@ -69,6 +69,8 @@ pub(super) struct LoadedEvaluation {
     pub(super) scorer_runs: Vec<String>,
     /// Whether one of them may have made what is missing since.
     pub(super) made: bool,
+    /// Why the predictions of the champion are not taken for its own.
+    pub(super) overwritten: Option<String>,
 }
 
 impl LoadedEvaluation {
@@ -159,6 +161,9 @@ fn state_of<'a>(
 ) -> EvaluationState<'a> {
     if let Some(field) = &loaded.difference {
         return EvaluationState::Foreign(field.clone());
+    }
+    if let Some(why) = &loaded.overwritten {
+        return EvaluationState::Failed(why.clone());
     }
     let status = loaded.object.status.clone().unwrap_or_default();
     match loaded.phase() {

@@ -136,16 +136,22 @@ impl<P: Ports> Engine<P> {
             self.sighted(round, champion).await?,
             self.sighted(round, challenger).await?,
         ];
-        let scored = self.both_scored(round, memory, &sighted, None);
+        let measured = self.measured_before(round, &sighted).await?;
+        let measured = measured.as_ref();
+        let scored = self.both_scored((round, memory), &sighted, measured, None);
         let mut predictions = scored.each_ref().map(|it| it.predictions.clone());
         if predictions.iter().all(|it| *it == Predictions::Present) {
-            let measured = scored.map(|it| it.measurements);
-            let question = self.question(round, &sighted, &measured).await?;
-            let loaded = self
+            let numbers = scored.map(|it| it.measurements);
+            let question = self.question(round, &sighted, &numbers).await?;
+            let mut loaded = self
                 .load_evaluation(round.object, &question, &sighted)
                 .await?;
+            if let Some(loaded) = &mut loaded {
+                let why = self.overwritten(round, &sighted[0], &loaded.object);
+                loaded.overwritten = why.await?;
+            }
             // What runs alone can see is known by what they missed.
-            let scored = self.both_scored(round, memory, &sighted, loaded.as_ref());
+            let scored = self.both_scored((round, memory), &sighted, measured, loaded.as_ref());
             predictions = scored.map(|it| it.predictions);
             // An operator that starts again must not run every such scorer again.
             let are_made_anew = !question.is_seen_by_runs_only();
@@ -160,7 +166,7 @@ impl<P: Ports> Engine<P> {
             };
             observed.questions.insert(challenger.to_string(), asked);
         }
-        observed.scoring |= predictions.contains(&Predictions::InProgress);
+        observed.scoring |= predictions.iter().any(Predictions::is_being_made);
         observed
             .predictions
             .insert(challenger.to_string(), predictions);
@@ -169,14 +175,15 @@ impl<P: Ports> Engine<P> {
 
     fn both_scored(
         &self,
-        round: &Round<'_>,
-        memory: &Memory,
+        (round, memory): (&Round<'_>, &Memory),
         sighted: &[Sighted; 2],
+        measured: Option<&[BTreeMap<String, f64>; 2]>,
         comparison: Option<&LoadedEvaluation>,
     ) -> [Scored; 2] {
-        sighted
-            .each_ref()
-            .map(|it| self.scored(round, memory, it, comparison))
+        [0, 1].map(|place| {
+            let measured = measured.map(|both| &both[place]);
+            self.scored(round, memory, &sighted[place], measured, comparison)
+        })
     }
 
     /// The policy as an owner of its alias.

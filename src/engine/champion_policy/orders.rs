@@ -1,6 +1,7 @@
 //! What a policy orders of its comparisons: that one is made, and that one which lacks files looks for them again. Only what was ordered
 //! runs, since everybody who may create an Evaluation could otherwise have files read with the account of the policy.
 
+use super::comparisons::difference;
 use super::loaded_evaluation::LoadedEvaluation;
 use super::observe::AskedQuestion;
 use crate::engine::Engine;
@@ -23,8 +24,7 @@ impl<P: Ports> Engine<P> {
         let Some(stored) = cluster.get::<Evaluation>(&wanted.name_any()).await? else {
             return Ok(());
         };
-        let status = stored.status.as_ref();
-        if status.is_some_and(|status| status.phase.is_some()) {
+        if !awaits_its_order(&wanted, &stored)? {
             return Ok(());
         }
         let first = Runs {
@@ -62,5 +62,60 @@ impl<P: Ports> Engine<P> {
             ..loaded.object.clone()
         };
         self.ports.cluster().replace_status(&ordered).await
+    }
+}
+
+/// Whether what stands there is what was asked for, and was not ordered yet. Somebody may have taken the name since it was looked for, to have
+/// other files read; the next look says so.
+fn awaits_its_order(wanted: &Evaluation, stored: &Evaluation) -> Result<bool, PortError> {
+    let status = stored.status.as_ref();
+    let is_ordered = status.is_some_and(|status| status.phase.is_some());
+    Ok(!is_ordered && difference(wanted, stored)?.is_none())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn comparison(change: impl FnOnce(&mut Value)) -> Evaluation {
+        let mut evaluation = json!({
+            "metadata": {
+                "name": "fraud-1-2",
+                "ownerReferences": [
+                    {"apiVersion": "podium.dev/v1alpha1", "kind": "ChampionPolicy", "name": "fraud", "uid": "a", "controller": true},
+                ],
+            },
+            "spec": {
+                "policyRef": {"name": "fraud"}, "model": "fraud",
+                "champion": {"version": "1", "predictions": "s3://b/1"},
+                "challenger": {"version": "2", "predictions": "s3://b/2"},
+                "columns": {"id": "id", "label": "y"}, "test": {"primary": {"metric": "rocAuc"}}, "rowsNoun": "rows",
+            },
+        });
+        change(&mut evaluation);
+        serde_json::from_value(evaluation).unwrap()
+    }
+
+    /// Whoever makes an Evaluation under the name and with the owner that a policy will ask for has nothing read by that.
+    #[test]
+    fn nothing_is_ordered_of_what_somebody_else_asks_under_the_same_name() {
+        let wanted = comparison(|_| {});
+        let is_ordered = |change: fn(&mut Value)| {
+            let stored = comparison(change);
+            awaits_its_order(&wanted, &stored).unwrap()
+        };
+        assert!(is_ordered(|_| {}));
+        assert!(is_ordered(|it| it["status"] = json!({"conditions": []})));
+        assert!(!is_ordered(|it| it["status"] = json!({"phase": "Pending"})));
+        assert!(!is_ordered(
+            |it| it["metadata"]["ownerReferences"][0]["uid"] = json!("b")
+        ));
+        assert!(!is_ordered(
+            |it| it["spec"]["challenger"]["predictions"] = json!("s3://secret/2")
+        ));
+        assert!(!is_ordered(
+            |it| it["spec"]["store"] = json!({"endpoint": "https://example.com"})
+        ));
     }
 }

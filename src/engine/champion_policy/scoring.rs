@@ -2,6 +2,7 @@
 
 use super::comparisons::object_name;
 use super::predictions::predictions_uri;
+use super::scorer_attempts::Attempts;
 use crate::engine::{Engine, without_block};
 use crate::ports::{PortError, Ports, Run, RunId, RunRequest, StartOutcome, TrialRunner};
 use crate::runs::job_manifest::job_name;
@@ -73,16 +74,15 @@ pub(super) struct ScorerSight {
     run: ScorerRun,
     /// Digest of what it makes predictions from.
     pub(super) inputs: String,
-    /// The attempt that would be started next, or that goes on.
-    attempt: u32,
-    pub(super) state: Run,
+    pub(super) attempts: Attempts,
 }
 
 impl ScorerSight {
     /// The run that ended well, by the name of its Job.
     pub(super) fn ended_run(&self) -> Option<String> {
-        let ended_well = matches!(&self.state, Run::Ended(ended) if ended.exit == Exit::Code(0));
-        ended_well.then(|| job_name(&self.run.name, self.attempt.saturating_sub(1)))
+        let Attempts { number, state, .. } = &self.attempts;
+        let ended_well = matches!(state, Run::Ended(ended) if ended.exit == Exit::Code(0));
+        ended_well.then(|| job_name(&self.run.name, number.saturating_sub(1)))
     }
 
     /// Whether this is the name of one of its Jobs.
@@ -101,12 +101,11 @@ impl<P: Ports> Engine<P> {
         version: &str,
     ) -> Result<ScorerSight, PortError> {
         let (run, inputs) = self.scorer_run(round, scorer, version).await?;
-        let (attempt, state) = self.last_attempt(round.object, &run).await?;
+        let attempts = self.attempts_of(round.object, &run).await?;
         Ok(ScorerSight {
             run,
             inputs,
-            attempt,
-            state,
+            attempts,
         })
     }
 
@@ -171,29 +170,24 @@ impl<P: Ports> Engine<P> {
         Ok((run, inputs))
     }
 
-    /// The attempt that counts, and its run: attempts that were lost with the machine do not count.
-    async fn last_attempt(
+    async fn attempts_of(
         &self,
         object: &ChampionPolicy,
         run: &ScorerRun,
-    ) -> Result<(u32, Run), PortError> {
-        let mut last = (1, Run::Absent);
-        for attempt in 1.. {
+    ) -> Result<Attempts, PortError> {
+        let mut attempts = Attempts::NONE;
+        loop {
             let found = self.ports.runner().observe(RunId {
                 name: &run.name,
-                attempt,
+                attempt: attempts.number,
                 owner: object.metadata.uid.as_deref(),
             });
             match found.await? {
-                Run::Absent => break,
-                Run::Ended(ended) if matches!(ended.exit, Exit::Infrastructure(_)) => {
-                    last = (attempt + 1, Run::Absent);
-                }
-                Run::Ended(ended) => last = (attempt + 1, Run::Ended(ended)),
-                going_on => return Ok((attempt, going_on)),
+                Run::Absent => return Ok(attempts),
+                Run::Ended(ended) => attempts = attempts.after(ended),
+                goes_on => return Ok(attempts.with(goes_on)),
             }
         }
-        Ok(last)
     }
 
     /// Starts the scorer of a version.
@@ -202,7 +196,7 @@ impl<P: Ports> Engine<P> {
             return Ok(());
         };
         let sight = self.scorer_sight(round, scorer, version).await?;
-        let request = request(round.object, &sight.run, sight.attempt);
+        let request = request(round.object, &sight.run, sight.attempts.number);
         if let Some(why) = self.ports.runner().dry_run(&request).await? {
             return Err(PortError::refused(format!(
                 "spec.evidence.scorer.job: {why}"

@@ -9,6 +9,7 @@ use podium_core::champion::{
     Cause, ChampionRecord, EpochCause, EpochOutcome, Evidence, ExternalChange, HistoryEntry,
     InFlight, Memory, MovePhase, Origin, Pending, PendingDecision, Refusal,
 };
+use std::cmp::Reverse;
 
 /// Characters that a sentence in a status may have.
 const SENTENCE: usize = 4096;
@@ -149,10 +150,8 @@ pub fn policy_status(memory: &Memory, pending: Option<&PendingDecision>) -> Cham
             })
             .collect(),
         refusals: integer(memory.refusals),
-        scored: memory
-            .scored
-            .iter()
-            .rev()
+        scored: newest_scored(memory)
+            .into_iter()
             .take(SCORED_KEPT)
             .map(|(version, inputs)| ScoredStatus {
                 version: version.clone(),
@@ -163,6 +162,17 @@ pub fn policy_status(memory: &Memory, pending: Option<&PendingDecision>) -> Cham
         guarded: memory.guarded,
         ..ChampionPolicyStatus::default()
     }
+}
+
+/// Versions with the inputs of their scorers: the champion, which may be old, and then the newest first. Of two numbers the longer one is newer.
+fn newest_scored(memory: &Memory) -> Vec<(&String, &String)> {
+    let champion = memory.champion.as_ref().map(|champion| &champion.version);
+    let mut scored: Vec<_> = memory.scored.iter().collect();
+    scored.sort_by_key(|(version, _)| {
+        let is_champion = Some(*version) == champion;
+        Reverse((is_champion, version.len(), *version))
+    });
+    scored
 }
 
 fn pending_status(pending: &PendingDecision) -> PendingDecisionStatus {
@@ -313,6 +323,21 @@ mod tests {
             scored: BTreeMap::from([("2".to_string(), "inputs".to_string())]),
             guarded: true,
         }
+    }
+
+    #[test]
+    fn of_many_scored_versions_the_champion_and_the_newest_are_remembered() {
+        let mut memory = mk_memory();
+        memory.scored = (1..=120)
+            .map(|version| (version.to_string(), "inputs".to_string()))
+            .collect();
+        let champion = memory.champion.as_mut().unwrap();
+        champion.version = "7".to_string();
+        let status = policy_status(&memory, None);
+        let kept: Vec<&str> = status.scored.iter().map(|it| it.version.as_str()).collect();
+        assert_eq!(kept.len(), SCORED_KEPT);
+        assert_eq!(kept[..3], ["7", "120", "119"]);
+        assert_eq!(kept[SCORED_KEPT - 1], "72");
     }
 
     #[test]

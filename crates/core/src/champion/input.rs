@@ -193,10 +193,20 @@ pub enum Predictions {
         /// Digest of the scorer's inputs.
         inputs: String,
     },
-    /// A scorer is making them.
-    InProgress,
+    /// A scorer is making them; what keeps it from that for now, where that is known.
+    InProgress(Option<String>),
+    /// A scorer is to make them and cannot for now, which may last; nobody else waits for them.
+    Awaited(WaitingFor),
     /// They cannot be had; why.
     Unavailable(String),
+}
+
+impl Predictions {
+    /// Whether a scorer is at work on them, or will be.
+    #[must_use]
+    pub fn is_being_made(&self) -> bool {
+        matches!(self, Self::InProgress(_) | Self::Awaited(_))
+    }
 }
 
 /// A comparison of the champion with a challenger.
@@ -227,7 +237,7 @@ pub enum EvaluationState<'a> {
     Compared(Box<ComparedEvidence<'a>>),
 }
 
-/// Files that a comparison needs and that are not there.
+/// Files that a comparison needs and that are not there, or what keeps a scorer from making them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WaitingFor {
     /// Which, and how long they are waited for.

@@ -1,9 +1,10 @@
 //! One look at a holdout for the comparisons that wait for a verdict.
 
 use super::cause::digest;
-use super::input::{ChampionInput, ComparedEvidence, EvaluationView};
+use super::input::{ChampionInput, ComparedEvidence, EvaluationState, EvaluationView};
 use super::ledger::{Ledger, Look, look_register, sketch_registers};
 use super::plan::{Action, LookTaken, Plan};
+use super::proposal::age;
 use super::reason::Reason;
 use super::words;
 use crate::comparison::{Measurement, MetricOutcome, Statistics};
@@ -41,12 +42,45 @@ pub(super) fn look(
         .filter(|(_, compared)| compared.holdout == first.holdout)
         .collect();
     let ledger = input.ledger.ok()?;
-    let name = batch_name(&batch);
-    let claimed = ledger.looks.iter().find(|(_, look)| look.batch == name);
-    match claimed {
-        Some((number, _)) => Some(judge(input, ledger, *number, &batch)),
-        None => Some(claim_look(input, ledger, name, &batch, now)),
+    match claimed(input, ledger, &batch) {
+        Some((number, whole)) => Some(judge(input, ledger, number, &whole)),
+        None => Some(claim_look(input, ledger, &batch, now)),
     }
+}
+
+/// The look that was claimed for these comparisons, with those that were judged at it already: a process may die between two verdicts of a
+/// batch.
+fn claimed<'a>(
+    input: &ChampionInput<'a>,
+    ledger: &Ledger,
+    batch: &[Waiting<'a>],
+) -> Option<(u64, Vec<Waiting<'a>>)> {
+    let name = batch_name(batch);
+    if let Some((number, _)) = ledger.looks.iter().find(|(_, look)| look.batch == name) {
+        return Some((*number, batch.to_vec()));
+    }
+    ledger.looks.iter().find_map(|(number, look)| {
+        let all = input.evaluations.iter();
+        let judged =
+            all.filter_map(|evaluation| Some((evaluation, judged_at(*number, evaluation)?)));
+        let mut whole: Vec<Waiting<'a>> = batch.iter().copied().chain(judged).collect();
+        // Among equals Holm goes by the order.
+        whole.sort_by(|(left, _), (right, _)| age(&left.challenger).cmp(&age(&right.challenger)));
+        (look.batch == batch_name(&whole)).then_some((*number, whole))
+    })
+}
+
+/// A comparison that was judged at this look.
+fn judged_at<'a>(
+    number: u64,
+    evaluation: &'a EvaluationView<'a>,
+) -> Option<&'a ComparedEvidence<'a>> {
+    let compared: &ComparedEvidence<'_> = match &evaluation.state {
+        EvaluationState::Compared(compared) => compared,
+        _ => return None,
+    };
+    let look = compared.judged.as_ref()?.look.as_ref()?;
+    (look.number == number).then_some(compared)
 }
 
 /// Whether the holdout or a measurement cannot answer, whatever error is allowed.
@@ -68,7 +102,6 @@ fn batch_name(batch: &[Waiting<'_>]) -> String {
 fn claim_look(
     input: &ChampionInput<'_>,
     ledger: &Ledger,
-    name: String,
     batch: &[Waiting<'_>],
     now: Timestamp,
 ) -> Plan {
@@ -85,7 +118,7 @@ fn claim_look(
         return Plan::say(input.memory, Reason::HoldoutUsedUp, message);
     }
     let look = Look {
-        batch: name,
+        batch: batch_name(batch),
         holdout: compared.holdout.clone(),
         challengers: u32::try_from(batch.len()).unwrap_or(u32::MAX),
         at: now,
@@ -115,6 +148,7 @@ fn judge(input: &ChampionInput<'_>, ledger: &Ledger, number: u64, batch: &[Waiti
     let actions = batch
         .iter()
         .zip(allowed)
+        .filter(|((_, compared), _)| compared.judged.is_none())
         .map(|((evaluation, _), allowed_error)| Action::Judge {
             evaluation: evaluation.name.clone(),
             look: Some(LookTaken {

@@ -25,7 +25,7 @@ enum Standing<'a> {
     Unavailable(String),
     /// Something is to be made, or is being made; what holds that up, where that is known.
     Unfinished(Vec<Action>, Reason, Option<&'a str>),
-    /// Files are missing and are waited for.
+    /// Files are missing and are waited for, or their scorer is.
     Waiting(&'a WaitingFor),
     /// An object of the comparison's name is not the policy's.
     Foreign(&'a EvaluationView<'a>, &'a str),
@@ -102,21 +102,26 @@ fn standing<'a>(
         return Standing::Closed(closed);
     }
     let mut scores = Vec::new();
-    let mut in_progress = false;
+    let (mut in_progress, mut waits) = (false, None);
     let of_pair = input.predictions.get(challenger);
     for (place, version) in [champion, challenger].into_iter().enumerate() {
         match of_pair.map(|pair| &pair[place]) {
             Some(Predictions::Present) => {}
             Some(Predictions::Unavailable(why)) => return Standing::Unavailable(why.clone()),
+            Some(Predictions::Awaited(waiting)) => return Standing::Waiting(waiting),
             Some(Predictions::Missing { inputs }) => {
                 scores.push(score(input, version, challenger, inputs));
             }
             // What was not looked at yet is looked at by the next plan.
-            Some(Predictions::InProgress) | None => in_progress = true,
+            None => in_progress = true,
+            Some(Predictions::InProgress(why)) => {
+                in_progress = true;
+                waits = waits.or(why.as_deref());
+            }
         }
     }
     if in_progress || !scores.is_empty() {
-        return Standing::Unfinished(scores, Reason::Scoring, None);
+        return Standing::Unfinished(scores, Reason::Scoring, waits);
     }
     let of_pair = input
         .evaluations
@@ -186,7 +191,12 @@ fn unfinished(
         .collect();
     let (names, champion) = (names.join(", "), words::version(champion));
     let message = match (reason, waits) {
-        (Reason::Scoring, _) => format!("{names} and {champion} are being scored on the holdout"),
+        (Reason::Scoring, None) => {
+            format!("{names} and {champion} are being scored on the holdout")
+        }
+        (Reason::Scoring, Some(waits)) => {
+            format!("{names} and {champion} are being scored on the holdout: {waits}")
+        }
         (Reason::AwaitingPredictions, Some(waits)) => awaiting(&names, &champion, waits),
         (_, Some(waits)) => {
             format!("{names} is being compared with {champion}, and waits: {waits}")

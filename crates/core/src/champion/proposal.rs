@@ -53,7 +53,7 @@ pub fn challengers(input: &ChampionInput<'_>) -> Vec<String> {
 }
 
 /// Numbers in their order, before names in theirs.
-fn age(version: &str) -> (u8, u64, &str) {
+pub(super) fn age(version: &str) -> (u8, u64, &str) {
     match version.parse() {
         Ok(number) => (0, number, ""),
         Err(_) => (1, 0, version),

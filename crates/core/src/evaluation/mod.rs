@@ -28,6 +28,20 @@ const FIRST_PAUSE_SECONDS: u64 = 10;
 const FIRST_LOOK_SECONDS: u64 = 15;
 const LONGEST_PAUSE_SECONDS: u64 = 600;
 
+/// When the run may begin that follows so many lost ones in a row, of which the last ended then: at once after the first one, and after a
+/// growing pause after each further one. `None` where they were too many.
+#[must_use]
+pub fn run_after_losses(lost: u32, ended: Timestamp) -> Option<Timestamp> {
+    if lost > MOST_LOST {
+        return None;
+    }
+    let pause = match lost.checked_sub(2) {
+        None => 0,
+        Some(doublings) => FIRST_PAUSE_SECONDS.saturating_mul(2_u64.saturating_pow(doublings)),
+    };
+    Some(ended.plus_seconds(pause.min(LONGEST_PAUSE_SECONDS)))
+}
+
 /// A file that a comparison reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum EvidenceFile {

@@ -173,3 +173,13 @@ fn a_lost_run_forgets_nothing_of_the_files_and_a_run_that_was_not_lost_ends_the_
     assert_eq!((new.place(), new.missing.len()), (Place::Counts, 0));
     assert_eq!(new.missing_since, Some(START), "the deadline goes on");
 }
+
+#[test]
+fn what_a_machine_loses_again_and_again_is_run_later_each_time_and_not_for_ever() {
+    let pauses: Vec<Option<i64>> = (1..=MOST_LOST + 1)
+        .map(|lost| run_after_losses(lost, START))
+        .map(|at| at.map(|at| at.milliseconds_since(START) / 1000))
+        .collect();
+    let expected = [Some(0), Some(10), Some(20), Some(40), Some(80), None];
+    assert_eq!(pauses, expected);
+}

@@ -1,10 +1,10 @@
-//! What a policy does while a comparison waits for files, or for its own run.
+//! What a policy does while a comparison waits for files, for its own run, or for its verdict.
 
 use super::rules::{rest, world};
-use super::world::{CHALLENGER, OWNER, World};
+use super::world::{CHALLENGER, Lens, OWNER, World};
 use podium_core::champion::{
-    Action, ChampionInput, EvaluationState, EvaluationView, Identity, Phase, Plan, Predictions,
-    Reason, WaitingFor, WindowView, plan,
+    Action, Challengers, ChampionInput, EvaluationState, EvaluationView, Identity, Phase, Plan,
+    Policy, Predictions, Reason, WaitingFor, WindowView, plan,
 };
 use podium_core::time::Timestamp;
 use std::collections::BTreeMap;
@@ -20,13 +20,6 @@ fn challenged() -> World {
 
 /// The plan while the comparison is so far, and the predictions are so.
 fn planned(world: &World, state: EvaluationState<'_>, of_challenger: Predictions) -> Plan {
-    let (policy, ledger) = (world.wishes.policy(), world.ledger());
-    let identity = Identity {
-        uid: "uid".to_string(),
-        owner: OWNER.to_string(),
-        take_over: None,
-        older: None,
-    };
     let predictions = BTreeMap::from([("2".to_string(), [Predictions::Present, of_challenger])]);
     let evaluations = [EvaluationView {
         name: "fraud-1-2".to_string(),
@@ -34,8 +27,24 @@ fn planned(world: &World, state: EvaluationState<'_>, of_challenger: Predictions
         challenger: "2".to_string(),
         state,
     }];
+    plan_of(world, &world.wishes.policy(), &predictions, &evaluations)
+}
+
+fn plan_of(
+    world: &World,
+    policy: &Policy,
+    predictions: &BTreeMap<String, [Predictions; 2]>,
+    evaluations: &[EvaluationView<'_>],
+) -> Plan {
+    let ledger = world.ledger();
+    let identity = Identity {
+        uid: "uid".to_string(),
+        owner: OWNER.to_string(),
+        take_over: None,
+        older: None,
+    };
     let input = ChampionInput {
-        policy: &policy,
+        policy,
         identity: &identity,
         leads: true,
         registry: Some(&world.registry),
@@ -44,8 +53,8 @@ fn planned(world: &World, state: EvaluationState<'_>, of_challenger: Predictions
         previous_denied: false,
         memory: &world.memory,
         registered: &[],
-        predictions: &predictions,
-        evaluations: &evaluations,
+        predictions,
+        evaluations,
         approvals: &[],
         window: WindowView::ALWAYS,
     };
@@ -100,9 +109,105 @@ fn a_scorer_that_can_make_what_is_missing_does_so_first() {
     let plan = planned(
         &world,
         waiting(Some(world.now()), false),
-        Predictions::InProgress,
+        Predictions::InProgress(None),
     );
     assert_eq!((plan.reason, plan.actions.len()), (Reason::Scoring, 0));
+}
+
+/// The plan when versions 2 and 3 want to be champion, and these comparisons were made.
+fn with_both(
+    world: &World,
+    of_second: Predictions,
+    evaluations: &[EvaluationView<'static>],
+) -> Plan {
+    let policy = Policy {
+        challengers: Challengers::Versions {
+            newer_than_champion: true,
+            tags: BTreeMap::new(),
+        },
+        ..world.wishes.policy()
+    };
+    let third = [Predictions::Present, Predictions::Present];
+    let predictions = BTreeMap::from([
+        ("2".to_string(), [Predictions::Present, of_second]),
+        ("3".to_string(), third),
+    ]);
+    plan_of(world, &policy, &predictions, evaluations)
+}
+
+/// Version 3 was compared, and so far is the scorer of version 2.
+fn beside(world: &World, of_second: Predictions) -> Plan {
+    let mut evaluations = world.evaluations(&Lens::CLEAR);
+    evaluations.retain(|evaluation| evaluation.challenger == "3");
+    with_both(world, of_second, &evaluations)
+}
+
+/// The second verdict is what it would have been, and no second look is paid for it.
+#[test]
+fn a_batch_of_which_one_was_judged_before_a_death_keeps_its_look() {
+    let mut world = challenged();
+    let planned = |world: &World| {
+        let evaluations = world.evaluations(&Lens::CLEAR);
+        with_both(world, Predictions::Present, &evaluations)
+    };
+    let claim = planned(&world);
+    world.store(&claim, &Lens::CLEAR);
+    while !world.doing.is_empty() {
+        world.step();
+    }
+    let judge = planned(&world);
+    assert!(
+        matches!(
+            judge.actions[..],
+            [Action::Judge { .. }, Action::Judge { .. }]
+        ),
+        "{:?}",
+        judge.actions
+    );
+    for first in [0, 1] {
+        let mut world = world.clone();
+        world.store(&judge, &Lens::CLEAR);
+        world.doing.swap(0, first);
+        world.step();
+        world.doing.clear();
+        assert_eq!(world.verdicts.len(), 1);
+        let after = planned(&world);
+        assert_eq!(after.actions, [judge.actions[1 - first].clone()]);
+    }
+}
+
+#[test]
+fn nobody_waits_for_a_scorer_that_cannot_start() {
+    let world = challenged();
+    let why = "the scorer of v2 waits: ErrImagePull";
+    let starting = beside(&world, Predictions::InProgress(Some(why.to_string())));
+    assert_eq!(
+        (starting.reason, starting.actions.len()),
+        (Reason::Scoring, 0)
+    );
+    assert!(starting.message.ends_with(why), "{}", starting.message);
+
+    let at = world.now().plus_seconds(20);
+    let awaited = WaitingFor {
+        words: why.to_string(),
+        next: Some(at),
+        made: false,
+    };
+    let goes_on = beside(&world, Predictions::Awaited(awaited.clone()));
+    let claims = goes_on.actions.iter().any(
+        |action| matches!(action, Action::Write(register) if register.key.starts_with("look/")),
+    );
+    assert!(claims, "{:?}", goes_on.actions);
+    assert_eq!(goes_on.look_again_at, Some(at));
+
+    let alone = planned(
+        &world,
+        EvaluationState::Pending(None),
+        Predictions::Awaited(awaited),
+    );
+    assert_eq!(alone.reason, Reason::AwaitingPredictions);
+    assert_eq!(alone.look_again_at, Some(at));
+    assert!(alone.message.ends_with(why), "{}", alone.message);
 }
 
 #[test]
