@@ -12,12 +12,14 @@ const AT_ONCE_TO_A_SERVER: usize = 4;
 /// A message that has no turn in this time is not sent, and tried again later.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// A namespace, and of its turns those of one server by host and port.
+type Part = (String, Option<String>);
+
 /// The turns of all messages.
 #[derive(Debug)]
 pub struct Turns {
     all: Arc<Semaphore>,
-    /// Those of namespaces, and of their servers by host and port.
-    parts: Mutex<HashMap<(String, Option<String>), Arc<Semaphore>>>,
+    parts: Mutex<HashMap<Part, Arc<Semaphore>>>,
 }
 
 /// A message may be on its way until this is dropped.

@@ -49,6 +49,9 @@ impl Question {
     }
 }
 
+/// What the scorers of champion and challenger measured, by name.
+type Measured = [BTreeMap<String, f64>; 2];
+
 impl<P: Ports> Engine<P> {
     /// The comparison that a policy asks for. Other files under the same addresses are another comparison where they can be seen; where only
     /// runs can see them, other inputs of their scorers are.
@@ -98,13 +101,13 @@ impl<P: Ports> Engine<P> {
         &self,
         round: &Round<'_>,
         sighted: &[Sighted; 2],
-    ) -> Result<Option<[BTreeMap<String, f64>; 2]>, PortError> {
+    ) -> Result<Option<Measured>, PortError> {
         let is_seen = sighted.iter().any(|it| !it.is_seen_by_runs_only());
         if !round.measures() || is_seen || !sighted.iter().any(Sighted::lacks_a_result) {
             return Ok(None);
         }
         let owner = round.object.uid().unwrap_or_default();
-        let mut last: Option<(Arc<Evaluation>, [BTreeMap<String, f64>; 2])> = None;
+        let mut last: Option<(Arc<Evaluation>, Measured)> = None;
         let all = self.ports.cluster().owned::<Evaluation>(&owner).await?;
         for found in all.iter() {
             let EvaluationSpec {

@@ -125,14 +125,14 @@ impl<P: Ports> Engine<P> {
                 let mut problems = converted.err().unwrap_or_default();
                 problems.extend(left_out);
                 let invalid = StatusInput::failed("InvalidSpec", &in_one_line(&problems));
-                self.report_failure(&object, invalid, now).await?;
+                self.report_failed_policy(&object, invalid, now).await?;
                 return Ok(Requeue::default());
             }
         };
         let required = settings.policy.approvals_required;
         if required > 1 && !self.ports.approvers_are_verified() {
             let unverified = StatusInput::failed("ApproversUnverified", &unverified(required));
-            self.report_failure(&object, unverified, now).await?;
+            self.report_failed_policy(&object, unverified, now).await?;
             return Ok(Requeue::default());
         }
         let kept = self.keep_champion(&object, &settings, now).await?;
@@ -172,7 +172,7 @@ impl<P: Ports> Engine<P> {
         let object = self.ports.cluster().get::<ChampionPolicy>(name).await?;
         if let Some(object) = object {
             let failed = StatusInput::of_failure(&failure);
-            self.report_failure(&object, failed, now).await?;
+            self.report_failed_policy(&object, failed, now).await?;
         }
         Ok(pause.and(next_poll))
     }
@@ -312,7 +312,7 @@ impl<P: Ports> Engine<P> {
     }
 
     /// Says why a policy is not planned, or not carried out. Its receivers hear of what was decided all the same.
-    async fn report_failure(
+    async fn report_failed_policy(
         &self,
         object: &ChampionPolicy,
         failed: StatusInput,
