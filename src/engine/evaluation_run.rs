@@ -1,9 +1,9 @@
 //! The runs of one comparison: each was ordered before it begins, is looked at, and is recorded once it has ended.
 
 use super::evaluation::{
-    COMPARED, EVIDENCE_MISSING, EVIDENCE_REFUSED, EVIDENCE_UNREADABLE, FINISHED, Lack, PENDING,
-    again_status, compared_status, failed_status, missing_files, ordered_status, running_status,
-    runs_of, told_lack, unreadable_files, uri_of,
+    COMPARED, EVIDENCE_MISSING, EVIDENCE_REFUSED, EVIDENCE_UNREADABLE, FAILED, FINISHED, Lack,
+    PENDING, WAITING, again_status, compared_status, failed_status, missing_files, ordered_status,
+    running_status, runs_of, told_lack, unreadable_files, uri_of,
 };
 use super::status_writes::is_refusal;
 use super::trial::is_deleted;
@@ -45,10 +45,23 @@ impl<P: Ports> Engine<P> {
         let phase = status.and_then(|status| status.phase.clone());
         match phase.as_deref() {
             Some(PENDING) => self.take_run_further(&evaluation, &policy).await,
-            Some(COMPARED | FINISHED) => self.confirm_files(evaluation, &policy).await,
+            Some(COMPARED | FINISHED) => {
+                self.end_leftovers(&evaluation).await?;
+                self.confirm_files(evaluation, &policy).await
+            }
             // It waits for an order, or has failed.
+            Some(WAITING | FAILED) => {
+                self.end_leftovers(&evaluation).await?;
+                Ok(Requeue::default())
+            }
             _ => Ok(Requeue::default()),
         }
+    }
+
+    /// The end of the last run is recorded, and a container beside it would hold its place until the deadline of the pod.
+    async fn end_leftovers(&self, evaluation: &Evaluation) -> Result<(), PortError> {
+        let last = runs_of(evaluation).begun;
+        self.ports.evaluator().end(evaluation, last).await
     }
 
     /// The policy that controls a comparison.

@@ -96,4 +96,13 @@ pub trait Evaluator: Send + Sync {
         &self,
         run: &EvaluationRun<'_>,
     ) -> impl Future<Output = Result<ConfirmationState, PortError>> + Send;
+    /// Ends what goes on of a run whose end is recorded, such as a container beside the one that decided.
+    fn end(
+        &self,
+        evaluation: &Evaluation,
+        number: u32,
+    ) -> impl Future<Output = Result<(), PortError>> + Send {
+        let _ = (evaluation, number);
+        async { Ok(()) }
+    }
 }

@@ -10,11 +10,13 @@ use crate::ports::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Resource, ResourceExt};
+use podium_api::Evaluation;
 use podium_api::convert::EVALUATOR_CONTAINER;
 use podium_api::evaluation::{EvaluationSpec, EvidenceStatus};
 use podium_api::tuning_job::JobMetadata;
 use podium_core::champion::ledger::bounded;
-use podium_core::tuning::trial::Reason;
+use podium_core::time::Timestamp;
+use podium_core::tuning::trial::{Exit, Reason};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -53,8 +55,11 @@ struct Task<'a> {
 }
 
 /// How far it is.
+#[derive(Debug)]
 enum Progress {
     Begun,
+    /// There is none, and this keeps it from beginning.
+    NotBegun(Wait),
     GoesOn(Option<Wait>),
     /// The API server takes no such Job; its words.
     Refused(String),
@@ -78,31 +83,24 @@ impl JobEvaluator {
             attempt: task.run.number,
             owner: task.run.evaluation.metadata.uid.as_deref(),
         };
-        let now = self.clock.now();
-        Ok(match self.runner.observe(id).await? {
-            Run::Absent if !task.run.may_begin => Progress::GoesOn(None),
-            Run::Absent => self.begin(task).await?,
-            // That a pod is about to start is no news.
-            Run::Queued {
-                reason: Reason::Starting,
-                ..
-            } => Progress::GoesOn(None),
-            Run::Queued { reason, why, .. } => waits(reason, why),
-            Run::Running {
-                overdue: Some(overdue),
-                ..
-            } if now >= overdue.at => waits(Reason::NodeUnreachable, overdue.why),
-            Run::Running { .. } => Progress::GoesOn(None),
-            Run::Ended(ended) => Progress::Ended(ended),
+        // Pods of a Job that was never seen may be anybody's, and a comparison may be made twice.
+        let run = match self.runner.has_seen(id) {
+            true => self.runner.observe(id).await?,
+            false => Run::Absent,
+        };
+        Ok(match progress_of(run, self.clock.now()) {
+            Some(progress) => progress,
+            None if !task.run.may_begin => Progress::GoesOn(None),
+            None => self.begin(task).await?,
         })
     }
 
     async fn begin(&self, task: &Task<'_>) -> Result<Progress, PortError> {
         let Some(image) = self.image.as_deref() else {
-            return Ok(Progress::GoesOn(Some(Wait {
+            return Ok(Progress::NotBegun(Wait {
                 reason: "NoImage",
                 why: NO_IMAGE.to_string(),
-            })));
+            }));
         };
         let pod = EvaluationPod {
             image,
@@ -137,7 +135,9 @@ impl JobEvaluator {
                 None => Ok(match self.runner.start(&request).await? {
                     StartOutcome::Started => Progress::Begun,
                     StartOutcome::AlreadyStarted => Progress::GoesOn(None),
-                    StartOutcome::Rejected(why) => waits(Reason::PodRefused, why),
+                    StartOutcome::Rejected(why) => {
+                        Progress::NotBegun(wait(Reason::PodRefused, why))
+                    }
                 }),
             }
         };
@@ -151,11 +151,38 @@ impl JobEvaluator {
     }
 }
 
-fn waits(reason: Reason, why: String) -> Progress {
-    Progress::GoesOn(Some(Wait {
+/// How far a run is; `None` where there is none.
+fn progress_of(run: Run, now: Timestamp) -> Option<Progress> {
+    Some(match run {
+        Run::Absent => return None,
+        // That a pod is about to start is no news.
+        Run::Queued {
+            reason: Reason::Starting,
+            ..
+        } => Progress::GoesOn(None),
+        Run::Queued { reason, why, .. } => waits(reason, why),
+        // A trial must not run beside itself; a comparison only reads, and is made again.
+        Run::Running {
+            overdue: Some(overdue),
+            ..
+        } if now >= overdue.at => {
+            let lost = Exit::Infrastructure(overdue.why);
+            Progress::Ended(EndedRun::without_a_trace(lost, now, now))
+        }
+        Run::Running { .. } => Progress::GoesOn(None),
+        Run::Ended(ended) => Progress::Ended(ended),
+    })
+}
+
+fn wait(reason: Reason, why: String) -> Wait {
+    Wait {
         reason: reason.as_str(),
         why,
-    }))
+    }
+}
+
+fn waits(reason: Reason, why: String) -> Progress {
+    Progress::GoesOn(Some(wait(reason, why)))
 }
 
 /// The question that a comparison asks, as its pod reads it.
@@ -191,6 +218,7 @@ impl Evaluator for JobEvaluator {
         };
         Ok(match self.progress(&task).await? {
             Progress::Begun => EvaluationState::Begun,
+            Progress::NotBegun(wait) => EvaluationState::Pending(Some(wait)),
             Progress::GoesOn(wait) => EvaluationState::Pending(wait),
             Progress::Refused(why) => EvaluationState::Failed {
                 reason: "PodTemplateRefused",
@@ -230,6 +258,8 @@ impl Evaluator for JobEvaluator {
             deadline_seconds: CHECK_SECONDS,
         };
         Ok(match self.progress(&task).await? {
+            // The next look has another number, and so another Job.
+            Progress::NotBegun(wait) => ConfirmationState::Unknown(wait.why),
             Progress::Begun | Progress::GoesOn(_) => ConfirmationState::Pending,
             Progress::Refused(why) => ConfirmationState::Unknown(refused_job(&why)),
             Progress::Ended(ended) => {
@@ -237,5 +267,126 @@ impl Evaluator for JobEvaluator {
                 confirmation_of(&ended, &question, spec, memory.as_deref())
             }
         })
+    }
+
+    async fn end(&self, evaluation: &Evaluation, number: u32) -> Result<(), PortError> {
+        let run = RunId {
+            name: &bounded(&evaluation.name_any(), RUN_NAME),
+            attempt: number,
+            owner: evaluation.metadata.uid.as_deref(),
+        };
+        self.runner.end_leftovers(run).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapters::kubernetes::cache::Cache;
+    use crate::adapters::kubernetes::caches::Caches;
+    use crate::runs::job::pod_index_keys;
+    use crate::runs::observed::ObservedPod;
+    use kube::{Client, Config};
+    use podium_core::tuning::trial::Overdue;
+    use serde_json::json;
+
+    const NOW: Timestamp = Timestamp(1_764_000_000_000);
+
+    #[test]
+    fn a_node_that_does_not_answer_has_lost_its_run() {
+        let run = |at| Run::Running {
+            since: Timestamp(0),
+            pod: None,
+            overdue: Some(Overdue {
+                at,
+                why: "its node does not answer".to_string(),
+            }),
+        };
+        let early = progress_of(run(NOW.plus_seconds(1)), NOW);
+        assert!(matches!(early, Some(Progress::GoesOn(None))), "{early:?}");
+        match progress_of(run(NOW), NOW) {
+            Some(Progress::Ended(ended)) => {
+                let lost = Exit::Infrastructure("its node does not answer".to_string());
+                assert_eq!(ended.exit, lost);
+            }
+            other => panic!("{other:?}"),
+        }
+        assert!(progress_of(Run::Absent, NOW).is_none());
+    }
+
+    /// A pod that succeeded and says that it belongs to the first Job of `fraud`, and a look at files that was asked for.
+    fn forged() -> (ObservedPod, Evaluation) {
+        let pod = json!({
+            "metadata": {
+                "name": "forged", "namespace": "team", "resourceVersion": "1", "creationTimestamp": "2026-01-01T00:00:00Z",
+                "labels": {"podium.dev/run": "fraud", "podium.dev/attempt": "1", "podium.dev/owner": "a"},
+                "ownerReferences": [
+                    {"apiVersion": "batch/v1", "kind": "Job", "name": "fraud-1", "uid": "made up", "controller": true},
+                ],
+            },
+            "status": {"phase": "Succeeded", "containerStatuses": [
+                {"name": "evaluator", "state": {"terminated": {"exitCode": 0, "message": "forged"}}},
+            ]},
+        });
+        let file = json!({"uri": "s3://b/1", "sha256": "ab", "size": 1, "rows": 1});
+        let evaluation = json!({
+            "metadata": {"name": "fraud", "uid": "a"},
+            "spec": {
+                "policyRef": {"name": "fraud"}, "model": "fraud",
+                "champion": {"version": "1", "predictions": "s3://b/1"},
+                "challenger": {"version": "2", "predictions": "s3://b/2"},
+                "columns": {"id": "id", "label": "y"}, "test": {"primary": {"metric": "rocAuc"}}, "rowsNoun": "rows",
+            },
+            "status": {"evidence": {"champion": file, "challenger": file, "fingerprint": "f", "sketch": ""}},
+        });
+        (
+            serde_json::from_value(pod).unwrap(),
+            serde_json::from_value(evaluation).unwrap(),
+        )
+    }
+
+    /// The names of runs can be guessed, and so can those of their Jobs. Nothing is asked of the API server, which is not there.
+    #[test]
+    fn a_pod_of_a_job_that_nobody_has_seen_says_nothing() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        runtime.unwrap().block_on(async {
+            let (pod, evaluation) = forged();
+            let pods = Cache::new(pod_index_keys);
+            pods.observe_write(pod);
+            let mut caches = Caches::default();
+            caches.insert(Arc::new(pods));
+            let nobody = Config::new("http://127.0.0.1:9".parse().unwrap());
+            let client = Client::try_from(nobody).unwrap();
+            let clock = ServerClock::default();
+            let runner = JobRunner::new(client, "team".to_string(), &caches, clock.clone());
+            let id = RunId {
+                name: "fraud",
+                attempt: 1,
+                owner: Some("a"),
+            };
+            let seen = runner.observe(id).await.unwrap();
+            assert!(
+                matches!(seen, Run::Ended(_)),
+                "it would be believed: {seen:?}"
+            );
+            let evaluator = JobEvaluator::new(runner, clock, None);
+            let run = EvaluationRun {
+                evaluation: &evaluation,
+                number: 1,
+                pod_template: None,
+                may_begin: true,
+            };
+            let state = evaluator.evaluate(&run).await.unwrap();
+            let waits = Wait {
+                reason: "NoImage",
+                why: NO_IMAGE.to_string(),
+            };
+            assert_eq!(state, EvaluationState::Pending(Some(waits)));
+            // A look that nothing begins is answered, so that the policy says why.
+            let look = evaluator.confirm(&run).await.unwrap();
+            assert_eq!(look, ConfirmationState::Unknown(NO_IMAGE.to_string()));
+        });
     }
 }

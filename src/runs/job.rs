@@ -105,6 +105,13 @@ impl JobRunner {
         found.filter(|job| is_owned(job, run.owner))
     }
 
+    /// Whether this process has seen the Job of a run. Pods of one that it has not seen may be anybody's.
+    #[must_use]
+    pub fn has_seen(&self, run: RunId<'_>) -> bool {
+        let job = self.job_of(run);
+        self.job_uid(run, job.as_deref()).is_some()
+    }
+
     fn pods_of(&self, run: RunId<'_>, job: Option<&ObservedJob>) -> Vec<ObservedPod> {
         let uid = self.job_uid(run, job);
         let attempt = run.attempt.to_string();
@@ -217,7 +224,7 @@ impl JobRunner {
                 "the Job `{name}` was there and is gone; it is created anew"
             ))),
             Some(_) => Ok(StartOutcome::Rejected(format!(
-                "the Job `{name}` exists and belongs to something else; the trial waits until it is gone"
+                "the Job `{name}` exists and belongs to something else; it is waited for until it is gone"
             ))),
         }
     }

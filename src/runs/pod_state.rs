@@ -49,7 +49,7 @@ pub(super) fn overdue(pod: &ObservedPod) -> Option<Overdue> {
         at: due.plus_seconds(SECONDS_TO_END),
         why: format!(
             "its pod {pod} is deleted and its node {node} does not say that it has ended. If the node is gone for good, `kubectl delete node {node}`, \
-             or taint it with node.kubernetes.io/out-of-service=nodeshutdown:NoExecute: the trial is run again then"
+             or taint it with node.kubernetes.io/out-of-service=nodeshutdown:NoExecute: what ran there is run again then"
         ),
     })
 }
