@@ -156,9 +156,13 @@ pub fn install_crds() {
             .split(' ')
             .map(|plural| format!("crd/{plural}.podium.dev"))
             .collect();
-        let mut wait = vec!["wait", "--for=condition=Established", "--timeout=60s"];
-        wait.extend(names.iter().map(String::as_str));
-        kubectl(&wait, None).unwrap();
+        // Waiting for a condition fails on an object that has none yet.
+        for state in ["jsonpath={.status.conditions}", "condition=Established"] {
+            let state = format!("--for={state}");
+            let mut wait = vec!["wait", &state, "--timeout=60s"];
+            wait.extend(names.iter().map(String::as_str));
+            kubectl(&wait, None).unwrap();
+        }
     });
 }
 
