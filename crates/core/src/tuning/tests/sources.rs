@@ -77,6 +77,17 @@ fn the_first_source_with_metrics_wins() {
 }
 
 #[test]
+fn a_message_with_anything_in_it_is_the_answer() {
+    let new = TrialRecord::default();
+    let run = ended(Some(r#"{"metrics": {"loss": 0.1}}"#));
+    assert!(!must_ask(&BOTH, &new, &run));
+    let record = asked(&new, &run, &BOTH, &found(&[("auc", 0.9)]), ENDED).record;
+    assert_eq!(record.reason, Some(TrialReason::MetricsInvalid));
+    let lacks = "the trial must report the metric `auc`";
+    assert!(record.message.contains(lacks), "{record:?}");
+}
+
+#[test]
 fn mlflow_is_asked_after_a_good_end_unless_a_source_before_it_has_metrics() {
     let mlflow_first = [Source::Mlflow, Source::TerminationMessage];
     let new = TrialRecord::default();
