@@ -36,7 +36,7 @@ pub(super) fn variables(access: &TrackingAccess, own: &[Value]) -> Vec<Value> {
     variables
 }
 
-/// Mounts the certificates in a container of a pod that has [`volume`].
+/// Mounts the certificates in a container of a pod that has the volume of [`add_volume`].
 pub(super) fn mount(access: &TrackingAccess, container: &mut Map<String, Value>) {
     if access.ca_bundle_config_map.is_some() {
         append(

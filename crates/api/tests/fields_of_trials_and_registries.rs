@@ -102,3 +102,20 @@ fn every_field_of_a_registry_in_a_cluster() {
         settings_in(World::Cluster, spec)
     });
 }
+
+#[test]
+fn trials_do_not_get_the_account_of_policies() {
+    let with = |trials: &str| {
+        let spec = json!({"mlflow": {
+            "url": "https://mlflow.example.com",
+            "credentialsSecretRef": {"name": "mlflow"},
+            "trialCredentialsSecretRef": {"name": trials},
+        }});
+        settings_in(World::Cluster, &spec)
+    };
+    assert!(with("mlflow-trials").is_ok());
+    let problems = with("mlflow").unwrap_err();
+    let refused =
+        "spec.mlflow.trialCredentialsSecretRef: must not be the Secret of `credentialsSecretRef`";
+    assert!(problems[0].starts_with(refused), "{problems:?}");
+}

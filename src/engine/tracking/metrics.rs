@@ -57,10 +57,10 @@ impl<P: Ports> Engine<P> {
         match self.heard(job, &server, content) {
             Ok(content) => {
                 let since = last_loss(record);
-                let found = content.unwrap_or_default().metrics_since(since);
+                let found = content.map(|content| content.metrics_since(since));
                 let again_at = self.tracking.reads.failed(&name, attempt, now);
                 MetricsLook {
-                    metrics: TrackedMetrics::Found(found),
+                    metrics: found.map_or(TrackedMetrics::Gone, TrackedMetrics::Found),
                     again_at: Some(again_at),
                 }
             }

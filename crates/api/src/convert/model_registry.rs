@@ -115,6 +115,12 @@ fn convert_mlflow(given: &MlflowRegistry, world: World, problems: &mut Problems)
         problems.add("mlflow", message);
     }
     problems.unsupported(&field("publicURL"), public_url.as_ref());
+    if trial_credentials_secret_ref.is_some()
+        && trial_credentials_secret_ref == credentials_secret_ref
+    {
+        let message = "must not be the Secret of `credentialsSecretRef`: whatever runs in a trial would get the account that moves aliases";
+        problems.add(&field("trialCredentialsSecretRef"), message);
+    }
     let name = |reference: &Option<crate::schema::LocalReference>| {
         reference.as_ref().map(|reference| reference.name.clone())
     };

@@ -77,6 +77,17 @@ fn the_first_source_with_metrics_wins() {
 }
 
 #[test]
+fn a_message_with_anything_in_it_is_the_answer() {
+    let new = TrialRecord::default();
+    let run = ended(Some(r#"{"metrics": {"loss": 0.1}}"#));
+    assert!(!must_ask(&BOTH, &new, &run));
+    let record = asked(&new, &run, &BOTH, &found(&[("auc", 0.9)]), ENDED).record;
+    assert_eq!(record.reason, Some(TrialReason::MetricsInvalid));
+    let lacks = "the trial must report the metric `auc`";
+    assert!(record.message.contains(lacks), "{record:?}");
+}
+
+#[test]
 fn mlflow_is_asked_after_a_good_end_unless_a_source_before_it_has_metrics() {
     let mlflow_first = [Source::Mlflow, Source::TerminationMessage];
     let new = TrialRecord::default();
@@ -157,7 +168,10 @@ fn a_server_that_is_away_is_waited_for_an_hour_and_asked_at_least_once() {
     assert!(unasked.look_again_at.is_some_and(|at| at.0 > 9_000_000));
     let over = at(&away, Timestamp(3_600_020)).record;
     assert_eq!(over.reason, Some(TrialReason::MetricsMissing));
-    assert!(over.message.contains("connection refused"), "{over:?}");
+    assert_eq!(
+        over.message,
+        "the container ended well, but its run in MLflow could not be read within 3600 seconds: connection refused"
+    );
     // What was reported elsewhere counts then.
     let mlflow_first = [Source::Mlflow, Source::TerminationMessage];
     let reported = asked(
@@ -168,6 +182,22 @@ fn a_server_that_is_away_is_waited_for_an_hour_and_asked_at_least_once() {
         Timestamp(3_600_020),
     );
     assert_eq!(reported.record.objective, Some(0.5));
+}
+
+#[test]
+fn a_run_that_was_deleted_is_told_from_an_empty_one() {
+    let (new, gone) = (TrialRecord::default(), TrackedMetrics::Gone);
+    let first = asked(&new, &ended(None), &BOTH, &gone, ENDED).record;
+    assert_eq!(first.reason, Some(TrialReason::WaitingForMetrics));
+    let restored = found(&[("auc", 0.9)]);
+    let there = asked(&first, &Run::Absent, &BOTH, &restored, DEADLINE).record;
+    assert_eq!(there.objective, Some(0.9));
+    let late = asked(&first, &Run::Absent, &BOTH, &gone, DEADLINE).record;
+    assert_eq!(late.reason, Some(TrialReason::MetricsMissing));
+    for said in [first, late] {
+        let words = "somebody has deleted the run";
+        assert!(said.message.contains(words), "{said:?}");
+    }
 }
 
 #[test]

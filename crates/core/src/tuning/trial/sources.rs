@@ -31,6 +31,8 @@ pub enum TrackedMetrics {
     NotAsked,
     /// It could not be asked; why.
     Unavailable(String),
+    /// It does not exist any more: somebody has deleted it.
+    Gone,
     /// Its metrics by name as they stand there, NaN and infinity too.
     Found(BTreeMap<String, f64>),
 }
@@ -136,7 +138,8 @@ pub(super) fn answer(input: &TrialInput<'_>, objective: &Objective, run: &EndedR
     let sources = &input.metrics;
     let deadline = run.ended.plus_seconds(sources.deadline_seconds);
     let not_yet = |why, until| Answer::NotYet(Awaited { why, until });
-    let mut lacking = None;
+    let (mut lacking, mut is_away) = (None, false);
+    let patience = sources.deadline_seconds.max(AWAY_SECONDS);
     for source in sources.order {
         match (source, sources.tracked) {
             (Source::TerminationMessage, _) => match &run.message {
@@ -147,12 +150,15 @@ pub(super) fn answer(input: &TrialInput<'_>, objective: &Objective, run: &EndedR
             // It is asked once at least, however late.
             (Source::Mlflow, TrackedMetrics::NotAsked) => return not_yet(None, deadline),
             (Source::Mlflow, TrackedMetrics::Unavailable(why)) => {
-                let patience = sources.deadline_seconds.max(AWAY_SECONDS);
                 let until = run.ended.plus_seconds(patience);
                 if input.now < until {
                     return not_yet(Some(in_words(why)), until);
                 }
-                lacking = Some(why.clone());
+                (lacking, is_away) = (Some(why.clone()), true);
+            }
+            // Whoever has deleted it may restore it.
+            (Source::Mlflow, TrackedMetrics::Gone) => {
+                lacking = Some("somebody has deleted the run".to_string());
             }
             (Source::Mlflow, TrackedMetrics::Found(found)) => match of_run(objective, found) {
                 Ok(metrics) => return Answer::Metrics(metrics),
@@ -164,6 +170,9 @@ pub(super) fn answer(input: &TrialInput<'_>, objective: &Objective, run: &EndedR
         }
     }
     match lacking {
+        Some(why) if is_away => Answer::Missing(format!(
+            "the container ended well, but its run in MLflow could not be read within {patience} seconds: {why}"
+        )),
         Some(why) if input.now < deadline => not_yet(Some(in_words(&why)), deadline),
         Some(why) => Answer::Missing(format!(
             "the container ended well, and {} seconds later (`metrics.deadlineSeconds`) its run in MLflow had not what the objective needs: {why}",
