@@ -13,7 +13,7 @@ use crate::adapters::kubernetes::caches::Caches;
 use crate::adapters::kubernetes::clock::ServerClock;
 use crate::adapters::kubernetes::raw_object::{RawObject, Unreadable};
 use crate::adapters::kubernetes::{
-    Precondition, cluster::FIELD_MANAGER, delete, get, in_words, list, port_error,
+    Precondition, cluster::FIELD_MANAGER, delete, get, in_words, list, may_pass, port_error,
 };
 use crate::ports::{Clock, PortError, Run, RunId, RunRequest, StartOutcome, TrialRunner};
 use k8s_openapi::api::core::v1::{Event, Secret};
@@ -273,11 +273,8 @@ impl TrialRunner for JobRunner {
         };
         match asked {
             Ok(_) => Ok(None),
-            // A webhook that fails may recover.
-            Err(kube::Error::Api(status)) if status.code == 500 => Ok(None),
-            // A quota may free up; the trials then wait for it.
-            Err(kube::Error::Api(status)) if status.message.contains("exceeded quota") => Ok(None),
-            Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(None),
+            // Where it stays so, the trials wait for it and say so.
+            Err(kube::Error::Api(status)) if may_pass(&status) => Ok(None),
             Err(kube::Error::Api(status)) if matches!(status.code, 400 | 403 | 422) => {
                 Ok(Some(in_words(&status)))
             }

@@ -3,7 +3,7 @@
 use super::cache::IndexKey;
 use super::caches::Caches;
 use super::raw_object::{RawObject, Unreadable};
-use super::{Precondition, in_words, port_error};
+use super::{Precondition, in_words, may_pass, port_error};
 use crate::ports::{Cluster, Created, Object, PortError, PortErrorKind};
 use kube::api::{GetParams, ListParams, Patch, PatchParams, PostParams};
 use kube::core::{ObjectList, Request};
@@ -303,8 +303,7 @@ impl Cluster for KubernetesCluster {
         let asked = tokio::time::timeout(DRY_RUN_PATIENCE, self.ask::<Value>(asked)).await;
         let error = match asked {
             Err(_) | Ok(Ok(_)) => return Ok(None),
-            // Everything else about it was looked at before its name.
-            Ok(Err(kube::Error::Api(status))) if status.is_already_exists() => return Ok(None),
+            Ok(Err(kube::Error::Api(status))) if may_pass(&status) => return Ok(None),
             Ok(Err(error)) => port_error(&error),
         };
         match error.kind {

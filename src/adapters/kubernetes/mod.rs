@@ -56,6 +56,13 @@ fn kind_of(status: &kube::core::Status) -> PortErrorKind {
     }
 }
 
+/// Whether a dry run that was answered so says nothing of what was tried: a webhook that fails may recover, a quota may free up, and
+/// everything else about an object was looked at before its name.
+#[must_use]
+pub fn may_pass(status: &kube::core::Status) -> bool {
+    status.code == 500 || status.message.contains("exceeded quota") || status.is_already_exists()
+}
+
 /// What must still hold for an object to be deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Precondition {
@@ -141,5 +148,29 @@ pub fn in_words(status: &kube::core::Status) -> String {
         format!("{} ({})", status.reason, status.code)
     } else {
         status.message.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_dry_run_leaves_out_what_may_be_over_when_it_matters() {
+        let answered = |code: u16, reason: &str, message: &str| -> bool {
+            let status = json!({"code": code, "reason": reason, "message": message});
+            may_pass(&serde_json::from_value(status).unwrap())
+        };
+        let webhook = "Internal error occurred: failed calling webhook \"a.b\"";
+        assert!(answered(500, "InternalError", webhook));
+        let quota = "tuningjobs.podium.dev \"a\" is forbidden: exceeded quota: one";
+        assert!(answered(403, "Forbidden", quota));
+        let exists = "tuningjobs.podium.dev \"a\" already exists";
+        assert!(answered(409, "AlreadyExists", exists));
+        let denied = "admission webhook \"a.b\" denied the request: no";
+        assert!(!answered(403, "Forbidden", denied));
+        assert!(!answered(422, "Invalid", "spec.maxTrials: Invalid value"));
+        assert!(!answered(409, "Conflict", "the object was changed"));
     }
 }

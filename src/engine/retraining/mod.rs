@@ -8,7 +8,7 @@ mod template;
 use super::pauses::{Generation, generation_of};
 use super::trial::is_deleted;
 use super::{Engine, Requeue, without_block};
-use crate::ports::{Cluster, Created, Events, PortError, Ports};
+use crate::ports::{Cluster, Created, Events, PortError, PortErrorKind, Ports};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Resource, ResourceExt};
 use podium_api::champion_policy::RetrainSpec;
@@ -168,6 +168,7 @@ impl<P: Ports> Engine<P> {
             }
             Ok(Created::Existed) => Ok(()),
             Err(error) => {
+                let error = to_tell(error);
                 if !error.is_transient() {
                     let failed = report::not_started(policy, start, &error);
                     self.ports.events().publish(failed).await;
@@ -185,7 +186,7 @@ impl<P: Ports> Engine<P> {
     ) -> Result<(), PortError> {
         let found = own.iter().find(|job| job.name_any() == deletion.name);
         if let Some(search) = found {
-            self.ports.remove_search(search).await?;
+            self.ports.remove_search(search).await.map_err(to_tell)?;
             self.forget(&deletion.name);
             let deleted = report::deleted(policy, deletion);
             self.ports.events().publish(deleted).await;
@@ -202,6 +203,15 @@ struct Step<'a> {
     retrain: &'a RetrainSpec,
     request: Option<&'a str>,
     now: Timestamp,
+}
+
+/// A failure to start or delete a search, as it is told. What is out of reach may be one webhook alone, for hours: that is told as any other
+/// failure is, as far as that can be written. Where somebody else wrote meanwhile, the step is taken anew.
+fn to_tell(error: PortError) -> PortError {
+    match error.kind {
+        PortErrorKind::Unavailable => PortError::refused(error.message),
+        _ => error,
+    }
 }
 
 /// The value by which somebody asks for a search at once.
@@ -231,4 +241,26 @@ fn search_object(policy: &ChampionPolicy, template: &TuningJob, start: &Start) -
         ..ObjectMeta::default()
     };
     search
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_keeps_a_search_from_its_start_is_told_unless_somebody_wrote_meanwhile() {
+        for kind in [
+            PortErrorKind::Unavailable,
+            PortErrorKind::Forbidden,
+            PortErrorKind::Refused,
+            PortErrorKind::Invalid,
+            PortErrorKind::Missing,
+        ] {
+            let told = to_tell(PortError::new(kind, "why"));
+            assert!(!told.is_transient(), "{kind:?}");
+            assert_eq!(told.message, "why");
+        }
+        let overtaken = to_tell(PortError::new(PortErrorKind::Conflict, "why"));
+        assert!(overtaken.is_transient());
+    }
 }

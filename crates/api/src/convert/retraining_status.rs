@@ -59,7 +59,8 @@ fn occasion_of(job: &TuningJob) -> Option<Occasion> {
         return Some(Occasion::Schedule(Timestamp(time.as_millisecond())));
     }
     let value = annotations.get(RUN_NOW_ANNOTATION)?;
-    Some(Occasion::RunNow(value.clone()))
+    // It may become a part of a status, and anybody may have written it who may write searches.
+    Some(Occasion::RunNow(request_of(value)))
 }
 
 /// What the status of a loop remembers.
@@ -165,6 +166,12 @@ mod tests {
             job.metadata.annotations = Some([annotation_of(&occasion)].into());
             assert_eq!(retraining_search(&job).occasion, Some(occasion));
         }
+        let mut job = TuningJob::new("a", serde_json::from_value(small_search()).unwrap());
+        let long = (RUN_NOW_ANNOTATION.to_string(), "x".repeat(100_000));
+        job.metadata.annotations = Some([long].into());
+        let told = retraining_search(&job).occasion;
+        let fits = |value: &String| value.len() <= LONGEST_REQUEST && request_of(value) == *value;
+        assert!(matches!(&told, Some(Occasion::RunNow(value)) if fits(value)));
     }
 
     fn small_search() -> Value {

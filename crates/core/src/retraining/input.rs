@@ -57,7 +57,7 @@ pub enum SearchState {
 pub struct Search {
     /// Its name.
     pub name: String,
-    /// What it was started for; `None` where it does not say so, and then it was not started by this loop.
+    /// What it says that it was started for.
     pub occasion: Option<Occasion>,
     /// See [`SearchState`].
     pub state: SearchState,

@@ -9,6 +9,8 @@ use std::cmp::Reverse;
 
 /// Values of requests that are remembered, so that one which comes again, as a tool that applies a manifest may have it, starts nothing.
 const MOST_ANSWERED: usize = 21;
+/// Searches that are asked for their values, the newest ones. Far fewer than are remembered, so that they never push each other out.
+const ASKED_FOR_VALUES: usize = 5;
 
 /// A search to create.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,33 +119,64 @@ fn known(input: &Input<'_>, now: Timestamp) -> Memory {
             false => now,
         },
     });
-    let scheduled = input.searches.iter().filter_map(|s| match s.occasion {
-        Some(Occasion::Schedule(time)) => Some(time),
+    let scheduled = input.searches.iter().filter_map(|s| started_for(input, s));
+    let scheduled = scheduled.filter_map(|occasion| match occasion {
+        // Nobody starts a search before its time.
+        Occasion::Schedule(time) if *time <= now => Some(*time),
         _ => None,
     });
+    // A name is enough: what a search was started for may have been taken off it.
+    let due = input.due.last;
+    let due = due.filter(|time| is_there(input, &Occasion::Schedule(*time)));
     let succeeded = input.searches.iter().filter_map(|s| match s.state {
         SearchState::Succeeded(at) => Some(at),
         _ => None,
     });
     Memory {
         schedule: Some(schedule),
-        last_schedule: scheduled.chain(memory.last_schedule).max(),
+        last_schedule: scheduled.chain(due).chain(memory.last_schedule).max(),
         last_missed: memory.last_missed,
         answered: answered(input),
         last_successful: succeeded.chain(memory.last_successful).max(),
     }
 }
 
-/// The values that were answered, and the one that somebody asks by if there is a search for it.
+/// What a search was started for, where its name says so too: its annotations are anybody's to write who may write searches.
+fn started_for<'a>(input: &Input<'_>, search: &'a Search) -> Option<&'a Occasion> {
+    let occasion = search.occasion.as_ref()?;
+    (search.name == search_name(input.policy, occasion)).then_some(occasion)
+}
+
+/// Whether the search for an occasion is there, whatever it says of itself: another one could not be created.
+fn is_there(input: &Input<'_>, occasion: &Occasion) -> bool {
+    let name = search_name(input.policy, occasion);
+    input.searches.iter().any(|search| search.name == name)
+}
+
+/// The values that were answered: also those of the newest searches, since another value may have come before theirs was stored, and the one
+/// that somebody asks by if there is a search for it.
 fn answered(input: &Input<'_>) -> Vec<String> {
+    let told = input
+        .searches
+        .iter()
+        .filter_map(|s| match started_for(input, s)? {
+            Occasion::RunNow(value) => Some((s.created, s.name.as_str(), value.as_str())),
+            Occasion::Schedule(_) => None,
+        });
+    let mut told: Vec<_> = told.collect();
+    told.sort_unstable();
+    let older = told.len().saturating_sub(ASKED_FOR_VALUES);
+    let told = told.into_iter().skip(older).map(|(_, _, value)| value);
+    let asked = input
+        .run_now
+        .filter(|value| is_there(input, &Occasion::RunNow((*value).to_string())));
     let mut answered = input.memory.answered.clone();
-    if let Some(value) = input.run_now.filter(|value| !is_answered(&answered, value)) {
-        let asked = Some(Occasion::RunNow(value.to_string()));
-        if input.searches.iter().any(|search| search.occasion == asked) {
+    for value in told.chain(asked) {
+        if !is_answered(&answered, value) {
             answered.insert(0, value.to_string());
-            answered.truncate(MOST_ANSWERED);
         }
     }
+    answered.truncate(MOST_ANSWERED);
     answered
 }
 

@@ -50,12 +50,7 @@ fn happen(world: &mut World, rules: Rules, happening: Happening) {
             let plan = world.plan(rules);
             world.carry_out(&plan, rules, 1);
         }
-        Happening::Asks(value) => {
-            // What is known of the value before is stored, as it is once its search is seen.
-            let plan = world.plan(rules);
-            world.carry_out(&plan, rules, 1);
-            world.wishes.run_now = Some(value);
-        }
+        Happening::Asks(value) => world.wishes.run_now = Some(value),
         Happening::Steps(steps) => {
             let plan = world.plan(rules);
             world.carry_out(&plan, rules, steps);

@@ -214,6 +214,80 @@ fn each_value_of_a_request_starts_one_search() {
 }
 
 #[test]
+fn a_search_of_the_name_counts_whatever_its_annotations_say() {
+    let told = [
+        None,
+        Some(Occasion::Schedule(Timestamp(5 * MINUTE))),
+        Some(Occasion::Schedule(Timestamp(i64::MAX))),
+        Some(Occasion::RunNow("another".to_string())),
+    ];
+    for occasion in told {
+        for concurrency in [Concurrency::Allow, Concurrency::Forbid] {
+            let mut case = Case::new(concurrency);
+            case.run_now = Some("now");
+            let asked = Occasion::RunNow("now".to_string());
+            for name in ["fraud-61".to_string(), search_name("fraud", &asked)] {
+                let mut search = mk_search(&name, 61, SearchState::Failed);
+                search.occasion.clone_from(&occasion);
+                case.searches.push(search);
+            }
+            case.retraining.failed_history_limit = 2;
+            let plan = case.plan();
+            assert!(!plan.acts(), "it would be created again and again");
+            assert_eq!(plan.memory.last_schedule, Some(DUE), "{occasion:?}");
+            assert_eq!(plan.memory.answered, ["now"], "{occasion:?}");
+        }
+    }
+}
+
+#[test]
+fn a_search_that_says_it_is_of_the_future_ends_no_schedule() {
+    for name in ["fraud-61".to_string(), future().1] {
+        let mut case = Case::new(Concurrency::Allow);
+        let mut search = mk_search(&name, 61, SearchState::Active);
+        search.occasion = Some(Occasion::Schedule(future().0));
+        case.searches.push(search);
+        case.memory = case.plan().memory;
+        let next = Timestamp(NOW.0 + MINUTE);
+        assert_eq!(started(&case.plan_at(next)), ["fraud-62"], "{name}");
+    }
+}
+
+/// A time in a thousand years, and the name of its search.
+fn future() -> (Timestamp, String) {
+    let time = Timestamp(MINUTE * 525_600_000);
+    (time, search_name("fraud", &Occasion::Schedule(time)))
+}
+
+#[test]
+fn a_value_is_answered_although_another_one_came_before_its_search_was_seen() {
+    let mut case = Case::new(Concurrency::Allow);
+    case.memory.last_schedule = Some(DUE);
+    let others: Vec<String> = (0..40).map(|number| format!("value {number}")).collect();
+    for (minute, value) in (0..).zip(&others) {
+        let asked = Occasion::RunNow(value.clone());
+        let name = search_name("fraud", &asked);
+        let mut search = mk_search(&name, minute, SearchState::Active);
+        search.occasion = Some(asked);
+        case.searches.push(search);
+    }
+    case.run_now = Some("value 0");
+    let plan = case.plan();
+    assert!(!plan.acts());
+    let known = &plan.memory.answered;
+    let (newest, asked) = (others[39].clone(), others[0].clone());
+    assert!(
+        known.contains(&newest) && known.contains(&asked),
+        "{known:?}"
+    );
+    case.memory = plan.memory;
+    assert_eq!(case.plan().memory, case.memory, "it comes to rest");
+    case.searches.clear();
+    case.run_now = Some("value 39");
+    assert!(!case.plan().acts(), "its search was deleted since");
+}
+
+#[test]
 fn a_request_and_a_time_are_started_one_after_the_other_unless_both_may_run() {
     for (concurrency, at_once) in [
         (Concurrency::Allow, 2),
