@@ -9,6 +9,7 @@ pub mod local;
 pub mod metrics;
 pub mod ports;
 mod regular_file;
+pub mod report;
 pub mod runs;
 mod signals;
 pub mod yaml;

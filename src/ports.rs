@@ -6,7 +6,8 @@ mod tracking;
 
 pub use announcer::{Announcer, Delivery, Message, Publication, Published};
 pub use evaluation::{
-    ConfirmationState, EvaluationResult, EvaluationRun, EvaluationState, Evaluator, Wait,
+    ConfirmationState, EvaluationResult, EvaluationRun, EvaluationState, Evaluator, ReportState,
+    Wait,
 };
 pub use tracking::{NewRun, OpenRun, OpenRuns, RunWrite, StartedRun, Tracking, TrackingAccess};
 

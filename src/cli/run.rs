@@ -2,11 +2,12 @@
 
 use super::progress::{Progress, Snapshot, condition};
 use super::watch::watch;
-use super::{FAILED, Failure, HELD, intervals, summary};
+use super::{FAILED, Failure, HELD, intervals};
 use crate::engine::evaluation::judged;
 use crate::local::intake::Intake;
 use crate::local::session::{Pass, Session};
 use crate::ports::{Clock, Ports};
+use crate::report;
 use crate::runs::run_directory::RunDirectory;
 use crate::runs::supervisor;
 use crate::signals::shutdown_signal;
@@ -274,10 +275,17 @@ fn conclude_policy(policy: &ChampionPolicy, snapshot: &Snapshot) -> Conclusion {
         if let Some(comparison) = evaluation.and_then(comparison_of) {
             print!("{}", intervals::draw(&comparison));
             for warning in &comparison.warnings {
-                println!("warning: {}", summary::warning(warning));
+                println!("warning: {}", report::warning(warning));
             }
         }
         println!("{}", last.sentence);
+        let status = evaluation.and_then(|evaluation| evaluation.status.as_ref());
+        if let Some(uri) = status.and_then(|status| status.report_uri.as_ref()) {
+            println!("report: {uri}");
+        }
+        if let Some(why) = status.and_then(|status| status.report_message.as_ref()) {
+            println!("warning: {why}");
+        }
     } else {
         println!("{name}: {state}");
     }

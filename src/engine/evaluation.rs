@@ -1,5 +1,6 @@
 //! One comparison: the statistics are stored as they were found; the verdict follows once a look was paid for it.
 
+use super::evaluation_report::with_report;
 use crate::ports::{EvaluationResult, PortError, Wait};
 use kube::ResourceExt;
 use podium_api::Evaluation;
@@ -195,6 +196,7 @@ pub(super) fn again_status(
 pub(super) fn compared_status(
     evaluation: &Evaluation,
     result: EvaluationResult,
+    page: Option<&str>,
     now: Timestamp,
 ) -> Result<EvaluationStatus, PortError> {
     let message = "the statistics are there; the verdict waits for its look at the holdout";
@@ -209,7 +211,7 @@ pub(super) fn compared_status(
             read_time: result.evidence.read_time.or_else(|| Some(to_time(now))),
             ..result.evidence
         }),
-        ..without_waits(status)
+        ..without_waits(with_report(status, page, result.report.as_ref()))
     })
 }
 

@@ -29,6 +29,8 @@ impl<P: Ports> Engine<P> {
             evaluation: &evaluation,
             number: u32::try_from(asked.number).unwrap_or(1),
             pod_template: pod_template(&policy.spec),
+            // Nothing is compared, so that there is nothing to report.
+            reports: None,
             may_begin: may_begin(policy),
         };
         let found = match self.ports.evaluator().confirm(&run).await {

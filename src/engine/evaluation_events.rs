@@ -53,6 +53,27 @@ pub(super) fn changed(
     })
 }
 
+/// The report of a comparison that has just been made was not written.
+pub(super) fn report_not_written(
+    evaluation: &Evaluation,
+    policy: &ChampionPolicy,
+    status: &EvaluationStatus,
+) -> Option<EventRecord> {
+    let before = evaluation.status.as_ref();
+    let before = before.and_then(|before| before.report_message.as_ref());
+    let why = status.report_message.as_ref();
+    let why = why.filter(|why| before != Some(*why))?;
+    Some(EventRecord {
+        regarding: policy.object_ref(&()),
+        related: Some(related(evaluation)),
+        warning: true,
+        reason: "ReportNotWritten".to_string(),
+        action: "Compare",
+        note: note(&format!("{}: {why}", evaluation.name_any())),
+        took: None,
+    })
+}
+
 /// With its version every change of an object would look like one of another object.
 fn related(object: &impl Resource<DynamicType = ()>) -> ObjectReference {
     ObjectReference {

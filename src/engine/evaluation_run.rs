@@ -125,6 +125,7 @@ impl<P: Ports> Engine<P> {
             evaluation,
             number: runs.begun.max(1),
             pod_template: pod_template(&policy.spec),
+            reports: reports_folder(&policy.spec),
             may_begin: settings.is_some() && may_begin(policy),
         };
         let found = match self.ports.evaluator().evaluate(&run).await {
@@ -132,8 +133,8 @@ impl<P: Ports> Engine<P> {
             Err(error) if !error.is_transient() => EvaluationState::Refused(error.message),
             found => found?,
         };
-        self.record_run((evaluation, policy), &runs, found, deadline)
-            .await
+        let recorded = self.record_run((evaluation, policy), &runs, found, (deadline, run.page()));
+        recorded.await
     }
 
     async fn record_run(
@@ -141,7 +142,7 @@ impl<P: Ports> Engine<P> {
         (evaluation, policy): (&Evaluation, &ChampionPolicy),
         runs: &Runs,
         found: EvaluationState,
-        deadline: u64,
+        (deadline, page): (u64, Option<String>),
     ) -> Result<Requeue, PortError> {
         let now = self.now();
         if found == EvaluationState::Begun {
@@ -175,7 +176,7 @@ impl<P: Ports> Engine<P> {
                 failed_status(evaluation, "TooManyInfrastructureFailures", &why, now)
             }
             (Follows::Compared, EvaluationState::Finished(result)) => {
-                compared_status(evaluation, *result, now)?
+                compared_status(evaluation, *result, page.as_deref(), now)?
             }
             (Follows::Failed, EvaluationState::Refused(why)) => {
                 failed_status(evaluation, EVIDENCE_REFUSED, &why, now)
@@ -191,9 +192,12 @@ impl<P: Ports> Engine<P> {
                 return self.tell_of_wait(evaluation, runs, deadline, wait).await;
             }
         };
-        let told = evaluation_events::changed(evaluation, policy, &status);
+        let told = [
+            evaluation_events::changed(evaluation, policy, &status),
+            evaluation_events::report_not_written(evaluation, policy, &status),
+        ];
         let stored = self.store_evaluation(evaluation, status).await?;
-        if let Some(told) = told {
+        for told in told.into_iter().flatten() {
             self.ports.events().publish(told).await;
         }
         Ok(stored)
@@ -251,6 +255,12 @@ impl<P: Ports> Engine<P> {
 pub(super) fn pod_template(spec: &ChampionPolicySpec) -> Option<&OpenObject> {
     let evaluator = spec.evidence.evaluator.as_ref();
     evaluator.map(|evaluator| &evaluator.pod_template)
+}
+
+/// The folder that a policy has reports written to.
+pub(super) fn reports_folder(spec: &ChampionPolicySpec) -> Option<&str> {
+    let reports = spec.reports.as_ref();
+    reports.map(|reports| reports.uri.as_str())
 }
 
 /// Whether a policy has anything run.

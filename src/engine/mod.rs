@@ -7,6 +7,7 @@ mod champion_policy;
 pub mod evaluation;
 mod evaluation_confirmation;
 mod evaluation_events;
+mod evaluation_report;
 mod evaluation_run;
 mod events;
 mod failure;

@@ -1,12 +1,14 @@
 //! Compares two versions in process.
 
+use super::evaluation_report;
 use crate::adapters::clock::SystemClock;
 use crate::adapters::directory::store::{DirectoryStore, path_of};
 use crate::adapters::evidence_files::address_of;
 use crate::ports::{
     Clock, ConfirmationState, EvaluationResult, EvaluationRun, EvaluationState, Evaluator,
-    ObjectStore, PortError, Sight,
+    ObjectStore, PortError, ReportState, Sight,
 };
+use kube::ResourceExt;
 use podium_api::convert::{comparison_settings, confirm_fraction};
 use podium_api::evaluation::{EvaluatedVersion, EvaluationSpec, EvidenceStatus, FileStatus};
 use podium_core::evaluation::EvidenceFile;
@@ -37,13 +39,26 @@ impl Evaluator for LocalEvaluator {
         let spec = run.evaluation.spec.clone();
         only_files(&spec)?;
         let request = request_of(&self.directory, &spec)?;
+        let (name, page) = (run.evaluation.name_any(), run.page());
+        let directory = self.directory.clone();
         // The comparison uses every core for seconds: it must not hold up the watching of trials.
-        let measured = tokio::task::spawn_blocking(move || {
-            measure(&LocalFiles, &request, &spec, &mut |_, _| {})
-        })
-        .await
-        .map_err(|error| PortError::unavailable(error.to_string()))?;
-        Ok(match measured {
+        let compared =
+            tokio::task::spawn_blocking(move || -> Result<_, evaluate::EvaluateError> {
+                let mut result = measure(&LocalFiles, &request, &spec, &mut |_, _| {})?;
+                result.report = page.map(|page| {
+                    let written = path_of(&directory, &page)
+                        .map_err(|error| error.message)
+                        .and_then(|address| {
+                            let asked = (name.as_str(), &spec, &request);
+                            evaluation_report::write(&LocalFiles, &address, asked, &result)
+                        });
+                    ReportState::of(&page, written)
+                });
+                Ok(result)
+            })
+            .await
+            .map_err(|error| PortError::unavailable(error.to_string()))?;
+        Ok(match compared {
             Ok(result) => EvaluationState::Finished(Box::new(result)),
             Err(error) => EvaluationState::Refused(error.to_string()),
         })
@@ -116,6 +131,7 @@ pub fn measure(
         },
         statistics,
         left_out: Vec::new(),
+        report: None,
     })
 }
 

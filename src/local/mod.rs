@@ -1,6 +1,7 @@
 //! Runs the manifests of a directory on this machine, without a cluster.
 
 pub mod agenda;
+pub mod evaluation_report;
 pub mod evaluator;
 mod foundations;
 pub mod intake;

@@ -1,6 +1,8 @@
 //! Comparisons: what is asked of the world, and what it answers.
 
 use super::PortError;
+use crate::report::{Mark, mark_of, page_of};
+use kube::ResourceExt;
 use podium_api::Evaluation;
 use podium_api::evaluation::EvidenceStatus;
 use podium_api::schema::OpenObject;
@@ -18,8 +20,21 @@ pub struct EvaluationRun<'a> {
     pub number: u32,
     /// What its policy says of the pod, where there are pods.
     pub pod_template: Option<&'a OpenObject>,
+    /// The folder that its policy has reports written to, if any.
+    pub reports: Option<&'a str>,
     /// Whether it may begin; one that goes on or has ended is looked at all the same.
     pub may_begin: bool,
+}
+
+impl EvaluationRun<'_> {
+    /// Where the page of its report is to lie.
+    #[must_use]
+    pub fn page(&self) -> Option<String> {
+        let policy = &self.evaluation.spec.policy_ref.name;
+        let evaluation = self.evaluation.name_any();
+        self.reports
+            .map(|folder| page_of(folder, policy, &evaluation))
+    }
 }
 
 /// What a run waits for.
@@ -66,6 +81,28 @@ pub struct EvaluationResult {
     pub statistics: Statistics,
     /// Names of the parts of the statistics that did not get here.
     pub left_out: Vec<String>,
+    /// What became of the report; `None` where none was asked for.
+    pub report: Option<ReportState>,
+}
+
+/// What became of the report of a comparison.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReportState {
+    /// It lies at the address with this mark.
+    Written(Mark),
+    /// It could not be written; why.
+    NotWritten(String),
+}
+
+impl ReportState {
+    /// What became of a report that was to be written to this address.
+    #[must_use]
+    pub fn of(address: &str, written: Result<(), String>) -> Self {
+        match written {
+            Ok(()) => Self::Written(mark_of(address)),
+            Err(why) => Self::NotWritten(why),
+        }
+    }
 }
 
 /// What a look at the files of a comparison found.

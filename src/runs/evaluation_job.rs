@@ -82,7 +82,10 @@ impl EvaluationPod<'_> {
         container.insert("name".to_string(), json!(EVALUATOR_CONTAINER));
         container.entry("image").or_insert(json!(self.image));
         container.insert("command".to_string(), json!(["podium"]));
-        container.insert("args".to_string(), json!(self.arguments));
+        // They are to arrive as they are, and Kubernetes makes `$` of every `$$`.
+        let arguments = self.arguments.iter();
+        let arguments: Vec<String> = arguments.map(|text| text.replace('$', "$$")).collect();
+        container.insert("args".to_string(), json!(arguments));
         let mut resources = taken_object(container, "resources");
         // Requests may not be above limits that somebody set.
         if !resources.contains_key("limits") {
@@ -259,6 +262,19 @@ mod tests {
         );
         assert_eq!(container["securityContext"]["readOnlyRootFilesystem"], true);
         assert_eq!(container["env"], json!([]));
+    }
+
+    #[test]
+    fn arguments_arrive_as_they_are() {
+        let pod = EvaluationPod {
+            image: "registry.example.com/podium:1",
+            template: None,
+            store: None,
+            arguments: &["--report", "s3://b/$(AWS_SECRET_ACCESS_KEY)/$$/a.html"],
+        };
+        let arguments = pod.job()["template"]["spec"]["containers"][0]["args"].clone();
+        let escaped = "s3://b/$$(AWS_SECRET_ACCESS_KEY)/$$$$/a.html";
+        assert_eq!(arguments, json!(["--report", escaped]));
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //!
 //! Kubernetes keeps 4,096 bytes. A message is a word that tells its form, and in base64: the beginning of the digest of what was asked, what
 //! is said, compressed, and the beginning of the digest of all that, by which a message that was cut is told from one that is whole. A
-//! comparison that does not fit leaves parts of its statistics out, of which none changes the verdict.
+//! comparison that does not fit leaves parts of its statistics out, of which none changes the verdict, and at last why its report was not
+//! written.
 
 mod bytes;
 mod statistics;
@@ -11,7 +12,8 @@ mod tests;
 
 pub use statistics::without_parts;
 
-use crate::ports::EvaluationResult;
+use crate::ports::{EvaluationResult, ReportState};
+use crate::report::Mark;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use bytes::{Reader, Writer};
@@ -36,8 +38,9 @@ const QUESTION: usize = 8;
 const TRAILER: usize = 4;
 /// Bytes that a message may have once it is no longer compressed; a longer one is none of ours.
 const LARGEST: u64 = 16 * 1024;
-/// Bytes of a reason.
+/// Bytes of a reason, and of one for which a report was not written.
 const WORDS: usize = 2000;
+const REPORT_WORDS: usize = 300;
 /// Bytes of what an object store calls a content; a longer name is not passed on.
 const ETAG: usize = 80;
 /// Bytes of a digest.
@@ -86,11 +89,27 @@ pub fn encode(question: &str, outcome: &Outcome) -> String {
         Outcome::Compared(_) => PARTS.len(),
         _ => 0,
     };
+    let has_room = |message: &String| message.len() < KEPT_BYTES;
     let mut shorter = (0..=most).map(|parts| framed(question, outcome, Cut(parts)));
-    let fits = shorter.find(|message| message.len() < KEPT_BYTES);
+    let fits = shorter.find(has_room).or_else(|| {
+        let shortest = framed(question, &without_words(outcome)?, Cut(most));
+        Some(shortest).filter(has_room)
+    });
     fits.unwrap_or_else(|| {
         let why = "the statistics have no room in a termination message; let the policy name fewer guardrails";
         framed(question, &Outcome::Refused(why.to_string()), Cut(0))
+    })
+}
+
+/// The same comparison without the words of what became of its report; `None` where there are none.
+fn without_words(outcome: &Outcome) -> Option<Outcome> {
+    let Outcome::Compared(result) = outcome else {
+        return None;
+    };
+    matches!(result.report, Some(ReportState::NotWritten(_))).then(|| {
+        let mut silent = result.clone();
+        silent.report = Some(ReportState::NotWritten(String::new()));
+        Outcome::Compared(silent)
     })
 }
 
@@ -175,13 +194,13 @@ fn write(writer: &mut Writer, outcome: &Outcome, cut: Cut) {
         }
         Outcome::Refused(why) => {
             writer.byte(2);
-            writer.text(&bounded(why));
+            writer.text(&bounded(why, WORDS));
         }
         Outcome::Unchanged => writer.byte(3),
         Outcome::Changed(file) => writer.bytes(&[4, place_of(*file)]),
         Outcome::Unreadable(why) => {
             writer.byte(5);
-            writer.text(&bounded(why));
+            writer.text(&bounded(why, WORDS));
         }
     }
 }
@@ -239,6 +258,32 @@ fn write_result(writer: &mut Writer, result: &EvaluationResult, cut: Cut) {
     writer.count(sketch.len() as u64);
     writer.bytes(&sketch);
     statistics::write(writer, &result.statistics, cut);
+    // Nothing where no report was asked for.
+    match &result.report {
+        None => {}
+        Some(ReportState::Written(mark)) => {
+            writer.byte(0);
+            writer.bytes(mark);
+        }
+        Some(ReportState::NotWritten(why)) => {
+            writer.byte(1);
+            writer.text(&bounded(why, REPORT_WORDS));
+        }
+    }
+}
+
+fn read_report(reader: &mut Reader<'_>) -> Option<Option<ReportState>> {
+    if reader.is_at_its_end() {
+        return Some(None);
+    }
+    Some(Some(match reader.byte()? {
+        0 => {
+            let mark = reader.bytes(size_of::<Mark>())?;
+            ReportState::Written(mark.try_into().ok()?)
+        }
+        1 => ReportState::NotWritten(printable(reader.text()?)),
+        _ => return None,
+    }))
 }
 
 fn read_result(reader: &mut Reader<'_>, spec: &EvaluationSpec) -> Option<EvaluationResult> {
@@ -269,6 +314,7 @@ fn read_result(reader: &mut Reader<'_>, spec: &EvaluationSpec) -> Option<Evaluat
         },
         statistics: statistics::read(reader, settings, cut)?,
         left_out: cut.names(),
+        report: read_report(reader)?,
     })
 }
 
@@ -313,8 +359,8 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
 }
 
 /// As much of a reason as has room.
-fn bounded(why: &str) -> String {
-    let mut end = WORDS.min(why.len());
+fn bounded(why: &str, most: usize) -> String {
+    let mut end = most.min(why.len());
     while !why.is_char_boundary(end) {
         end -= 1;
     }
@@ -324,5 +370,5 @@ fn bounded(why: &str) -> String {
 /// Whoever reads a reason in a terminal must not be written over.
 fn printable(why: &str) -> String {
     let safe = |c: char| if c.is_control() { ' ' } else { c };
-    bounded(why).chars().map(safe).collect()
+    bounded(why, WORDS).chars().map(safe).collect()
 }

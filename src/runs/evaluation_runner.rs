@@ -24,8 +24,12 @@ use std::sync::Arc;
 pub const QUESTION_VARIABLE: &str = "PODIUM_EVALUATION";
 /// Variable of a pod: what was read before, as JSON of an Evaluation's status.
 pub const EVIDENCE_VARIABLE: &str = "PODIUM_EVIDENCE";
+/// Variable of a pod: name of the Evaluation, for its report.
+pub const NAME_VARIABLE: &str = "PODIUM_EVALUATION_NAME";
 /// Arguments of podium in a pod that compares, and in one that looks whether files have changed.
 pub const COMPARE: [&str; 2] = ["evaluate", "--from-environment"];
+/// The argument after which the address of the report's page follows.
+pub const REPORT: &str = "--report";
 /// See [`COMPARE`].
 pub const CHECK: [&str; 2] = ["evaluate", "--check-from-environment"];
 
@@ -209,11 +213,19 @@ impl Evaluator for JobEvaluator {
     async fn evaluate(&self, run: &EvaluationRun<'_>) -> Result<EvaluationState, PortError> {
         let spec = &run.evaluation.spec;
         let question = question_of(spec)?;
+        let name = run.evaluation.name_any();
+        let page = run.page();
+        let mut arguments = COMPARE.to_vec();
+        let mut variables = BTreeMap::from([(QUESTION_VARIABLE.to_string(), question.clone())]);
+        if let Some(page) = &page {
+            arguments.extend([REPORT, page.as_str()]);
+            variables.insert(NAME_VARIABLE.to_string(), name.clone());
+        }
         let task = Task {
             run,
-            name: bounded(&run.evaluation.name_any(), RUN_NAME),
-            arguments: &COMPARE,
-            variables: BTreeMap::from([(QUESTION_VARIABLE.to_string(), question.clone())]),
+            name: bounded(&name, RUN_NAME),
+            arguments: &arguments,
+            variables,
             deadline_seconds: COMPARE_SECONDS,
         };
         Ok(match self.progress(&task).await? {

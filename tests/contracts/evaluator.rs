@@ -25,6 +25,7 @@ fn first_run(evaluation: &Evaluation) -> EvaluationRun<'_> {
         evaluation,
         number: 1,
         pod_template: None,
+        reports: None,
         may_begin: true,
     }
 }

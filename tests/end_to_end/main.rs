@@ -21,6 +21,7 @@ mod objects;
 mod policies;
 mod printing;
 mod project;
+mod reports;
 mod retraining;
 mod search_settings;
 mod searches;

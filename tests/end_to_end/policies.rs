@@ -279,8 +279,8 @@ fn what_a_run_does_not_carry_out_is_refused_by_name() {
             "spec.notify: must be left out here",
         ),
         (
-            "  reports: {uri: file://reports}",
-            "spec.reports: must be left out",
+            "  reports: {uri: 's3://evaluation/reports'}",
+            "spec.reports.uri: must be a path or a `file:` URI here",
         ),
         (
             "    evaluator: {podTemplate: {spec: {}}}",

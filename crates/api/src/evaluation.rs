@@ -211,10 +211,14 @@ pub struct EvaluationStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 4096))]
     pub message: Option<String>,
-    /// Where the report is.
+    /// Where the page of the report is, once it was written; the document for programs lies beside it, with `.json`.
     #[serde(rename = "reportURI", default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 2000))]
     pub report_uri: Option<String>,
+    /// Why the report that the policy asks for was not written. The comparison counts all the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 4096))]
+    pub report_message: Option<String>,
 }
 
 /// A look at whether files are still what was read.

@@ -31,6 +31,15 @@ pub enum Written {
     Existed,
 }
 
+/// What a browser has to know of an object that it is to show; nothing of others.
+fn content_type(key: &str) -> Option<&'static str> {
+    match key.rsplit_once('.')?.1 {
+        "html" => Some("text/html; charset=utf-8"),
+        "json" => Some("application/json"),
+        _ => None,
+    }
+}
+
 impl Requests {
     pub(super) async fn put(
         &self,
@@ -52,6 +61,7 @@ impl Requests {
                 .put_object()
                 .bucket(address.bucket())
                 .key(address.key())
+                .set_content_type(content_type(address.key()).map(str::to_string))
                 .body(ByteStream::from(bytes.clone()))
                 .set_if_none_match((mode == PutMode::CreateOnly).then(|| "*".to_string()))
                 .customize()

@@ -1,7 +1,7 @@
 //! The arguments of `podium evaluate`, and what they ask for.
 
 use super::numbers;
-use super::parts::{GuardrailArgument, SliceArgument};
+use super::parts::{self, GuardrailArgument, SliceArgument};
 use crate::cli::{Failure, address_of_uri};
 use clap::{ArgGroup, Args, ValueEnum};
 use podium_core::comparison::{
@@ -24,6 +24,7 @@ use std::path::PathBuf;
 ///   podium evaluate --champion old.parquet --challenger new.parquet --id transaction_id --label tx_fraud --cluster customer_id
 ///   podium evaluate --from examples/fraud/.podium/state/evaluations/NAME.yaml -d examples/fraud
 ///   podium evaluate --predictions both.csv --champion-score old --challenger-score new --label y --guardrail weightedF1:0.01
+///   podium evaluate --from EVALUATION.yaml --report reports/last-night.html
 #[derive(Debug, Args)]
 #[command(
     verbatim_doc_comment,
@@ -173,6 +174,10 @@ pub(in crate::cli) struct Arguments {
     /// What the rows are called in the sentence.
     #[arg(long, default_value = "rows")]
     pub(super) rows_noun: String,
+    /// Write the whole report too: a page for people to this path or s3:// address, which must end with .html, and a document for
+    /// programs beside it, with .json. Both are replaced where they are there already.
+    #[arg(long, value_name = "PATH_OR_URI", value_parser = parts::page, conflicts_with = "check_from_environment")]
+    pub(super) report: Option<String>,
     /// Exit with code 3 unless the challenger is superior.
     #[arg(long)]
     pub(super) require_superior: bool,

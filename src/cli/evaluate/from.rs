@@ -2,21 +2,28 @@
 
 use super::with_a_bar;
 use crate::adapters::evidence_files::EvidenceFiles;
+use crate::adapters::s3::S3Address;
 use crate::cli::{Failure, intervals};
 use crate::engine::evaluation::{Difference, comparison_of, first_difference, sentence_of};
+use crate::local::evaluation_report;
 use crate::local::evaluator::{measure, request_of};
 use crate::runs::evaluation_message::without_parts;
+use kube::ResourceExt;
 use podium_api::Evaluation;
 use podium_api::convert::read_object;
 use podium_api::evaluation::{EvaluationStatus, EvidenceStatus, FileStatus};
 use podium_core::comparison::{Statistics, Verdict};
 use std::path::Path;
 
-/// Recomputes an Evaluation; its verdict.
+/// Recomputes an Evaluation, and writes its report to `page` where it is the same; its verdict.
 ///
 /// # Errors
-/// The first thing that differs, or files that cannot be read.
-pub(super) fn recompute(file: &Path, directory: &Path) -> Result<Verdict, Failure> {
+/// The first thing that differs, files that cannot be read, or a report that cannot be written.
+pub(super) fn recompute(
+    file: &Path,
+    directory: &Path,
+    page: Option<&Path>,
+) -> Result<Verdict, Failure> {
     let text = std::fs::read_to_string(file)
         .map_err(|e| format!("cannot read {}: {e}", file.display()))?;
     let no_evaluation = |why: String| format!("{} must hold an Evaluation: {why}", file.display());
@@ -50,6 +57,15 @@ pub(super) fn recompute(file: &Path, directory: &Path) -> Result<Verdict, Failur
     print!("{}", intervals::draw(&comparison));
     println!("{}", stored.sentence.unwrap_or_default());
     println!("the same, bit for bit: evidence, seed, statistics and verdict");
+    if let Some(page) = page {
+        let name = evaluation.name_any();
+        // The path is one of whoever calls, and not of the directory.
+        let page = std::path::absolute(page)
+            .ok()
+            .filter(|_| !S3Address::is_meant_by(page))
+            .unwrap_or_else(|| page.to_path_buf());
+        evaluation_report::write(&files, &page, (name.as_str(), spec, &request), &found)?;
+    }
     Ok(comparison.verdict)
 }
 

@@ -2,14 +2,17 @@
 //! message, which the operator believes because its own Job made the pod.
 
 use super::with_a_bar;
-use crate::adapters::evidence_files::EvidenceFiles;
+use crate::adapters::evidence_files::{EvidenceFiles, address_of};
 use crate::adapters::s3::S3Address;
 use crate::cli::{FAILED, Failure, intervals, summary};
 use crate::engine::evaluation::comparison_of;
+use crate::local::evaluation_report;
 use crate::local::evaluator::{files_read, measure, request_of};
-use crate::ports::EvaluationResult;
+use crate::ports::{EvaluationResult, ReportState};
 use crate::runs::evaluation_message::{Outcome, encode};
-use crate::runs::evaluation_runner::{EVIDENCE_VARIABLE, QUESTION_VARIABLE, check_question};
+use crate::runs::evaluation_runner::{
+    EVIDENCE_VARIABLE, NAME_VARIABLE, QUESTION_VARIABLE, check_question,
+};
 use podium_api::evaluation::{EvaluationSpec, EvidenceStatus, FileStatus};
 use podium_core::evaluation::EvidenceFile;
 use podium_workload::evaluate::EvaluateError;
@@ -22,19 +25,43 @@ use std::process::ExitCode;
 const TERMINATION_MESSAGE: &str = "/dev/termination-log";
 const TERMINATION_MESSAGE_VARIABLE: &str = "PODIUM_TERMINATION_MESSAGE_PATH";
 
-/// Makes the comparison that the environment asks for.
+/// Makes the comparison that the environment asks for, and writes its report to the address of `page`, where one is wanted. A report that
+/// cannot be written is said in the answer, and the comparison counts all the same.
 ///
 /// # Errors
 /// Nothing can be asked, or the answer cannot be left.
-pub(super) fn compare() -> Result<ExitCode, Failure> {
+pub(super) fn compare(page: Option<&str>) -> Result<ExitCode, Failure> {
     let question = variable(QUESTION_VARIABLE)?;
     let spec: EvaluationSpec = parsed(QUESTION_VARIABLE, &question)?;
     let files = files_of(&spec);
-    let outcome = compared(&files, &spec);
-    if let Outcome::Compared(result) = &outcome {
+    let mut outcome = compared(&files, &spec);
+    if let Outcome::Compared(result) = &mut outcome {
         show(&spec, result);
+        result.report = page.map(|page| reported(&files, page, &spec, result));
     }
     answer(&question, &outcome)
+}
+
+/// Writes a report; what became of it.
+fn reported(
+    files: &EvidenceFiles,
+    page: &str,
+    spec: &EvaluationSpec,
+    result: &EvaluationResult,
+) -> ReportState {
+    let name = std::env::var(NAME_VARIABLE).unwrap_or_default();
+    let written = address_of(Path::new(""), page)
+        .and_then(|address| Ok((address, request_of(Path::new(""), spec)?)))
+        .map_err(|error| error.message)
+        .and_then(|(address, request)| {
+            let asked = (name.as_str(), spec, &request);
+            evaluation_report::write(files, &address, asked, result)
+        });
+    match &written {
+        Ok(()) => println!("the report is at {page}"),
+        Err(why) => eprintln!("the report was not written: {why}"),
+    }
+    ReportState::of(page, written)
 }
 
 /// Looks whether the files that the environment names are still what was read.
@@ -237,6 +264,33 @@ mod tests {
         write(place, "damaged.parquet", "PAR1 and nothing else");
         let damaged = outcome("damaged.parquet");
         assert!(matches!(damaged, Outcome::Unreadable(_)), "{damaged:?}");
+    }
+
+    #[test]
+    fn a_report_that_cannot_be_written_is_said_and_one_that_can_has_its_mark() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path();
+        write(place, "old.csv", &rows(31));
+        write(place, "new.csv", &rows(53));
+        let spec = spec(place, "new.csv");
+        let files = files_of(&spec);
+        let Outcome::Compared(result) = compared(&files, &spec) else {
+            panic!("it was not compared");
+        };
+        let page = |name: &str| place.join(name).display().to_string();
+        let said = |page: &str| reported(&files, page, &spec, &result);
+        let written = page("reports/a.html");
+        assert_eq!(said(&written), ReportState::of(&written, Ok(())));
+        assert!(place.join("reports/a.json").exists());
+        for (page, why) in [
+            (page("old.csv/a.html"), "cannot write"),
+            ("gs://bucket/a.html".to_string(), "must be `file` or `s3`"),
+        ] {
+            let ReportState::NotWritten(said) = said(&page) else {
+                panic!("{page} was written");
+            };
+            assert!(said.contains(why), "{said}");
+        }
     }
 
     #[test]

@@ -5,16 +5,18 @@ mod from;
 mod in_pod;
 mod numbers;
 mod parts;
+mod report;
 #[cfg(test)]
 mod tests;
 
 pub(super) use arguments::Arguments;
 
-use super::{Failure, HELD, intervals, progress, summary};
+use super::{Failure, HELD, address_of_uri, intervals, progress, summary};
 use crate::adapters::evidence_files::EvidenceFiles;
 use arguments::Output;
 use podium_core::comparison::{Comparison, Naming, Verdict, sentence};
 use podium_workload::evaluate::{self, Evaluated, Evidence};
+use report::ByHand;
 use serde::Serialize;
 use std::io::Write;
 use std::process::ExitCode;
@@ -38,26 +40,27 @@ struct Report<'a> {
 
 pub(super) fn evaluate(arguments: Arguments) -> Result<ExitCode, Failure> {
     if arguments.from_environment {
-        return in_pod::compare();
+        return in_pod::compare(arguments.report.as_deref());
     }
     if arguments.check_from_environment {
         return in_pod::check();
     }
     let output = arguments.output;
+    let page = arguments.report.as_deref();
+    let page = page.map(address_of_uri).transpose()?;
     if let Some(file) = &arguments.from {
-        let verdict = from::recompute(file, &arguments.directory)?;
+        let verdict = from::recompute(file, &arguments.directory, page.as_deref())?;
         return Ok(exit_code(&verdict, arguments.require_superior));
     }
     let allowed_error = arguments.allowed_error;
     let require_superior = arguments.require_superior;
     let rows_noun = arguments.rows_noun.clone();
     let request = arguments.request()?;
+    let files = EvidenceFiles::default();
     let Evaluated {
         evidence,
         comparison,
-    } = with_a_bar(|show| {
-        evaluate::evaluate(&EvidenceFiles::default(), &request, allowed_error, show)
-    })?;
+    } = with_a_bar(|show| evaluate::evaluate(&files, &request, allowed_error, show))?;
     let naming = Naming {
         champion: "the champion",
         challenger: "The challenger",
@@ -79,10 +82,18 @@ pub(super) fn evaluate(arguments: Arguments) -> Result<ExitCode, Failure> {
             print!("{}", summary::metrics(&comparison));
             print!("{}", intervals::draw(&comparison));
             for warning in &comparison.warnings {
-                println!("warning: {}", summary::warning(warning));
+                println!("warning: {}", crate::report::warning(warning));
             }
             println!("{sentence}");
         }
+    }
+    if let Some(page) = page {
+        let by_hand = ByHand {
+            naming,
+            request: &request,
+            sentence: &sentence,
+        };
+        report::write(&files, &page, &by_hand, &evidence, &comparison)?;
     }
     Ok(exit_code(&comparison.verdict, require_superior))
 }

@@ -28,6 +28,15 @@ impl FromStr for SliceArgument {
     }
 }
 
+/// The address of a report's page.
+pub(super) fn page(text: &str) -> Result<String, String> {
+    if text.ends_with(".html") {
+        Ok(text.to_string())
+    } else {
+        Err("must end with .html; the document for programs goes beside it, with .json".to_string())
+    }
+}
+
 /// `METRIC[@SLICE]:MAX_REGRESSION`.
 #[derive(Clone, Debug)]
 pub(super) struct GuardrailArgument(pub(super) Guardrail);

@@ -134,6 +134,21 @@ fn flags_that_are_not_read_together_are_refused_together() {
 }
 
 #[test]
+fn a_report_is_a_page_beside_its_document() {
+    let of = |page: &str| parsed(&["--report", page]).map(|arguments| arguments.report);
+    for page in ["a.html", "s3://bucket/a.html", "file://a.html"] {
+        assert_eq!(of(page), Ok(Some(page.to_string())));
+    }
+    let refusal = of("a.json").unwrap_err();
+    assert!(refusal.contains("must end with .html"), "{refusal}");
+    let in_pod = |flag: &str| {
+        Cli::try_parse_from(["podium", "evaluate", flag, "--report", "a.html"]).is_ok()
+    };
+    assert!(in_pod("--from-environment"));
+    assert!(!in_pod("--check-from-environment"));
+}
+
+#[test]
 fn scripts_can_require_a_superior_challenger() {
     assert!(parsed(&["--require-superior"]).unwrap().require_superior);
     let not_comparable = Verdict::NotComparable {

@@ -100,6 +100,7 @@ fn result(spec: &EvaluationSpec, seed: u64, statistics: Statistics) -> Evaluatio
         },
         statistics,
         left_out: Vec::new(),
+        report: None,
     }
 }
 
@@ -121,15 +122,22 @@ proptest! {
 
     #[test]
     fn whatever_is_compared_arrives_with_all_that_decides(
-        seed in 0..1_u64 << 40, rows in 30..400_usize, lead in -1.0..1.5, kind in 0..5_usize,
+        seed in 0..1_u64 << 40, rows in 30..400_usize, lead in -1.0..1.5, kind in 0..5_usize, report in 0..3_usize,
     ) {
         let spec = spec(&tests()[kind]);
-        let made = measured(&spec, seed, rows, lead);
+        let mut made = measured(&spec, seed, rows, lead);
+        made.report = reports()[report].clone();
         let outcome = Outcome::Compared(Box::new(made.clone()));
         let Outcome::Compared(arrived) = sent("question", &spec, &outcome) else {
             panic!("it was compared");
         };
         prop_assert_eq!(&arrived.evidence, &made.evidence);
+        match (&made.report, &arrived.report) {
+            (Some(ReportState::NotWritten(why)), Some(ReportState::NotWritten(said))) => {
+                prop_assert!(why.starts_with(said), "{}", said);
+            }
+            (made, arrived) => prop_assert_eq!(made, arrived),
+        }
         let expected = without_parts(&made.statistics, &arrived.left_out);
         prop_assert_eq!(&arrived.statistics, &expected);
         for error in [0.025, 0.0152, 0.001, 0.0] {
@@ -155,13 +163,48 @@ proptest! {
     }
 }
 
-#[test]
-fn a_small_comparison_arrives_whole() {
+/// A comparison without a report, with one, and with one that could not be written for a reason that does not compress.
+fn reports() -> [Option<ReportState>; 3] {
+    let why: String = (0..40_u64)
+        .map(|n| hex(&sha256(&n.to_be_bytes())))
+        .collect();
+    [
+        None,
+        Some(ReportState::of("s3://b/fraud/fraud-7-8.html", Ok(()))),
+        Some(ReportState::NotWritten(why)),
+    ]
+}
+
+fn small(report: Option<ReportState>) -> (EvaluationSpec, Outcome) {
     let few = json!({"guardrails": [{"metric": "f1", "maxRegression": 0.01}], "observe": ["averagePrecision"]});
     let spec = spec(&few);
-    let made = measured(&spec, 3, 300, 0.5);
-    let outcome = Outcome::Compared(Box::new(made));
-    assert_eq!(sent("question", &spec, &outcome), outcome);
+    let mut made = measured(&spec, 3, 300, 0.5);
+    made.report = report;
+    (spec, Outcome::Compared(Box::new(made)))
+}
+
+#[test]
+fn a_small_comparison_arrives_whole() {
+    let denied = ReportState::NotWritten("access denied".to_string());
+    let [none, written, _] = reports();
+    for report in [none, written, Some(denied)] {
+        let (spec, outcome) = small(report);
+        assert_eq!(sent("question", &spec, &outcome), outcome);
+    }
+}
+
+#[test]
+fn why_a_report_was_not_written_is_one_line_and_bounded() {
+    let why = format!("\u{1b}[2Jdenied\n{}", "é".repeat(5_000));
+    let (spec, outcome) = small(Some(ReportState::NotWritten(why)));
+    let Outcome::Compared(arrived) = sent("question", &spec, &outcome) else {
+        panic!("it was compared");
+    };
+    let Some(ReportState::NotWritten(said)) = &arrived.report else {
+        panic!("{:?}", arrived.report);
+    };
+    assert!(said.starts_with(" [2Jdenied é"), "{said}");
+    assert!(said.len() <= REPORT_WORDS);
 }
 
 #[test]

@@ -131,7 +131,7 @@ pub struct ChampionPolicySpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 10), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["url"]))]
     pub notify: Vec<NotifySpec>,
-    /// Where reports are kept. Not in this version of Podium, which refuses it.
+    /// Where the report of each comparison is written: a page for people, and a document for programs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reports: Option<ReportsSpec>,
 }

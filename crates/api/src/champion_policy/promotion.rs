@@ -146,11 +146,12 @@ pub struct PublishSpec {
     pub config_map: LocalReference,
 }
 
-/// Where reports are kept.
+/// Where the report of each comparison is written, by whoever compares.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ReportsSpec {
-    /// A prefix.
-    #[schemars(length(min = 1, max = 2000))]
+    /// A folder, such as `s3://evaluation/fraud/reports`: below it lie `POLICY/EVALUATION.html` and `POLICY/EVALUATION.json`. In a cluster
+    /// the pod that compares writes them, to the store of `evidence.store` and with its account; `podium run` takes a path or a `file:` URI.
+    #[schemars(length(min = 1, max = 1000))]
     pub uri: String,
 }

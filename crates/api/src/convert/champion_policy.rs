@@ -3,8 +3,8 @@
 use super::retraining::{self, RetrainingSettings};
 use super::schedule::{BadSchedule, Window};
 use super::{
-    Problems, below_spec, count, environment, evaluation, evaluator, seconds, tuning_job,
-    tuning_refusals,
+    Problems, below_spec, count, environment, evaluation, evaluator, reports as places, seconds,
+    tuning_job, tuning_refusals,
 };
 use crate::champion_policy::{
     AliasNames, ApprovalPolicy, ChallengerAlias, ChallengerTuningJobs, ChallengerVersions,
@@ -97,7 +97,9 @@ fn convert(spec: &ChampionPolicySpec, world: World, problems: &mut Problems) -> 
     if world == World::Local {
         refuse_announcements(publish.as_ref(), notify, problems);
     }
-    problems.unsupported("reports", reports.as_ref());
+    if let Some(reports) = reports {
+        places::check(reports, world, problems);
+    }
     let holdout = check_evidence(evidence, world, problems);
     problems.take(evaluation::check(test, &evidence.slices));
     let measurements = evaluation::measurements(test);

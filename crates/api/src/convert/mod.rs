@@ -10,6 +10,7 @@ mod evaluation;
 mod evaluator;
 mod model_registry;
 mod policy_status;
+mod reports;
 mod retraining;
 mod retraining_status;
 mod schedule;
