@@ -388,6 +388,7 @@ mod tests {
                 evaluation: &evaluation,
                 number: 1,
                 pod_template: None,
+                reports: None,
                 may_begin: true,
             };
             let state = evaluator.evaluate(&run).await.unwrap();

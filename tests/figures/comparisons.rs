@@ -52,7 +52,10 @@ fn policy(number: usize, model: &str) -> Value {
 /// Predictions that tell the labels apart as well as `signal` says, with a noise of their own for each `step`.
 fn predictions(signal: f64, step: u32) -> String {
     let line = |row: u32| {
-        let (label, noise) = (u32::from(row.is_multiple_of(3)), f64::from(row * step % 97) / 97.0);
+        let (label, noise) = (
+            u32::from(row.is_multiple_of(3)),
+            f64::from(row * step % 97) / 97.0,
+        );
         let score = signal * f64::from(label) + (1.0 - signal) * noise;
         format!("{row},{label},{score}\n")
     };
