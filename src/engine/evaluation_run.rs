@@ -258,7 +258,7 @@ pub(super) fn pod_template(spec: &ChampionPolicySpec) -> Option<&OpenObject> {
 }
 
 /// The folder that a policy has reports written to.
-pub(super) fn reports_folder(spec: &ChampionPolicySpec) -> Option<&str> {
+fn reports_folder(spec: &ChampionPolicySpec) -> Option<&str> {
     let reports = spec.reports.as_ref();
     reports.map(|reports| reports.uri.as_str())
 }

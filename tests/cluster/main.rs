@@ -38,6 +38,7 @@ mod policies;
 mod publications;
 mod reach;
 mod registrations;
+mod reports;
 mod retraining;
 mod runs;
 mod searches;

@@ -31,6 +31,7 @@ mod object_faults;
 mod object_store;
 mod polls;
 mod promotion;
+mod reports;
 mod rivals;
 mod stale_leaders;
 mod takeover;
