@@ -2,6 +2,7 @@
 
 use super::admission::{self, Cause};
 use super::manifests::{self, Manifest, Manifests};
+use super::owners;
 use super::ports::LocalPorts;
 use super::removal::{self, Removed};
 use super::requests::{self, Requests};
@@ -202,10 +203,20 @@ fn admit_one(
     } else {
         None
     };
-    let admitted = match admission::admit(object, old.as_ref()) {
+    let owner = old.as_ref().map(|old| owners::policy_of(state, old));
+    if let Some(owner) = owner.transpose().map_err(failed)?.flatten() {
+        return Err(vec![Cause::whole(format!(
+            "metadata.name: must be another one: the object of this name was made by the ChampionPolicy \"{owner}\""
+        ))]);
+    }
+    let mut admitted = match admission::admit(object, old.as_ref()) {
         Ok(admitted) => admitted,
         Err(causes) => admitted_anew(state, directory, object, &plural, old.as_ref(), causes)?,
     };
+    // An owner that a manifest names is one of the cluster that it was taken from.
+    if let Some(metadata) = admitted.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.remove("ownerReferences");
+    }
     let problems = admissible(&admitted, World::Local);
     if problems.is_empty() {
         Ok((plural, admitted))
@@ -351,7 +362,9 @@ fn apply(state: &StateDirectory, plural: &str, object: &Value, now: &str) -> Res
         .iter()
         .all(|field| kept(&stored, field) == kept(object, field));
     let same_spec = stored.get("spec") == object.get("spec");
-    if same_spec && same_metadata {
+    // Of an owner that is there no manifest is taken in for what it made.
+    let had_owner = stored.pointer("/metadata/ownerReferences").is_some();
+    if same_spec && same_metadata && !had_owner {
         return Ok(());
     }
     bump_resource_version(&mut stored);
@@ -363,6 +376,7 @@ fn apply(state: &StateDirectory, plural: &str, object: &Value, now: &str) -> Res
         if !same_spec {
             metadata.insert("generation".into(), json!(generation + 1));
         }
+        metadata.remove("ownerReferences");
         for field in fields {
             match kept(object, field) {
                 Some(value) => drop(metadata.insert(field.into(), value)),

@@ -7,6 +7,7 @@ mod foundations;
 pub mod intake;
 pub mod manifests;
 pub mod object_cache;
+mod owners;
 pub mod ports;
 pub mod removal;
 pub mod requests;

@@ -1,10 +1,10 @@
 //! Removes an object with what belongs to it: what runs is ended first, and nothing of it is taken for that of a later object of its name.
 
+use super::owners::Owners;
 use super::ports::LocalPorts;
 use super::state::{StateDirectory, is_owned_by};
 use crate::ports::{Object, PortError, Ports, Run, RunId, TrialRunner};
 use crate::runs::process::ProcessRunner;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Resource, ResourceExt};
 use podium_api::{ChampionPolicy, Evaluation, Trial, TuningJob};
 use serde_json::Value;
@@ -114,20 +114,14 @@ pub async fn remove_orphans(ports: &LocalPorts) -> Result<Option<Removed>, PortE
 }
 
 fn orphans_of<K: Object, Owner: Object>(state: &StateDirectory) -> Result<Vec<Stored>, PortError> {
-    let owners = state.shared_list::<Owner>()?;
-    let uids: BTreeSet<String> = owners.iter().filter_map(|owner| owner.uid()).collect();
-    let unreadable = state.unreadable::<Owner>()?;
-    let unreadable: BTreeSet<&str> = unreadable.iter().map(|(name, _)| name.as_str()).collect();
-    let is_there = |owner: &OwnerReference| {
-        uids.contains(&owner.uid) || unreadable.contains(owner.name.as_str())
-    };
+    let there = Owners::of::<Owner>(state)?;
     let mut found = Vec::new();
     for object in state.shared_list::<K>()? {
         let owners = object.owner_references().iter();
         let owners: Vec<_> = owners
             .filter(|owner| owner.kind == Owner::kind(&()))
             .collect();
-        if !owners.is_empty() && !owners.into_iter().any(is_there) {
+        if !owners.is_empty() && !owners.into_iter().any(|owner| there.have(owner)) {
             found.push(Stored {
                 plural: K::plural(&()).into_owned(),
                 name: object.name_any(),

@@ -199,19 +199,20 @@ impl Session {
         }
         let now = self.engine.ports().clock().now();
         for key in self.agenda.take_due(now) {
+            let is_policy = key.kind == Kind::ChampionPolicy;
             match self.reconcile(&key).await {
                 Ok(requeue) => {
                     self.swept &= !requeue.changed;
                     self.agenda.done(&key, requeue);
-                    if requeue.changed && key.kind == Kind::ChampionPolicy {
-                        self.forget_removed_trials();
-                    }
                 }
                 Err(error) => {
                     if let Some(why) = self.agenda.failed(&key, &error, now) {
                         self.news.failures.push((key, why));
                     }
                 }
+            }
+            if is_policy {
+                self.forget_removed_trials();
             }
         }
         self.take_in_changes()?;
@@ -281,11 +282,16 @@ impl Session {
         Ok(())
     }
 
-    /// A policy may have removed a search with its trials.
+    /// A policy may have removed a search with its trials, also where another step of it failed then.
     fn forget_removed_trials(&mut self) {
         let state = self.engine.ports().cluster();
-        self.open
-            .retain(|name| !matches!(state.shared::<Trial>(name), Ok(None)));
+        let is_gone = |name: &&String| matches!(state.shared::<Trial>(name.as_str()), Ok(None));
+        let gone: Vec<String> = self.open.iter().filter(is_gone).cloned().collect();
+        for name in gone {
+            self.open.remove(&name);
+            // The end of its run is waited for until it is looked at.
+            self.agenda.add(Key::new(Kind::Trial, &name));
+        }
     }
 
     /// From here on the run takes care of what this scope covers. Trials of others are ended, as when the run ends.
@@ -397,5 +403,36 @@ impl Session {
             }
         }
         Ok(stopped)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::local::intake::lock;
+
+    #[test]
+    fn nothing_of_a_trial_that_was_removed_is_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let ports = LocalPorts::new(directory.path(), PathBuf::from("podium")).staying();
+        let lock = lock(directory.path()).unwrap();
+        let mut session = Session::new(ports, Scope::default(), lock).unwrap();
+        // It ran, and a policy has removed it with its search.
+        session.open.insert("a-1".to_string());
+        let runs = Requeue {
+            pending: true,
+            ..Requeue::default()
+        };
+        session.agenda.done(&Key::new(Kind::Trial, "a-1"), runs);
+        session.agenda.add(Key::new(Kind::ChampionPolicy, "p"));
+        let mut passes = Vec::new();
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        runtime.unwrap().block_on(async {
+            for _ in 0..2 {
+                passes.push(session.pass().await.unwrap());
+            }
+        });
+        assert_eq!(passes, [Pass::Acted, Pass::Settled]);
+        assert!(session.open.is_empty());
     }
 }

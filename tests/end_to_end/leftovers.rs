@@ -139,3 +139,31 @@ fn a_rollback_goes_to_a_version_that_exists() {
     assert!(printed.contains("version: \"1\""), "{printed}");
     assert_eq!(call(&project, &["get", "foo"]).code, Some(2));
 }
+
+#[test]
+fn a_manifest_that_was_taken_from_a_cluster_belongs_to_nobody_here() {
+    let owner = r#"{apiVersion: podium.dev/v1alpha1, kind: ChampionPolicy, name: fraud, uid: of-a-cluster, controller: true}"#;
+    let owned = format!("metadata: {{name: toy, ownerReferences: [{owner}]}}");
+    let manifest = search(1, SQUARE).replace("metadata: {name: toy}", &owned);
+    let project = Project::with_search(1, SQUARE);
+    project.write("search.yaml", &manifest);
+    for _ in 0..2 {
+        let finished = project.run();
+        let text = format!("{}{}", finished.out, finished.err);
+        assert_eq!(finished.code, Some(0), "{text}");
+        assert!(!text.contains("deleted"), "{text}");
+        let search = project.only("tuningjobs");
+        assert_eq!(search["status"]["phase"], "Succeeded", "{text}");
+        assert!(search["metadata"]["ownerReferences"].is_null());
+        // As it was stored before this was so.
+        let mut stored = search;
+        let owner = serde_json::json!({
+            "apiVersion": "podium.dev/v1alpha1", "kind": "ChampionPolicy", "name": "fraud", "uid": "of-a-cluster",
+        });
+        stored["metadata"]["ownerReferences"] = serde_json::json!([owner]);
+        let file = project.path().join(".podium/state/tuningjobs/toy.yaml");
+        fs::write(file, stored.to_string()).unwrap();
+    }
+    assert_eq!(project.run().code, Some(0));
+    assert_eq!(project.objects("trials").len(), 1);
+}

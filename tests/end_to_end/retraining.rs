@@ -167,7 +167,18 @@ fn a_request_starts_one_search_whose_winner_is_promoted() {
             .filter(|s| s["status"]["phase"] == "Succeeded");
         ended.count() == 2
     });
+    let others = crate::project::search(1, "true").replace("toy", name);
+    project.write("mine.yaml", &others);
+    watching.until("its name is taken", || {
+        watching.said().contains(
+            "must be another one: the object of this name was made by the ChampionPolicy \"p\"",
+        )
+    });
     watching.ended();
+    let searches = project.objects("tuningjobs");
+    let is_the_first = |search: &&Value| search["metadata"]["name"] == *name;
+    let first = searches.iter().find(is_the_first).unwrap();
+    assert_eq!(first["metadata"]["ownerReferences"][0]["name"], "p");
 }
 
 /// The policy as if it had been there for an hour.

@@ -93,7 +93,7 @@ fn convert(spec: &ChampionPolicySpec, world: World, problems: &mut Problems) -> 
     } = aliases;
     let retraining = retrain
         .as_ref()
-        .and_then(|retrain| retraining::convert(retrain, *suspend, problems));
+        .and_then(|retrain| retraining::convert(retrain, *suspend, challengers, problems));
     if world == World::Local {
         refuse_announcements(publish.as_ref(), notify, problems);
     }

@@ -4,7 +4,8 @@ use super::champion_policy::bad_schedule;
 use super::schedule::Schedule;
 use super::{Problems, count, join, seconds};
 use crate::champion_policy::{
-    ChampionPolicySpec, ConcurrencyPolicySpec, RetrainSpec, TuningJobMetadata, TuningJobTemplate,
+    Challengers as ChallengersSpec, ChampionPolicySpec, ConcurrencyPolicySpec, RetrainSpec,
+    TuningJobMetadata, TuningJobTemplate,
 };
 use crate::{CHAMPION_POLICY_LABEL, GROUP, VERSION};
 use podium_core::problem::SpecProblem;
@@ -26,6 +27,7 @@ pub struct RetrainingSettings {
 pub(super) fn convert(
     retrain: &RetrainSpec,
     policy_suspended: bool,
+    challengers: &ChallengersSpec,
     problems: &mut Problems,
 ) -> Option<RetrainingSettings> {
     // Every field is named, so that a new one does not compile until it is carried out or refused.
@@ -39,6 +41,10 @@ pub(super) fn convert(
         failed_history_limit,
         tuning_job_template: _, // see `search_of`
     } = retrain;
+    if challengers.tuning_jobs.is_some() && *successful_history_limit == 0 {
+        let message = "must be at least 1 with `challengers.tuningJobs`: a winner is a challenger as long as its search is there";
+        problems.add("retrain.successfulHistoryLimit", message);
+    }
     let schedule = match Schedule::parse(pattern, time_zone.as_deref()) {
         Ok(schedule) => schedule,
         Err(bad) => {
@@ -221,6 +227,24 @@ mod tests {
             assert_ne!(changed, base, "{field}");
         }
         assert!(settings(&|spec| spec["suspend"] = json!(true)).policy_suspended);
+    }
+
+    #[test]
+    fn a_search_is_kept_as_long_as_its_winner_is_challenger_by_it() {
+        let said = |challengers: Value, kept: u32| {
+            let spec = spec(|spec| {
+                spec["challengers"] = challengers;
+                spec["retrain"]["successfulHistoryLimit"] = json!(kept);
+            });
+            let problems = policy(&spec, World::Cluster).err().unwrap_or_default();
+            let paths = problems.iter().map(|problem| problem.path.clone());
+            paths.collect::<Vec<_>>()
+        };
+        let by_search = json!({"tuningJobs": {"selector": {"matchLabels": {"team": "risk"}}}});
+        let limit = "spec.retrain.successfulHistoryLimit";
+        assert_eq!(said(by_search.clone(), 0), [limit]);
+        assert!(said(by_search, 1).is_empty());
+        assert!(said(json!({"alias": {}}), 0).is_empty());
     }
 
     #[test]

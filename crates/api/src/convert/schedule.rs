@@ -191,6 +191,29 @@ mod tests {
     }
 
     #[test]
+    fn a_schedule_of_several_times_is_due_twice_in_an_hour_that_comes_twice_and_never_in_a_gap() {
+        let (twice, gap) = ("2026-10-24T22:00:00Z", "2026-03-28T23:00:00Z");
+        let doubled = [
+            "2026-10-25T00:00:00Z",
+            "2026-10-25T00:30:00Z",
+            "2026-10-25T01:00:00Z",
+            "2026-10-25T01:30:00Z",
+        ];
+        for (pattern, midnight, due) in [
+            ("30 2 * * *", twice, &doubled[1..2]),
+            ("0,30 2 * * *", twice, &doubled[..]),
+            ("0,30 2 * * *", gap, &doubled[..0]),
+        ] {
+            let schedule = Schedule::parse(pattern, Some("Europe/Berlin")).unwrap();
+            let from = at(midnight);
+            let all = std::iter::successors(schedule.next_due(from), |due| schedule.next_due(*due));
+            let on_that_day = all.take_while(|due| *due < from.plus_seconds(23 * 3600));
+            let due: Vec<Timestamp> = due.iter().map(|due| at(due)).collect();
+            assert_eq!(on_that_day.collect::<Vec<_>>(), due, "{pattern} {midnight}");
+        }
+    }
+
+    #[test]
     fn several_windows_are_open_together() {
         let windows = [
             window("0 9 * * *", 3600, "UTC"),
