@@ -173,3 +173,34 @@ fn a_lost_run_forgets_nothing_of_the_files_and_a_run_that_was_not_lost_ends_the_
     assert_eq!((new.place(), new.missing.len()), (Place::Counts, 0));
     assert_eq!(new.missing_since, Some(START), "the deadline goes on");
 }
+
+#[test]
+fn nothing_waits_for_a_clock_that_went_back() {
+    for (pause_ends, expected) in [
+        (START, true),
+        (START.plus_seconds(1), false),
+        (START.plus_seconds(LONGEST_PAUSE_SECONDS), false),
+        (START.plus_seconds(86_400), true),
+    ] {
+        assert_eq!(is_over(pause_ends, START), expected, "{pause_ends:?}");
+    }
+    let ahead = Runs {
+        begun: 1,
+        missing: vec![EvidenceFile::Champion],
+        missing_since: Some(START.plus_seconds(86_400)),
+        ..Runs::default()
+    };
+    let missing = Said::Missing(vec![EvidenceFile::Champion]);
+    let Follows::Again(waits) = ahead.follow(&missing, DEADLINE, START) else {
+        panic!("it is looked for again");
+    };
+    assert_eq!(waits.missing_since, Some(START));
+    // The pauses grow from there.
+    let follows = waits
+        .with_next_run()
+        .follow(&missing, DEADLINE, START.plus_seconds(15));
+    let Follows::Again(waits) = follows else {
+        panic!("{follows:?}");
+    };
+    assert_eq!(waits.place(), Place::Waits(START.plus_seconds(45)));
+}
