@@ -153,8 +153,11 @@ pub fn install_crds() {
             .split(' ')
             .map(|plural| format!("crd/{plural}.podium.dev"))
             .collect();
-        // Waiting for a condition fails on an object that has none yet.
-        for state in ["jsonpath={.status.conditions}", "condition=Established"] {
+        // Conditions are null at first, and waiting for one of them fails on that.
+        for state in [
+            "jsonpath={.status.conditions[0].type}",
+            "condition=Established",
+        ] {
             let state = format!("--for={state}");
             let mut wait = vec!["wait", &state, "--timeout=60s"];
             wait.extend(names.iter().map(String::as_str));
