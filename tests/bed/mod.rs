@@ -5,16 +5,13 @@
 
 #![allow(dead_code)] // Each test binary uses a part.
 
-pub mod announcements;
 pub mod cuts;
-pub mod forests;
 pub mod gates;
 pub mod http_proxy;
 pub mod manifests;
 pub mod mlflow;
 pub mod mlflow_proxy;
 pub mod mlflow_way;
-pub mod object_store;
 pub mod operator;
 pub mod oracle;
 pub mod tls;
@@ -156,8 +153,11 @@ pub fn install_crds() {
             .split(' ')
             .map(|plural| format!("crd/{plural}.podium.dev"))
             .collect();
-        // Waiting for a condition fails on an object that has none yet.
-        for state in ["jsonpath={.status.conditions}", "condition=Established"] {
+        // Conditions are null at first, and waiting for one of them fails on that.
+        for state in [
+            "jsonpath={.status.conditions[0].type}",
+            "condition=Established",
+        ] {
             let state = format!("--for={state}");
             let mut wait = vec!["wait", &state, "--timeout=60s"];
             wait.extend(names.iter().map(String::as_str));
