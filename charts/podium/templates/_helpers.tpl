@@ -54,6 +54,20 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version | replace "+" "_" }}
 {{- if .Values.clusterWide }}["*"]{{ else }}{{ .Values.namespaces | default (list .Release.Namespace) | toJson }}{{ end -}}
 {{- end }}
 
+{{- /* Where an admission policy of the chart is in force. */ -}}
+{{- define "podium.inServedNamespaces" -}}
+validationActions: [Deny]
+{{- if not .Values.clusterWide }}
+matchResources:
+  namespaceSelector:
+    matchExpressions:
+      - key: kubernetes.io/metadata.name
+        operator: In
+        values:
+          {{- include "podium.namespaces" . | fromJsonArray | toYaml | nindent 10 }}
+{{- end }}
+{{- end }}
+
 {{- /* All that the operator may do with the objects of a namespace. No rule names Secrets: trials mount their own. */ -}}
 {{- define "podium.rules" -}}
 {{ .Files.Get "files/rules.yaml" }}{{ if .Values.publish.enabled }}
@@ -82,4 +96,6 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version | replace "+" "_" }}
 {{- if and (gt (int .Values.replicaCount) 1) (not .Values.leaderElection.enabled) }}{{ fail "replicaCount above 1 needs leaderElection.enabled=true: two operators must not act at once" }}{{ end -}}
 {{- if and .Values.metrics.serviceMonitor.enabled (not .Values.metrics.service.enabled) }}{{ fail "metrics.serviceMonitor.enabled needs metrics.service.enabled=true; metrics.podMonitor works without" }}{{ end -}}
 {{- if and .Values.metrics.serviceMonitor.enabled .Values.metrics.podMonitor.enabled }}{{ fail "metrics.serviceMonitor and metrics.podMonitor would count everything twice: enable one" }}{{ end -}}
+{{- if and .Values.runs.refuseExec (not .Values.runs.protect) }}{{ fail "runs.refuseExec needs runs.protect=true: who may not exec could still make the pod" }}{{ end -}}
+{{- if and .Values.runs.refuseExec .Values.clusterWide }}{{ fail "runs.refuseExec would refuse exec into every pod of the cluster: name the namespaces instead of clusterWide=true" }}{{ end -}}
 {{- end }}
