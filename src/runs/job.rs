@@ -7,6 +7,7 @@ use super::job_start::{PATIENCE, Starts};
 use super::job_status::{Refusal, RunObservation, goes_on, has_ended, lacks_the_end, run_of};
 use super::last_pod::LastPodRecord;
 use super::observed::{ObservedJob, ObservedPod};
+use super::ownership::{is_job_of, is_owned, is_pod_of};
 use super::wait_cause::WaitCauses;
 use crate::adapters::kubernetes::cache::{Cache, IndexKey};
 use crate::adapters::kubernetes::caches::Caches;
@@ -216,7 +217,7 @@ impl JobRunner {
     async fn adopt(&self, request: &RunRequest<'_>) -> Result<StartOutcome, PortError> {
         let name = job_name(&request.name, request.attempt);
         match get::<ObservedJob>(&self.client, &self.namespace, &name).await? {
-            Some(job) if is_owned(&job, request.id().owner) => {
+            Some(job) if is_job_of(&job, request.id()) => {
                 self.jobs.observe_write(job);
                 Ok(StartOutcome::AlreadyStarted)
             }
@@ -246,23 +247,6 @@ pub fn pod_index_keys(pod: &ObservedPod) -> Vec<IndexKey> {
 pub fn event_index_keys(event: &Event) -> Vec<IndexKey> {
     let about = event.involved_object.uid.as_deref();
     about.map(IndexKey::about).into_iter().collect()
-}
-
-/// Whether a pod is one of the run's Job and not of somebody who gave it the same labels; `uid` is that of the Job, if it was ever seen.
-fn is_pod_of(pod: &ObservedPod, run: RunId<'_>, uid: Option<&str>) -> bool {
-    let owners = pod.owner_references().iter();
-    let mut controllers = owners.filter(|owner| owner.controller == Some(true));
-    controllers.any(|owner| {
-        owner.kind == "Job"
-            && owner.name == job_name(run.name, run.attempt)
-            && uid.is_none_or(|uid| owner.uid == uid)
-    })
-}
-
-fn is_owned(job: &ObservedJob, owner: Option<&str>) -> bool {
-    job.owner_references()
-        .iter()
-        .any(|reference| Some(reference.uid.as_str()) == owner)
 }
 
 impl TrialRunner for JobRunner {

@@ -13,6 +13,7 @@ pub mod last_pod;
 mod local_template;
 mod log_tail;
 pub mod observed;
+mod ownership;
 pub mod pod_state;
 mod pod_termination;
 pub mod process;
