@@ -35,6 +35,7 @@ mod operations;
 mod outcomes;
 mod people;
 mod policies;
+mod protected_runs;
 mod publications;
 mod reach;
 mod registrations;

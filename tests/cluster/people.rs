@@ -4,7 +4,7 @@ use crate::bed::{Bed, kubectl, run};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
-/// Verbs on a resource of Podium.
+/// Verbs on a resource.
 type Right<'a> = (&'a str, &'a [&'a str]);
 
 /// Somebody who may do in the namespace of a test what was bound there, and nothing else anywhere.
@@ -39,23 +39,38 @@ impl Person {
 
     /// Somebody with a Role of these rights; the first one is on a resource and no part of it.
     pub async fn who_may(bed: &Bed, name: &'static str, rights: &[Right<'_>]) -> Self {
-        let rule = |(resource, verbs): &Right<'_>| json!({"apiGroups": ["podium.dev"], "resources": [resource], "verbs": verbs});
+        Self::who_may_in(bed, "podium.dev", name, rights).await
+    }
+
+    /// The same for resources of an API group, which is empty for pods.
+    pub async fn who_may_in(
+        bed: &Bed,
+        group: &str,
+        name: &'static str,
+        rights: &[Right<'_>],
+    ) -> Self {
+        let rule = |(resource, verbs): &Right<'_>| json!({"apiGroups": [group], "resources": [resource], "verbs": verbs});
         let rules: Vec<Value> = rights.iter().map(rule).collect();
         bed.apply(&json!({
             "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": name}, "rules": rules,
         }));
         let person = Self::new(bed, name);
-        person.is_bound(bed, ("Role", name), rights[0]).await;
+        let (resource, verbs) = rights[0];
+        let resource = format!("{resource}.{group}");
+        let resource = resource.trim_end_matches('.');
+        person
+            .is_granted(bed, ("Role", name), verbs[0], resource)
+            .await;
         person
     }
 
     /// Binds a role, which gives this right among others, and waits until it is in force.
-    pub async fn is_bound(
-        &self,
-        bed: &Bed,
-        (kind, role): (&str, &str),
-        (resource, verbs): Right<'_>,
-    ) {
+    pub async fn is_bound(&self, bed: &Bed, role: (&str, &str), (resource, verbs): Right<'_>) {
+        let resource = format!("{resource}.podium.dev");
+        self.is_granted(bed, role, verbs[0], &resource).await;
+    }
+
+    async fn is_granted(&self, bed: &Bed, (kind, role): (&str, &str), verb: &str, resource: &str) {
         let group = "rbac.authorization.k8s.io";
         bed.apply(&json!({
             "apiVersion": format!("{group}/v1"), "kind": "RoleBinding",
@@ -63,9 +78,8 @@ impl Person {
             "roleRef": {"apiGroup": group, "kind": kind, "name": role},
             "subjects": [{"apiGroup": group, "kind": "User", "name": self.name}],
         }));
-        let resource = format!("{resource}.podium.dev");
-        let asked = ["auth", "can-i", verbs[0], &resource];
-        let what = format!("{} may {} {resource}", self.name, verbs[0]);
+        let asked = ["auth", "can-i", verb, resource];
+        let what = format!("{} may {verb} {resource}", self.name);
         bed.wait(60, &what, async || self.kubectl(&asked, None).is_ok())
             .await;
     }
