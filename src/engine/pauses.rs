@@ -9,6 +9,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// Seconds until something that failed once is tried again, as a rule; each further failure doubles them.
 const FIRST_SECONDS: u64 = 1;
 const LONGEST_SECONDS: u64 = 60;
+/// Seconds for which whoever tries again alone is waited for: longer than a request takes with its wait for a turn and its repetitions.
+const ALONE_SECONDS: u64 = 65;
+/// Seconds after which those who wait for him look what came of it.
+const LOOK_SECONDS: u64 = 5;
 
 /// Uid and generation of an object: what people can change of it by its specification.
 pub(super) type Generation = (Option<String>, Option<i64>);
@@ -32,6 +36,8 @@ struct Failed<C> {
     cause: C,
     times: u32,
     again_at: Timestamp,
+    /// Until when somebody tries again alone.
+    tried_until: Option<Timestamp>,
 }
 
 impl<C> Default for Pauses<C> {
@@ -59,6 +65,53 @@ impl<C: PartialEq> Pauses<C> {
         Some(failed.again_at).filter(|at| *at > now)
     }
 
+    /// The same for what many share: of those who may try again one does, and the others look again a little later.
+    pub(super) fn turn(&self, name: &str, cause: &C, now: Timestamp) -> Option<Timestamp> {
+        let mut failures = self.lock();
+        let failed = failures
+            .get_mut(name)
+            .filter(|failed| failed.cause == *cause)?;
+        if failed.again_at > now {
+            return Some(failed.again_at);
+        }
+        if let Some(until) = failed.tried_until.filter(|until| *until > now) {
+            return Some(until.min(now.plus_seconds(LOOK_SECONDS)));
+        }
+        failed.tried_until = Some(now.plus_seconds(ALONE_SECONDS));
+        None
+    }
+
+    /// Whoever tried alone has learnt nothing about it; the next one may try.
+    pub(super) fn give_back(&self, name: &str) {
+        if let Some(failed) = self.lock().get_mut(name) {
+            failed.tried_until = None;
+        }
+    }
+
+    /// How often it has failed since it last succeeded.
+    pub(super) fn times(&self, name: &str, cause: &C) -> u32 {
+        let failures = self.lock();
+        let failed = failures.get(name).filter(|failed| failed.cause == *cause);
+        failed.map_or(0, |failed| failed.times)
+    }
+
+    /// What was begun when it had failed so many times has failed; returns when to try again. Of all that was begun then one failure counts.
+    pub(super) fn failed_after(
+        &self,
+        times: u32,
+        name: &str,
+        cause: C,
+        now: Timestamp,
+    ) -> Timestamp {
+        let counted = {
+            let failures = self.lock();
+            let failed = failures.get(name).filter(|failed| failed.cause == cause);
+            let later = failed.filter(|failed| failed.times > times);
+            later.map(|failed| failed.again_at)
+        };
+        counted.unwrap_or_else(|| self.failed(name, cause, now))
+    }
+
     /// It failed; returns when to try again.
     pub(super) fn failed(&self, name: &str, cause: C, now: Timestamp) -> Timestamp {
         let mut failures = self.lock();
@@ -73,6 +126,7 @@ impl<C: PartialEq> Pauses<C> {
             cause,
             times,
             again_at,
+            tried_until: None,
         };
         failures.insert(name.to_string(), failed);
         again_at
@@ -137,6 +191,37 @@ mod tests {
             now = again_at;
         }
         assert_eq!(seconds, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
+    }
+
+    #[test]
+    fn what_was_under_way_together_fails_once_and_one_tries_again() {
+        let pauses = Pauses::default();
+        let at = |seconds| START.plus_seconds(seconds);
+        assert_eq!(pauses.turn("mlflow", &1, START), None);
+        let times = pauses.times("mlflow", &1);
+        for _ in 0..8 {
+            let again_at = pauses.failed_after(times, "mlflow", 1, START);
+            assert_eq!(again_at, at(1), "a round of failures is one");
+        }
+        assert_eq!(pauses.turn("mlflow", &1, START), Some(at(1)));
+
+        assert_eq!(pauses.turn("mlflow", &1, at(1)), None);
+        let again = pauses.times("mlflow", &1);
+        assert_eq!(pauses.turn("mlflow", &1, at(1)), Some(at(6)));
+        // One that was under way all the time says nothing of this round.
+        pauses.failed_after(times, "mlflow", 1, at(2));
+        assert_eq!(pauses.turn("mlflow", &1, at(64)), Some(at(66)));
+        assert_eq!(pauses.turn("mlflow", &2, at(2)), None);
+        assert_eq!(pauses.failed_after(again, "mlflow", 1, at(31)), at(33));
+        assert_eq!(pauses.turn("mlflow", &1, at(33)), None);
+        // He has come to no end, or has learnt nothing of it.
+        assert_eq!(pauses.turn("mlflow", &1, at(98)), None);
+        pauses.give_back("mlflow");
+        assert_eq!(pauses.turn("mlflow", &1, at(98)), None);
+        pauses.forget("mlflow");
+        for _ in 0..2 {
+            assert_eq!(pauses.turn("mlflow", &1, at(99)), None);
+        }
     }
 
     #[test]

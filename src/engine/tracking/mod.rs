@@ -88,6 +88,13 @@ impl TrackingMemory {
         lock(&self.new_trials).retain(|trial| !trial.starts_with(&of_search));
     }
 
+    /// Something of a search could not be logged; why, in words that a status has room for.
+    fn note_failure(&self, search: &str, error: &PortError) -> String {
+        let why = refusal_words(&error.message);
+        lock(&self.failures).insert(search.to_string(), why.clone());
+        why
+    }
+
     /// Why something of a search is not logged yet.
     fn failure_of(&self, search: &str) -> Option<String> {
         lock(&self.failures).get(search).cloned()
@@ -118,8 +125,15 @@ struct Server<T> {
     tracking: T,
     /// Where the runs are logged from: `CLUSTER/NAMESPACE`.
     location: String,
+    admission: Admission,
+}
+
+/// What was known when a search was let in to its tracking server.
+struct Admission {
     registry: String,
     cause: Cause,
+    /// How often the server, and something of the search, had failed.
+    failures: [u32; 2],
 }
 
 /// Something that the tracking server cannot be asked for now.
@@ -144,23 +158,30 @@ impl<P: Ports> Engine<P> {
         let generation = found.ok().flatten().as_ref().map(generation_of);
         let cause = (generation_of(job), generation);
         let (name, now) = (job.name_any(), self.now());
-        let pauses = [
-            self.tracking.servers.until(&registry, &cause.1, now),
-            self.tracking.searches.until(&name, &cause, now),
-        ];
-        if let Some(again_at) = pauses.into_iter().flatten().max() {
+        let TrackingMemory {
+            servers, searches, ..
+        } = &self.tracking;
+        let waits = searches.until(&name, &cause, now);
+        if let Some(again_at) = waits.or_else(|| servers.turn(&registry, &cause.1, now)) {
             let why = self.tracking.failure_of(&name);
             let why = why.unwrap_or_else(|| "MLflow did not answer lately".to_string());
             return Err(Waits { why, again_at });
         }
-        match self.open_tracking(&registry).await {
+        let admission = Admission {
+            failures: [
+                servers.times(&registry, &cause.1),
+                searches.times(&name, &cause),
+            ],
+            registry,
+            cause,
+        };
+        match self.open_tracking(&admission.registry).await {
             Ok((tracking, location)) => Ok(Server {
                 tracking,
                 location,
-                registry,
-                cause,
+                admission,
             }),
-            Err(error) => Err(self.tracking_failed(&name, &registry, &cause, &error)),
+            Err(error) => Err(self.tracking_failed(&name, &admission, &error)),
         }
     }
 
@@ -172,7 +193,7 @@ impl<P: Ports> Engine<P> {
     }
 
     /// What a tracking server has answered. After a failure it is asked again after growing pauses: a server that is away on behalf of all
-    /// searches, one that refuses something on behalf of this one.
+    /// searches and by one of them at a time, one that refuses something on behalf of this one.
     fn heard<T>(
         &self,
         job: &TuningJob,
@@ -182,29 +203,31 @@ impl<P: Ports> Engine<P> {
         let name = job.name_any();
         match answer {
             Ok(answer) => {
-                self.tracking.servers.forget(&server.registry);
+                self.tracking.servers.forget(&server.admission.registry);
                 self.tracking.searches.forget(&name);
                 lock(&self.tracking.failures).remove(&name);
                 Ok(answer)
             }
-            Err(error) => Err(self.tracking_failed(&name, &server.registry, &server.cause, &error)),
+            Err(error) => Err(self.tracking_failed(&name, &server.admission, &error)),
         }
     }
 
-    fn tracking_failed(
-        &self,
-        search: &str,
-        registry: &str,
-        cause: &Cause,
-        error: &PortError,
-    ) -> Waits {
+    fn tracking_failed(&self, search: &str, admission: &Admission, error: &PortError) -> Waits {
+        let Admission {
+            registry,
+            cause,
+            failures: [of_server, of_search],
+        } = admission;
         let (memory, now) = (&self.tracking, self.now());
-        let again_at = match error.is_transient() {
-            true => memory.servers.failed(registry, cause.1.clone(), now),
-            false => memory.searches.failed(search, cause.clone(), now),
+        let again_at = if error.is_transient() {
+            let (servers, cause) = (&memory.servers, cause.1.clone());
+            servers.failed_after(*of_server, registry, cause, now)
+        } else {
+            memory.servers.give_back(registry);
+            let (searches, cause) = (&memory.searches, cause.clone());
+            searches.failed_after(*of_search, search, cause, now)
         };
-        let why = refusal_words(&error.message);
-        lock(&memory.failures).insert(search.to_string(), why.clone());
+        let why = memory.note_failure(search, error);
         Waits { why, again_at }
     }
 }

@@ -1,0 +1,62 @@
+//! What operators tell an MLflow that fails, hangs, or answers when the world has changed. The one here is in memory; real ones are asked by
+//! the tests of registries and of the cluster.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A test speaks by failing.
+
+mod mlflow;
+mod world;
+
+use futures::future::join_all;
+use podium_api::TuningJob;
+use podium_operator::ports::PortError;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use world::{World, create, search};
+
+fn run<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(future)
+}
+
+#[test]
+fn a_server_that_is_away_is_asked_by_one_trial_at_a_time() {
+    run(async {
+        let world = World::new();
+        let operator = world.operator();
+        create::<TuningJob>(&world.objects, &search("forest", 8));
+        operator.reconcile_tuning_job("forest").await.unwrap();
+        let is_away = Arc::new(AtomicBool::new(true));
+        let away = Arc::clone(&is_away);
+        world
+            .mlflow
+            .decide(move |_, _| match away.load(Ordering::SeqCst) {
+                true => Err(PortError::unavailable("no answer in 10 seconds")),
+                false => Ok(()),
+            });
+        // How many of the trials that are reconciled together ask.
+        let asking = async || {
+            world.mlflow.take_asked("start");
+            let names: Vec<String> = (1..=8).map(|n| format!("forest-{n}")).collect();
+            let steps = names.iter().map(|name| operator.reconcile_trial(name));
+            for step in join_all(steps).await {
+                step.unwrap();
+            }
+            world.mlflow.take_asked("start")
+        };
+        assert_eq!(asking().await, 8, "nothing is known of the server yet");
+        for pause in [1, 2, 4] {
+            assert_eq!(asking().await, 0, "{pause}");
+            world.time.pass(pause);
+            assert_eq!(asking().await, 1, "after {pause} seconds");
+        }
+        is_away.store(false, Ordering::SeqCst);
+        world.time.pass(8);
+        assert_eq!(asking().await, 1);
+        world.time.pass(5);
+        assert_eq!(asking().await, 7);
+        let runs = world.mlflow.statuses();
+        assert_eq!(runs.len(), 9, "{runs:?}");
+    });
+}
