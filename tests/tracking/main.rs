@@ -6,11 +6,13 @@ mod mlflow;
 mod world;
 
 use futures::future::join_all;
+use kube::ResourceExt;
+use mlflow::LoggedRun;
 use podium_api::TuningJob;
 use podium_operator::ports::PortError;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use world::{World, create, search};
+use world::{REGISTRY, World, create, search};
 
 fn run<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread()
@@ -18,6 +20,34 @@ fn run<T>(future: impl Future<Output = T>) -> T {
         .build()
         .unwrap()
         .block_on(future)
+}
+
+/// The statuses of all runs by their names, in the order in which they were started.
+fn statuses(world: &World) -> String {
+    let runs = world.mlflow.statuses().into_iter();
+    let runs = runs.map(|(name, status)| format!("{name} {status}"));
+    runs.collect::<Vec<_>>().join(", ")
+}
+
+#[test]
+fn a_search_that_begins_while_mlflow_is_asked_keeps_its_run() {
+    run(async {
+        let world = World::new();
+        let gone = LoggedRun::of_search("gone", "somebody deleted it");
+        world.mlflow.add(gone);
+        let (objects, mlflow) = (world.objects.clone(), world.mlflow.clone());
+        world.mlflow.decide(move |what, _| {
+            if what == "open" {
+                create::<TuningJob>(&objects, &search("new", 1));
+                let search = objects.shared::<TuningJob>("new").unwrap().unwrap();
+                mlflow.add(LoggedRun::of_search("new", &search.uid().unwrap()));
+            }
+            Ok(())
+        });
+        let operator = world.operator();
+        operator.reconcile_model_registry(REGISTRY).await.unwrap();
+        assert_eq!(statuses(&world), "gone KILLED, new RUNNING");
+    });
 }
 
 #[test]

@@ -87,7 +87,7 @@ impl<P: Ports> Engine<P> {
         if !may_be_some {
             return None;
         }
-        match self.end_open_orphans(registry, &existing, now).await {
+        match self.end_open_orphans(registry, now).await {
             Ok(()) => {
                 let mut logged = lock(&self.tracking.logged);
                 logged.entry(name).or_default().looked(now)
@@ -102,7 +102,6 @@ impl<P: Ports> Engine<P> {
     async fn end_open_orphans(
         &self,
         registry: &ModelRegistry,
-        existing: &HashSet<String>,
         now: Timestamp,
     ) -> Result<(), PortError> {
         let tracking = self.ports.tracking(registry).await?;
@@ -112,6 +111,9 @@ impl<P: Ports> Engine<P> {
             value: &location,
         };
         let open = tracking.open_runs(here).await?;
+        // After the runs: an object is there before its run, and others may have come while MLflow was asked.
+        let existing = self.ports.cluster().list::<TuningJob>().await?;
+        let existing: HashSet<String> = existing.iter().filter_map(ResourceExt::uid).collect();
         let mut searches: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for run in open {
             let Some(owner) = owner_of(&run.tags) else {
