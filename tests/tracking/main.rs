@@ -9,7 +9,7 @@ use futures::future::join_all;
 use kube::ResourceExt;
 use mlflow::LoggedRun;
 use podium_api::TuningJob;
-use podium_operator::ports::PortError;
+use podium_operator::ports::{PortError, PortErrorKind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use world::{REGISTRY, World, create, search};
@@ -47,6 +47,30 @@ fn a_search_that_begins_while_mlflow_is_asked_keeps_its_run() {
         let operator = world.operator();
         operator.reconcile_model_registry(REGISTRY).await.unwrap();
         assert_eq!(statuses(&world), "gone KILLED, new RUNNING");
+    });
+}
+
+#[test]
+fn a_run_that_may_not_be_ended_keeps_no_other_from_its_end() {
+    run(async {
+        let world = World::new();
+        for name in ["theirs", "ours"] {
+            world.mlflow.add(LoggedRun::of_search(name, name));
+        }
+        world.mlflow.decide(|_, run| match run {
+            "theirs" => Err(PortError::new(PortErrorKind::Forbidden, "needs EDIT")),
+            _ => Ok(()),
+        });
+        let operator = world.operator();
+        for looks in [1, 0] {
+            operator.reconcile_model_registry(REGISTRY).await.unwrap();
+            assert_eq!(statuses(&world), "theirs RUNNING, ours KILLED");
+            assert_eq!(
+                world.mlflow.take_asked("open"),
+                looks,
+                "not again and again"
+            );
+        }
     });
 }
 

@@ -124,8 +124,16 @@ impl<P: Ports> Engine<P> {
                 let uids = trials.iter().filter_map(|trial| trial.uid());
                 searches.insert(owner.search.to_string(), uids.collect());
             }
-            if is_orphan(owner, &searches) {
-                kill(&tracking, &run.id, "its object was deleted", now).await?;
+            if !is_orphan(owner, &searches) {
+                continue;
+            }
+            match kill(&tracking, &run.id, "its object was deleted", now).await {
+                Err(error) if error.is_transient() => return Err(error),
+                // Others may have tagged a run of theirs, which Podium may not end: that keeps no other run from its end.
+                Err(error) => {
+                    tracing::warn!(run = run.id, %error, "a run that belongs to nobody goes on");
+                }
+                Ok(()) => {}
             }
         }
         Ok(())
