@@ -10,9 +10,13 @@ use kube::ResourceExt;
 use mlflow::LoggedRun;
 use podium_api::TuningJob;
 use podium_operator::ports::{PortError, PortErrorKind};
+use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use world::{REGISTRY, World, create, search};
+
+/// What a trial reports that reaches every target here.
+const REPORT: Option<&str> = Some(r#"{"metrics": {"auc": 0.75}}"#);
 
 fn run<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread()
@@ -71,6 +75,43 @@ fn a_run_that_may_not_be_ended_keeps_no_other_from_its_end() {
                 "not again and again"
             );
         }
+    });
+}
+
+#[test]
+fn a_trial_that_is_stopped_while_its_run_is_started_leaves_none_that_goes_on() {
+    run(async {
+        let world = World::new();
+        let operator = world.operator();
+        let mut forest = search("forest", 2);
+        forest["spec"]["objective"]["target"] = json!(0.7);
+        create::<TuningJob>(&world.objects, &forest);
+        operator.reconcile_tuning_job("forest").await.unwrap();
+        operator.reconcile_trial("forest-1").await.unwrap();
+        world.jobs.end("forest-1", REPORT);
+        for _ in 0..2 {
+            operator.reconcile_trial("forest-1").await.unwrap();
+        }
+        world.mlflow.hold("start", "forest-2");
+        let search = async {
+            for _ in 0..4 {
+                operator.reconcile_tuning_job("forest").await.unwrap();
+            }
+            let told = "forest FINISHED, forest-1 FINISHED";
+            assert_eq!(statuses(&world), told, "the search waits for no request");
+            world.mlflow.let_go();
+        };
+        let (started, ()) = tokio::join!(operator.reconcile_trial("forest-2"), search);
+        started.unwrap();
+        operator.reconcile_trial("forest-2").await.unwrap();
+        assert_eq!(
+            statuses(&world),
+            "forest FINISHED, forest-1 FINISHED, forest-2 KILLED"
+        );
+        let trial = world.trial("forest-2");
+        let status = trial.status.as_ref().unwrap();
+        assert_eq!(status.phase.as_deref(), Some("StoppedEarly"));
+        assert_eq!(status.mlflow_run_status.as_deref(), Some("KILLED"));
     });
 }
 

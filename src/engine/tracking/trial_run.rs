@@ -79,7 +79,8 @@ impl<P: Ports> Engine<P> {
         Ok(Ok(Startable { trial, tracked }))
     }
 
-    /// Writes the run of a trial into its status. The search may have ended the trial while its run was started.
+    /// Writes the run of a trial into its status. The search may have ended the trial while its run was started, which is then to be told of
+    /// that like any other.
     async fn store_run(
         &self,
         job: &TuningJob,
@@ -92,7 +93,9 @@ impl<P: Ports> Engine<P> {
         let newest = newest.as_ref().unwrap_or(trial);
         let tracked = with_run(newest, run, RunStatus::Running);
         let mut record = record_of(newest.status.as_ref());
-        if !record.phase.is_finished() {
+        if record.phase.is_finished() {
+            self.ports.cluster().write_status(&tracked).await?;
+        } else {
             let stored = self
                 .write_trial_status(job, runs, &tracked, &record)
                 .await?;
