@@ -116,6 +116,54 @@ fn a_trial_that_is_stopped_while_its_run_is_started_leaves_none_that_goes_on() {
 }
 
 #[test]
+fn an_end_that_mlflow_does_not_take_holds_up_nobody_else() {
+    run(async {
+        let world = World::new();
+        let operator = world.operator();
+        for name in ["bad", "good"] {
+            create::<TuningJob>(&world.objects, &search(name, 1));
+            operator.reconcile_tuning_job(name).await.unwrap();
+        }
+        operator.reconcile_trial("bad-1").await.unwrap();
+        world.jobs.end("bad-1", REPORT);
+        operator.reconcile_trial("bad-1").await.unwrap();
+        world.mlflow.decide(|what, run| match (what, run) {
+            ("log", "bad-1") => Err(PortError::unavailable(
+                "500: a character that it cannot store",
+            )),
+            _ => Ok(()),
+        });
+        let tries = async || {
+            world.mlflow.take_asked("log");
+            operator.reconcile_trial("bad-1").await.unwrap();
+            world.mlflow.take_asked("log")
+        };
+        assert_eq!(tries().await, 1);
+        operator.reconcile_trial("good-1").await.unwrap();
+        assert_eq!(
+            statuses(&world),
+            "bad RUNNING, good RUNNING, bad-1 RUNNING, good-1 RUNNING"
+        );
+        // Its pauses grow whatever else goes well.
+        for (seconds, expected) in [(0, 0), (1, 1), (1, 0), (1, 1)] {
+            world.time.pass(seconds);
+            assert_eq!(tries().await, expected);
+        }
+        for _ in 0..2 {
+            operator.reconcile_tuning_job("bad").await.unwrap();
+        }
+        world.time.pass(4);
+        assert_eq!(tries().await, 1);
+        operator.reconcile_tuning_job("bad").await.unwrap();
+        let search = world.search("bad");
+        let tracking = search.status.as_ref().unwrap().tracking.as_ref().unwrap();
+        let message = tracking.message.as_deref().unwrap();
+        let words = "the ends of 1 trials are not logged: 500: a character";
+        assert!(message.starts_with(words), "{message}");
+    });
+}
+
+#[test]
 fn a_server_that_is_away_is_asked_by_one_trial_at_a_time() {
     run(async {
         let world = World::new();

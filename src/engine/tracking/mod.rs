@@ -52,6 +52,8 @@ pub(super) struct TrackingMemory {
     searches: Pauses<Cause>,
     /// Trials whose runs had not what the objective needs, by name and by attempt.
     reads: Pauses<u32>,
+    /// Trials whose end was not taken by a server that answers otherwise, by name and by uid.
+    ends: Pauses<Option<String>>,
     /// Why something of a search is not logged yet, by its name.
     failures: Mutex<HashMap<String, String>>,
     /// Names of trials that this process has made, and whose runs it has not asked for.
@@ -67,6 +69,7 @@ impl Default for TrackingMemory {
             servers: Pauses::default(),
             searches: Pauses::default(),
             reads: Pauses::of_seconds(first, longest),
+            ends: Pauses::default(),
             failures: Mutex::default(),
             new_trials: Mutex::default(),
             logged: Mutex::default(),

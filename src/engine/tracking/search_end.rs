@@ -3,8 +3,8 @@
 use super::super::Engine;
 use super::log::{end_of_search, owner_of};
 use super::tell::{kill, tell_end};
-use super::{Asked, Server, Waits, is_told, run_of};
-use crate::ports::{OpenRuns, PortError, Ports, Tracking};
+use super::{Asked, Waits, is_told, run_of};
+use crate::ports::{OpenRun, OpenRuns, PortError, Ports, Tracking};
 use kube::ResourceExt;
 use podium_api::convert::{from_time, record_of};
 use podium_api::tuning_job::{TrackingStatus, TuningJobStatus};
@@ -99,7 +99,18 @@ impl<P: Ports> Engine<P> {
         trials: &[Arc<Trial>],
     ) -> Result<RunStatus, Waits> {
         let server = self.tracking_server(job, asked).await?;
-        let told = tell(&server, ending, trials, self.now()).await;
+        let below = OpenRuns::Below {
+            experiment: ending.experiment,
+            parent: ending.run,
+        };
+        let open = server.tracking.open_runs(below).await;
+        let open = open.map_err(|error| {
+            let (name, admission) = (job.name_any(), &server.admission);
+            self.tracking_failed(&name, admission, &error)
+        })?;
+        let told = tell(&server.tracking, ending, &open, trials, self.now()).await;
+        // It has answered right before: nobody else has to wait for what it does not take here.
+        let told = told.map_err(|error| PortError::refused(error.message));
         self.heard(job, &server, told)
     }
 
@@ -138,22 +149,20 @@ impl<P: Ports> Engine<P> {
 }
 
 /// Ends what goes on below the run of a search, then the run itself.
-async fn tell<T: Tracking>(
-    server: &Server<T>,
+async fn tell(
+    tracking: &impl Tracking,
     ending: &Ending<'_>,
+    open: &[OpenRun],
     trials: &[Arc<Trial>],
     now: Timestamp,
 ) -> Result<RunStatus, PortError> {
-    let tracking = &server.tracking;
     let Ending {
         status,
-        experiment,
         run: parent,
         wanted,
         ..
     } = *ending;
-    let below = OpenRuns::Below { experiment, parent };
-    for open in tracking.open_runs(below).await? {
+    for open in open {
         if owner_of(&open.tags).is_none() {
             continue;
         }

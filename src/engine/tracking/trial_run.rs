@@ -10,7 +10,7 @@ use kube::ResourceExt;
 use podium_api::convert::{MlflowSettings, RegistryPlace, TrialSettings, record_of};
 use podium_api::{Trial, TuningJob};
 use podium_core::time::Timestamp;
-use podium_core::tuning::tracking::RunStatus;
+use podium_core::tuning::tracking::{RunContent, RunStatus};
 use podium_core::tuning::trial::TrialRecord;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -182,18 +182,54 @@ impl<P: Ports> Engine<P> {
         if let Some(again_at) = self.is_stopping(trial, record).await? {
             return Ok(Some(again_at));
         }
-        let server = match self.tracking_server(&job, asked).await {
-            Ok(server) => server,
+        let (name, uid) = (trial.name_any(), trial.uid());
+        if let Some(again_at) = self.tracking.ends.until(&name, &uid, self.now()) {
+            return Ok(Some(again_at));
+        }
+        let told = match self
+            .tell_end_of_trial(&job, asked, run, trial, record)
+            .await
+        {
+            Ok(Ok(told)) => told,
+            Ok(Err(error)) => {
+                self.tracking.note_failure(&job.name_any(), &error);
+                let again_at = self.tracking.ends.failed(&name, uid, self.now());
+                return Ok(Some(again_at));
+            }
             Err(waits) => return Ok(Some(waits.again_at)),
         };
-        let told = tell(&server.tracking, run, trial, record).await;
-        let told = match self.heard(&job, &server, told) {
-            Ok(told) => told,
-            Err(waits) => return Ok(Some(waits.again_at)),
-        };
+        self.tracking.ends.forget(&name);
         let updated = with_run(trial, run, told);
         self.ports.cluster().write_status(&updated).await?;
         Ok(None)
+    }
+
+    /// Tells a run how its trial ended, or what the server does not take of that. It has answered right before, so that nobody else has to
+    /// wait for it.
+    async fn tell_end_of_trial(
+        &self,
+        job: &TuningJob,
+        asked: &Asked,
+        run: &str,
+        trial: &Trial,
+        record: &TrialRecord,
+    ) -> Result<Result<RunStatus, PortError>, Waits> {
+        let server = self.tracking_server(job, asked).await?;
+        let (tracking, admission) = (&server.tracking, &server.admission);
+        let there = tracking.content(run).await;
+        let there =
+            there.map_err(|error| self.tracking_failed(&job.name_any(), admission, &error))?;
+        let told = match there {
+            Some(there) => tell(tracking, run, &there, trial, record).await,
+            None => Ok(RunStatus::Deleted),
+        };
+        match told {
+            Ok(told) => self.heard(job, &server, Ok(told)).map(Ok),
+            Err(error) => {
+                self.tracking.servers.give_back(&admission.registry);
+                Ok(Err(error))
+            }
+        }
     }
 
     /// Until when something of a trial that has ended may go on.
@@ -220,13 +256,11 @@ impl<P: Ports> Engine<P> {
 async fn tell(
     tracking: &impl Tracking,
     run: &str,
+    there: &RunContent,
     trial: &Trial,
     record: &TrialRecord,
 ) -> Result<RunStatus, PortError> {
-    let Some(there) = tracking.content(run).await? else {
-        return Ok(RunStatus::Deleted);
-    };
-    let log = end_of_trial(trial, record).beside(&there);
+    let log = end_of_trial(trial, record).beside(there);
     let status = RunStatus::of_trial(record.phase);
     tell_end(tracking, run, &log, status, record.completion).await
 }
