@@ -7,7 +7,7 @@ mod world;
 
 use futures::future::join_all;
 use kube::ResourceExt;
-use mlflow::LoggedRun;
+use mlflow::{LoggedRun, REFUSED};
 use podium_api::TuningJob;
 use podium_operator::ports::{PortError, PortErrorKind};
 use serde_json::json;
@@ -160,6 +160,29 @@ fn an_end_that_mlflow_does_not_take_holds_up_nobody_else() {
         let message = tracking.message.as_deref().unwrap();
         let words = "the ends of 1 trials are not logged: 500: a character";
         assert!(message.starts_with(words), "{message}");
+    });
+}
+
+#[test]
+fn a_parameter_that_is_refused_takes_no_metrics_with_it() {
+    run(async {
+        let world = World::new();
+        let operator = world.operator();
+        let mut forest = search("forest", 1);
+        forest["spec"]["parameters"][0]["name"] = json!(REFUSED);
+        create::<TuningJob>(&world.objects, &forest);
+        operator.reconcile_tuning_job("forest").await.unwrap();
+        operator.reconcile_trial("forest-1").await.unwrap();
+        world.jobs.end("forest-1", REPORT);
+        for _ in 0..2 {
+            operator.reconcile_trial("forest-1").await.unwrap();
+        }
+        assert_eq!(statuses(&world), "forest RUNNING, forest-1 FINISHED");
+        let run = world.mlflow.run("forest-1");
+        assert!(run.content.params.is_empty());
+        assert_eq!(run.content.metrics["auc"].value, 0.75);
+        assert_eq!(run.tags["podium.dev/not-logged"], "no such parameter");
+        assert_eq!(run.tags["podium.dev/phase"], "Succeeded");
     });
 }
 

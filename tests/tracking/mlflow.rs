@@ -10,6 +10,8 @@ use std::sync::{Arc, Mutex};
 
 /// The cluster and the namespace that runs are logged from.
 pub const LOCATION: &str = "cluster/team";
+/// A parameter that is refused, with all that is to be logged with it.
+pub const REFUSED: &str = "refused";
 /// The id of the only experiment.
 const EXPERIMENT: &str = "7";
 
@@ -176,6 +178,9 @@ impl Tracking for Mlflow {
         let Some(run) = server.runs.get_mut(run) else {
             return Ok(RunWrite::Gone);
         };
+        if log.params.contains_key(REFUSED) {
+            return Ok(RunWrite::Refused("no such parameter".to_string()));
+        }
         let metrics = log.metrics.iter().map(|(name, value)| {
             let logged = RunMetric {
                 value: *value,

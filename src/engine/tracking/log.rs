@@ -133,7 +133,7 @@ pub(super) fn end_of_search(status: &TuningJobStatus, at: Timestamp) -> RunLog {
     }
 }
 
-/// What is logged instead of what MLflow has not taken.
+/// The tags of what MLflow has not taken as a whole, and why it has not.
 pub(super) fn not_logged(log: &RunLog, why: &str) -> RunLog {
     let mut tags = log.tags.clone();
     let why = why.chars().take(LONGEST_TAG).collect();

@@ -5,7 +5,8 @@ use crate::ports::{PortError, RunWrite, Tracking};
 use podium_core::time::Timestamp;
 use podium_core::tuning::tracking::{RunLog, RunStatus};
 
-/// Logs in a run what came out, and then that it has ended so. What a server does not take is left out, and the run says why.
+/// Logs in a run what came out, and then that it has ended so. Where a server does not take a parameter or a metric, all parameters or all
+/// metrics are left out, and the run says why.
 pub(super) async fn tell_end(
     tracking: &impl Tracking,
     run: &str,
@@ -18,6 +19,17 @@ pub(super) async fn tell_end(
         RunWrite::Gone => return Ok(RunStatus::Deleted),
         RunWrite::Refused(why) => {
             tracing::warn!(run, why, "MLflow refuses what is to be logged in a run");
+            // A request is refused as a whole.
+            let mut refusals = Vec::new();
+            for part in log.apart() {
+                if let RunWrite::Refused(why) = tracking.log(run, &part).await? {
+                    refusals.push(why);
+                }
+            }
+            let why = match refusals.is_empty() {
+                true => why,
+                false => refusals.join("; "),
+            };
             tracking.log(run, &not_logged(log, &why)).await?;
         }
     }

@@ -140,6 +140,22 @@ impl RunLog {
         }
     }
 
+    /// Its parameters and its metrics apart, without the tags.
+    #[must_use]
+    pub fn apart(&self) -> [Self; 2] {
+        let only = |params, metrics| Self {
+            params,
+            metrics,
+            tags: BTreeMap::new(),
+            at: self.at,
+            step: self.step,
+        };
+        [
+            only(self.params.clone(), BTreeMap::new()),
+            only(BTreeMap::new(), self.metrics.clone()),
+        ]
+    }
+
     /// The same without what stands there already.
     #[must_use]
     pub fn beside(mut self, there: &RunContent) -> Self {
