@@ -212,6 +212,11 @@ impl<P: Ports> Engine<P> {
         settings.remove(name);
     }
 
+    /// A trial is gone.
+    pub fn forget_trial(&self, name: &str) {
+        self.tracking.forget_trial(name);
+    }
+
     /// A policy is gone.
     pub fn forget_policy(&self, name: &str) {
         self.pauses.forget(name);

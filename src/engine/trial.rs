@@ -27,6 +27,7 @@ impl<P: Ports> Engine<P> {
     /// A port could not do what it was asked; nothing is half-done.
     pub async fn reconcile_trial(&self, name: &str) -> Result<Requeue, PortError> {
         let Some(trial) = self.ports.cluster().get::<Trial>(name).await? else {
+            self.forget_trial(name);
             return Ok(Requeue::default());
         };
         let record = record_of(trial.status.as_ref());
@@ -34,6 +35,7 @@ impl<P: Ports> Engine<P> {
             return Ok(Requeue::default());
         }
         if record.phase.is_finished() && matches_record(trial.status.as_ref(), &record) {
+            self.forget_reads(name);
             let run = run_id(&trial, record.current_attempt());
             self.ports.runner().end_leftovers(run).await?;
             let log_again = Requeue {
@@ -112,7 +114,7 @@ impl<P: Ports> Engine<P> {
         let debounce = self.write_policy.debounce_seconds;
         let mut plan = self.plan_trial(job, settings, observed, debounce).await?;
         if plan.record.phase.is_finished() {
-            self.forget_reads(trial);
+            self.forget_reads(&trial.name_any());
         } else {
             let looks = [plan.look_again_at, read_again_at];
             plan.look_again_at = looks.into_iter().flatten().min();

@@ -9,7 +9,7 @@ use futures::future::join_all;
 use kube::ResourceExt;
 use mlflow::{LoggedRun, REFUSED};
 use podium_api::TuningJob;
-use podium_operator::ports::{PortError, PortErrorKind};
+use podium_operator::ports::{Clock, Cluster, PortError, PortErrorKind};
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -183,6 +183,41 @@ fn a_parameter_that_is_refused_takes_no_metrics_with_it() {
         assert_eq!(run.content.metrics["auc"].value, 0.75);
         assert_eq!(run.tags["podium.dev/not-logged"], "no such parameter");
         assert_eq!(run.tags["podium.dev/phase"], "Succeeded");
+    });
+}
+
+#[test]
+fn a_trial_that_is_made_anew_does_not_wait_for_metrics_as_long_as_the_one_before() {
+    run(async {
+        let world = World::new();
+        let operator = world.operator();
+        let mut forest = search("forest", 1);
+        forest["spec"]["metrics"] = json!({"sources": [{"mlflow": {}}], "deadlineSeconds": 300});
+        let begin = async || {
+            create::<TuningJob>(&world.objects, &forest);
+            operator.reconcile_tuning_job("forest").await.unwrap();
+            operator.reconcile_trial("forest-1").await.unwrap();
+            world.jobs.end("forest-1", None);
+        };
+        begin().await;
+        for _ in 0..6 {
+            operator.reconcile_trial("forest-1").await.unwrap();
+            world.time.pass(30);
+        }
+        assert_eq!(world.mlflow.take_asked("content"), 6);
+        operator.reconcile_trial("forest-1").await.unwrap();
+        let search = world.search("forest");
+        world.objects.delete(search.as_ref()).await.unwrap();
+        operator.reconcile_trial("forest-1").await.unwrap();
+        operator.reconcile_tuning_job("forest").await.unwrap();
+
+        begin().await;
+        let status = world.trial("forest-1").status.clone().unwrap();
+        let id = status.mlflow_run_id.unwrap();
+        world.mlflow.log_metric(&id, "auc", 0.9, world.time.now());
+        operator.reconcile_trial("forest-1").await.unwrap();
+        let status = world.trial("forest-1").status.clone().unwrap();
+        assert_eq!(status.objective, Some(0.9));
     });
 }
 

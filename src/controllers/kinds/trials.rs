@@ -37,4 +37,8 @@ impl ReconciledKind for Trial {
     fn reconcile(engine: Arc<Engine<ClusterPorts>>, name: String) -> Reconciled {
         Box::pin(async move { engine.reconcile_trial(&name).await })
     }
+
+    fn gone(engine: &Engine<ClusterPorts>, name: &str) {
+        engine.forget_trial(name);
+    }
 }

@@ -69,8 +69,8 @@ impl<P: Ports> Engine<P> {
     }
 
     /// The metrics of a trial are known, or not needed any more.
-    pub(in crate::engine) fn forget_reads(&self, trial: &Trial) {
-        self.tracking.reads.forget(&trial.name_any());
+    pub(in crate::engine) fn forget_reads(&self, trial: &str) {
+        self.tracking.reads.forget(trial);
     }
 }
 

@@ -91,6 +91,13 @@ impl TrackingMemory {
         lock(&self.new_trials).retain(|trial| !trial.starts_with(&of_search));
     }
 
+    /// A trial is gone.
+    pub(super) fn forget_trial(&self, name: &str) {
+        self.reads.forget(name);
+        self.ends.forget(name);
+        lock(&self.new_trials).remove(name);
+    }
+
     /// Something of a search could not be logged; why, in words that a status has room for.
     fn note_failure(&self, search: &str, error: &PortError) -> String {
         let why = refusal_words(&error.message);

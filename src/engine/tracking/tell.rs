@@ -21,7 +21,8 @@ pub(super) async fn tell_end(
             tracing::warn!(run, why, "MLflow refuses what is to be logged in a run");
             // A request is refused as a whole.
             let mut refusals = Vec::new();
-            for part in log.apart() {
+            let is_empty = |part: &RunLog| part.params.is_empty() && part.metrics.is_empty();
+            for part in log.apart().into_iter().filter(|part| !is_empty(part)) {
                 if let RunWrite::Refused(why) = tracking.log(run, &part).await? {
                     refusals.push(why);
                 }
