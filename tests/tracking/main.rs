@@ -55,6 +55,63 @@ fn a_search_that_begins_while_mlflow_is_asked_keeps_its_run() {
 }
 
 #[test]
+fn a_run_that_was_started_late_is_ended_some_time_after_its_search() {
+    run(async {
+        let world = World::new();
+        let operator = world.operator();
+        operator.reconcile_model_registry(REGISTRY).await.unwrap();
+        create::<TuningJob>(&world.objects, &search("forest", 1));
+        operator.reconcile_tuning_job("forest").await.unwrap();
+        operator.reconcile_trial("forest-1").await.unwrap();
+        world.jobs.end("forest-1", REPORT);
+        for _ in 0..2 {
+            operator.reconcile_trial("forest-1").await.unwrap();
+        }
+        for _ in 0..2 {
+            operator.reconcile_tuning_job("forest").await.unwrap();
+        }
+        let uid = world.search("forest").uid().unwrap();
+        let trial = world.trial("forest-1").uid().unwrap();
+        world.mlflow.add(LoggedRun::of_search("late", &uid));
+        let tags = [
+            ("podium.dev/owner-uid", uid.as_str()),
+            ("podium.dev/trial-uid", trial.as_str()),
+        ];
+        world.mlflow.add(LoggedRun::open("late-1", tags));
+        let left = operator.reconcile_model_registry(REGISTRY).await.unwrap();
+        assert_eq!(left.at, Some(world.time.now().plus_seconds(120)));
+        world.time.pass(120);
+        operator.reconcile_model_registry(REGISTRY).await.unwrap();
+        assert_eq!(
+            statuses(&world),
+            "forest FINISHED, forest-1 FINISHED, late KILLED, late-1 KILLED"
+        );
+        let late = world.mlflow.run("late");
+        assert_eq!(
+            late.tags["podium.dev/ended-because"],
+            "its object has ended and does not name it"
+        );
+    });
+}
+
+#[test]
+fn a_search_that_an_earlier_operator_logged_leaves_no_run_when_it_is_deleted() {
+    run(async {
+        let world = World::new();
+        create::<TuningJob>(&world.objects, &search("forest", 1));
+        let earlier = world.operator();
+        earlier.reconcile_tuning_job("forest").await.unwrap();
+        let operator = world.operator();
+        operator.reconcile_model_registry(REGISTRY).await.unwrap();
+        assert_eq!(statuses(&world), "forest RUNNING");
+        let search = world.search("forest");
+        world.objects.delete(search.as_ref()).await.unwrap();
+        operator.reconcile_model_registry(REGISTRY).await.unwrap();
+        assert_eq!(statuses(&world), "forest KILLED");
+    });
+}
+
+#[test]
 fn a_run_that_may_not_be_ended_keeps_no_other_from_its_end() {
     run(async {
         let world = World::new();

@@ -80,7 +80,7 @@ impl<P: Ports> Engine<P> {
                     ..ending.known.clone()
                 };
                 self.write_tracking(job, &ending, told).await?;
-                self.is_not_logged(job, asked);
+                self.is_logged_to_its_end(job, asked);
                 Ok(None)
             }
             Err(Waits { why, again_at }) => {

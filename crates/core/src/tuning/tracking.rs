@@ -187,15 +187,45 @@ pub struct RunOwner<'a> {
     pub trial: Option<&'a str>,
 }
 
-/// Whether a run that goes on belongs to nobody any more. `searches` holds the uids of all searches, and of their trials.
+/// What an object says of its run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NamedRun {
+    /// Id of the run that it names.
+    pub id: Option<String>,
+    /// Whether the object has ended, after which it names no other run.
+    pub is_over: bool,
+}
+
+/// What a search and its trials say of their runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NamedRuns {
+    /// The run of the search itself.
+    pub search: NamedRun,
+    /// Those of its trials, by uid.
+    pub trials: BTreeMap<String, NamedRun>,
+}
+
+/// Why a run that goes on belongs to nobody any more; `None` when it does. `searches` has all of them by uid, as they are after the run was
+/// seen. A request that arrived late has started a run that its object does not name.
 #[must_use]
-pub fn is_orphan(owner: RunOwner<'_>, searches: &BTreeMap<String, Vec<String>>) -> bool {
-    let Some(trials) = searches.get(owner.search) else {
-        return true;
-    };
-    owner
-        .trial
-        .is_some_and(|trial| trials.iter().all(|uid| uid != trial))
+pub fn why_orphan(
+    owner: RunOwner<'_>,
+    run: &str,
+    searches: &BTreeMap<String, NamedRuns>,
+) -> Option<&'static str> {
+    let named = searches
+        .get(owner.search)
+        .and_then(|search| match owner.trial {
+            None => Some(&search.search),
+            Some(trial) => search.trials.get(trial),
+        });
+    match named {
+        None => Some("its object was deleted"),
+        Some(named) if named.is_over && named.id.as_deref() != Some(run) => {
+            Some("its object has ended and does not name it")
+        }
+        Some(_) => None,
+    }
 }
 
 #[cfg(test)]
@@ -260,18 +290,52 @@ mod tests {
 
     #[test]
     fn a_run_belongs_to_its_search_and_its_trial() {
-        let uids = vec!["trial-1".to_string()];
-        let searches = BTreeMap::from([("search".to_string(), uids)]);
-        let cases = [
-            ("search", None, false),
-            ("search", Some("trial-1"), false),
-            ("search", Some("trial-2"), true),
-            ("gone", None, true),
-            ("gone", Some("trial-1"), true),
+        let named = |id: &str, is_over| NamedRun {
+            id: Some(id.to_string()).filter(|id| !id.is_empty()),
+            is_over,
+        };
+        let trials = [
+            ("begins", named("", false)),
+            ("runs", named("2", false)),
+            ("ended", named("3", true)),
+            ("stopped", named("", true)),
         ];
-        for (search, trial, expected) in cases {
+        let search = |run, trials: &[(&str, NamedRun)]| NamedRuns {
+            search: run,
+            trials: trials
+                .iter()
+                .map(|(uid, run)| ((*uid).to_string(), run.clone()))
+                .collect(),
+        };
+        let searches = BTreeMap::from([
+            ("runs".to_string(), search(named("1", false), &trials)),
+            ("ended".to_string(), search(named("9", true), &[])),
+        ]);
+        let gone = Some("its object was deleted");
+        let unnamed = Some("its object has ended and does not name it");
+        let cases = [
+            ("runs", None, "1", None),
+            // It may be about to be named.
+            ("runs", None, "4", None),
+            ("runs", Some("begins"), "4", None),
+            ("runs", Some("runs"), "2", None),
+            ("runs", Some("runs"), "4", None),
+            ("runs", Some("ended"), "3", None),
+            ("runs", Some("ended"), "4", unnamed),
+            ("runs", Some("stopped"), "4", unnamed),
+            ("runs", Some("gone"), "4", gone),
+            ("ended", None, "9", None),
+            ("ended", None, "4", unnamed),
+            ("gone", None, "1", gone),
+            ("gone", Some("runs"), "2", gone),
+        ];
+        for (search, trial, run, expected) in cases {
             let owner = RunOwner { search, trial };
-            assert_eq!(is_orphan(owner, &searches), expected, "{owner:?}");
+            assert_eq!(
+                why_orphan(owner, run, &searches),
+                expected,
+                "{owner:?} {run}"
+            );
         }
     }
 }
