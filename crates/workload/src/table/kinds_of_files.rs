@@ -206,12 +206,16 @@ fn what_is_not_there_yet_is_told_from_what_cannot_be_read() {
     let files = Files::new();
     let path = |name: &str| files.0.path().join(name);
     files.write("unfinished/day=1/_temporary/0/p", "");
+    files.write("uploads/__magic_job-1/0/p.pending", "");
+    files.write("empty/_SUCCESS", "");
     files.write("strange/old/p", "");
     files.write("dangling/_SUCCESS", "");
     std::os::unix::fs::symlink("absent", path("dangling/p")).unwrap();
     for (name, is_missing) in [
         ("absent.csv", true),
         ("unfinished", true),
+        ("uploads", true),
+        ("empty", true),
         ("strange", false),
         ("dangling", false),
         ("strange/old/p/q", false),

@@ -40,7 +40,11 @@ const TABLE_FORMATS: [(&str, &str); 3] = [
 /// What Hive and Spark write for a missing value.
 const MISSING: &str = "__HIVE_DEFAULT_PARTITION__";
 
-/// The data files below `directory` in the order of their names. Names that begin with `_` or `.` are those of markers and checksums.
+/// What the names of the empty objects end with that Hadoop and EMR leave beside each folder of an object store.
+const FOLDER_MARKER: &str = "_$folder$";
+
+/// The data files below `directory` in the order of their names. Names that begin with `_` or `.` are those of markers and checksums, and so
+/// are those of files that end with [`FOLDER_MARKER`].
 ///
 /// # Errors
 /// The directory cannot be read, holds no data file, is not finished, or is a table of a format of its own.
@@ -95,7 +99,11 @@ impl Walk<'_> {
         let mut found = Vec::new();
         self.collect("", names, &[], &mut found)?;
         if found.is_empty() {
-            return Err(unusable(self.root, "the directory holds no data files"));
+            // Folders are often made before their files are, and a job may hold all of them back until it has finished.
+            return Err(TableError::Missing {
+                path: self.root.to_path_buf(),
+                message: "the directory holds no data files".to_string(),
+            });
         }
         found.sort_by(|left, right| left.name.as_bytes().cmp(right.name.as_bytes()));
         refuse_repeated(&found)?;
@@ -153,6 +161,7 @@ impl Walk<'_> {
                     let names = self.names_in(&within)?;
                     self.collect(&within, names, &partitions, found)?;
                 }
+                Entry::File(_) if name.ends_with(FOLDER_MARKER) => {}
                 Entry::File(identity) => found.push(PartFile {
                     path: below(self.root, &path),
                     name: path,
@@ -164,14 +173,16 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// A job of Spark that goes on or broke off leaves `_temporary`, or on Databricks a `_started_…` without its `_committed_…`.
+    /// A job of Spark that goes on or broke off leaves `_temporary`, or `__magic` and `__magic_job-…` where its committer is that for S3, or on
+    /// Databricks a `_started_…` without its `_committed_…`.
     fn refuse_unfinished(&self, folder: &str, names: &[String]) -> Result<(), TableError> {
         let has = |wanted: &str| names.iter().any(|name| name == wanted);
         let open = names.iter().find(|name| {
             name.strip_prefix("_started_")
                 .is_some_and(|transaction| !has(&format!("_committed_{transaction}")))
         });
-        let temporary = names.iter().find(|name| *name == "_temporary");
+        let is_temporary = |name: &&String| *name == "_temporary" || is_of_magic_committer(name);
+        let temporary = names.iter().find(is_temporary);
         match temporary.or(open) {
             None => Ok(()),
             Some(marker) => Err(TableError::Unfinished {
@@ -181,6 +192,11 @@ impl Walk<'_> {
             }),
         }
     }
+}
+
+/// Whether the committer of Hadoop for S3 keeps there what is not part of the table yet: until 3.3 in one folder, since then in one for each job.
+fn is_of_magic_committer(name: &str) -> bool {
+    name == "__magic" || name.starts_with("__magic_job-")
 }
 
 /// A file that is there by several names would give its rows several times.

@@ -48,6 +48,7 @@ fn markers_and_checksums_are_no_parts() {
         ".part-0.parquet.crc",
         "_started_7",
         "_committed_7",
+        "day=1_$folder$",
     ])
     .unwrap();
     let found: Vec<_> = found.iter().map(PartFile::name).collect();
@@ -80,6 +81,8 @@ fn what_is_no_finished_table_is_refused_by_name() {
         (&["p", "_delta_log/0.json"], "Delta Lake"),
         (&["data/p", "metadata/v1.metadata.json"], "Iceberg"),
         (&["p", "_temporary/0/p"], "has not finished"),
+        (&["__magic_job-1/0/p.pending"], "has not finished"),
+        (&["p", "__magic/job-1/p.pending"], "`__magic`"),
         (&["p", "_started_7"], "`_started_7`"),
         (&["p", "old/p"], "old: a directory in a table"),
         (
@@ -107,7 +110,7 @@ fn keys_of_folders_are_no_parts() {
     for (keys, refused) in [
         (
             &[""][..],
-            "s3://bucket/t: the directory holds no data files",
+            "cannot read s3://bucket/t: the directory holds no data files",
         ),
         (&["p", "old/"], "s3://bucket/t/old: a directory in a table"),
         (
