@@ -4,7 +4,7 @@ use super::evaluation::uri_of;
 use super::evaluation_run::{later, may_begin, pod_template};
 use super::{Engine, Requeue};
 use crate::ports::{ConfirmationState, EvaluationRun, Evaluator, PortError, Ports};
-use podium_api::convert::to_time;
+use podium_api::convert::{from_time, to_time};
 use podium_api::evaluation::{ConfirmationStatus, EvaluationSpec, EvaluationStatus};
 use podium_api::{ChampionPolicy, Evaluation};
 
@@ -65,7 +65,8 @@ fn answered(
     Some(match found {
         ConfirmationState::Pending => return None,
         ConfirmationState::Unchanged { seen } => ConfirmationStatus {
-            confirmed_time: Some(to_time(seen)),
+            // No Job looks before it is asked to, whatever the clock of its node says.
+            confirmed_time: Some(to_time(seen.max(from_time(&asked.requested_time)))),
             ..asked
         },
         ConfirmationState::Changed(file) => ConfirmationStatus {
@@ -77,4 +78,40 @@ fn answered(
             ..asked
         },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use podium_core::time::Timestamp;
+    use serde_json::json;
+
+    #[test]
+    fn the_clock_of_a_node_that_is_behind_makes_no_look_an_old_one() {
+        let spec: EvaluationSpec = serde_json::from_value(json!({
+            "policyRef": {"name": "fraud"}, "model": "fraud",
+            "champion": {"version": "1", "predictions": "s3://b/1"},
+            "challenger": {"version": "2", "predictions": "s3://b/2"},
+            "columns": {"id": "id", "label": "y"}, "test": {"primary": {"metric": "rocAuc"}}, "rowsNoun": "rows",
+        }))
+        .unwrap();
+        let requested = Timestamp(1_764_000_000_000);
+        let an_hour_before = Timestamp(requested.0 - 3_600_000);
+        let a_minute_later = requested.plus_seconds(60);
+        for (seen, expected) in [
+            (an_hour_before, requested),
+            (a_minute_later, a_minute_later),
+        ] {
+            let asked = ConfirmationStatus {
+                number: 1,
+                requested_time: to_time(requested),
+                confirmed_time: None,
+                changed: None,
+                message: None,
+            };
+            let found = ConfirmationState::Unchanged { seen };
+            let answered = answered(asked, &spec, found).unwrap();
+            assert_eq!(answered.confirmed_time, Some(to_time(expected)));
+        }
+    }
 }
