@@ -216,10 +216,15 @@ impl Requests {
                 };
                 names.insert(name.to_string(), listed);
             }
-            next = page.next_continuation_token().map(str::to_string);
-            if next.is_none() || page.is_truncated() != Some(true) {
-                return Ok(names);
-            }
+            next = match rest_of(page.is_truncated(), page.next_continuation_token()) {
+                Rest::Nothing => return Ok(names),
+                Rest::From(token) => Some(token.to_string()),
+                Rest::Unreachable => {
+                    let message = "the store says that more objects lie below it and not how they are asked for; it must know ListObjectsV2";
+                    let kind = StoreErrorKind::Refused;
+                    return Err(self.error(kind, Wanted::Names, address, message.to_string()));
+                }
+            };
             if names.len() > MOST_OBJECTS {
                 break;
             }
@@ -228,6 +233,25 @@ impl Requests {
             "more than {MOST_OBJECTS} objects lie below it, or their names do not end; name a table with fewer parts"
         );
         Err(self.error(StoreErrorKind::Refused, Wanted::Names, address, message))
+    }
+}
+
+/// What follows a page of a list.
+#[derive(Debug, PartialEq, Eq)]
+enum Rest<'a> {
+    /// It was the last one.
+    Nothing,
+    /// The page that is asked for so.
+    From(&'a str),
+    /// More, which nobody can ask for: a store that knows only the first version of lists says so.
+    Unreachable,
+}
+
+fn rest_of(is_truncated: Option<bool>, token: Option<&str>) -> Rest<'_> {
+    match (is_truncated, token.filter(|token| !token.is_empty())) {
+        (Some(false), _) | (None, None) => Rest::Nothing,
+        (_, Some(token)) => Rest::From(token),
+        (Some(true), None) => Rest::Unreachable,
     }
 }
 
@@ -277,6 +301,21 @@ mod tests {
             .collect();
         let path = Path::new("s3://bucket/t");
         head_of(&parts_of(path, &names).unwrap())
+    }
+
+    #[test]
+    fn a_list_in_part_is_not_taken_for_a_whole_one() {
+        for (is_truncated, token, rest) in [
+            (Some(true), Some("t"), Rest::From("t")),
+            (None, Some("t"), Rest::From("t")),
+            (Some(true), None, Rest::Unreachable),
+            (Some(true), Some(""), Rest::Unreachable),
+            (Some(false), None, Rest::Nothing),
+            (Some(false), Some("t"), Rest::Nothing),
+            (None, None, Rest::Nothing),
+        ] {
+            assert_eq!(rest_of(is_truncated, token), rest);
+        }
     }
 
     #[test]
