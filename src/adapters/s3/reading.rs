@@ -111,7 +111,31 @@ impl Requests {
                 return Err(self.error(kind, Wanted::Content, address, message));
             }
         }
+        if content.total.is_none() {
+            content.total = self.length_of(address, content.etag.clone()).await?;
+        }
         self.pour(address, answer.body, content).await
+    }
+
+    /// The length of a content whose answer does not say it: nothing else tells that its connection ended too early. `None` where the store
+    /// does not say it here either.
+    async fn length_of(
+        &self,
+        address: &S3Address,
+        etag: Option<String>,
+    ) -> Result<Option<usize>, StoreError> {
+        let request = self.client.head_object();
+        let request = request.bucket(address.bucket()).key(address.key());
+        let answer = request.set_if_match(etag).send().await.map_err(|error| {
+            let error = self.failed(&error, Wanted::Look, address);
+            // It was there a moment ago.
+            match error.kind {
+                StoreErrorKind::Missing => self.changed(address),
+                _ => error,
+            }
+        })?;
+        let length = answer.content_length();
+        Ok(length.and_then(|length| usize::try_from(length).ok()))
     }
 
     /// Takes the body of an answer to its end; why it was cut, unless all of it came.
@@ -131,7 +155,7 @@ impl Requests {
                         self.patience.silence
                     )));
                 }
-                // Some stores do not say how much there is.
+                // Some stores do not say how much there is, not even where it is asked for.
                 Ok(None) if content.has_all() != Some(false) => return Ok(None),
                 Ok(None) => return Ok(Some("the answer ended too early".to_string())),
                 // Everything came, but with another checksum.
@@ -312,7 +336,12 @@ impl Pace {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use podium_workload::table::sha256_hex;
+    use crate::adapters::s3::{Access, Credentials, Patience, S3Store};
+    use podium_workload::table::{FileSource, sha256_hex};
+    use std::io::{BufRead, BufReader, Write};
+    use std::net::TcpListener;
+    use std::path::Path;
+    use std::thread::JoinHandle;
 
     fn beginning<'a>(etag: &'a str, range: Option<&'a str>, length: i64) -> Beginning<'a> {
         Beginning {
@@ -329,6 +358,53 @@ mod tests {
         content.take(b"abcd").unwrap();
         assert_eq!(content.has_all(), Some(false));
         content
+    }
+
+    /// Answers each connection once, the n-th one with the n-th text, whatever is asked; the methods come back.
+    fn served(answers: [&'static str; 3]) -> (String, JoinHandle<Vec<String>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let server = std::thread::spawn(move || {
+            let mut asked = Vec::new();
+            for answer in answers {
+                let mut stream = BufReader::new(listener.accept().unwrap().0);
+                let mut line = String::new();
+                stream.read_line(&mut line).unwrap();
+                asked.push(line.split(' ').next().unwrap_or_default().to_string());
+                while line.trim_end() != "" {
+                    line.clear();
+                    stream.read_line(&mut line).unwrap();
+                }
+                stream.get_mut().write_all(answer.as_bytes()).unwrap();
+            }
+            asked
+        });
+        (url, server)
+    }
+
+    #[test]
+    fn what_does_not_say_its_length_and_is_cut_is_not_taken_for_the_whole() {
+        let (url, server) = served([
+            "HTTP/1.1 200 OK\r\nETag: \"a\"\r\nConnection: close\r\n\r\nabcd",
+            "HTTP/1.1 200 OK\r\nETag: \"a\"\r\nContent-Length: 6\r\nConnection: close\r\n\r\n",
+            "HTTP/1.1 206 Partial Content\r\nETag: \"a\"\r\nContent-Range: bytes 4-5/6\r\nConnection: close\r\n\r\nef",
+        ]);
+        let store = S3Store::open(&Access {
+            endpoint: Some(url),
+            region: Some("us-east-1".to_string()),
+            path_style: true,
+            credentials: Some(Credentials::new("key", "secret", None, None, "test")),
+            patience: Patience {
+                silence: Duration::from_secs(5),
+                pause: Duration::from_millis(1),
+                attempts: 1,
+                ..Patience::default()
+            },
+            ..Access::default()
+        });
+        let read = store.unwrap().read(Path::new("s3://bucket/rows.csv"));
+        assert_eq!(read.unwrap().sha256(), sha256_hex(b"abcdef"));
+        assert_eq!(server.join().unwrap(), ["GET", "HEAD", "GET"]);
     }
 
     #[test]
