@@ -50,18 +50,12 @@ impl Requests {
         etag: Option<&str>,
     ) -> Result<ObjectBytes, StoreError> {
         let mut content = Content::of(etag);
-        let mut cuts = 0;
+        let mut cuts = Cuts::default();
         loop {
-            let before = content.bytes.len();
             let Some(why) = self.go_on(address, &mut content).await? else {
                 return Ok(content.finished());
             };
-            let brought = content.bytes.len().saturating_sub(before);
-            cuts = if brought >= WORTH_WAITING_FOR {
-                1
-            } else {
-                cuts + 1
-            };
+            let cuts = cuts.after(content.bytes.len());
             if cuts > CUTS {
                 let message = format!(
                     "{} sent {} bytes of it and was cut {cuts} times in a row: {why}",
@@ -306,6 +300,28 @@ fn first_byte(range: &str) -> Option<usize> {
     range.split_once('-')?.0.trim().parse().ok()
 }
 
+/// The cuts of a read that brought too little since the one before.
+#[derive(Default)]
+struct Cuts {
+    in_a_row: u32,
+    /// The most bytes that were there at a cut. A store without ranges sends all of them anew, and what it sends again is no progress.
+    most: usize,
+}
+
+impl Cuts {
+    /// How many there are in a row after one that left so many bytes.
+    fn after(&mut self, bytes: usize) -> u32 {
+        let brought = bytes.saturating_sub(self.most);
+        self.most = self.most.max(bytes);
+        self.in_a_row = if brought >= WORTH_WAITING_FOR {
+            1
+        } else {
+            self.in_a_row + 1
+        };
+        self.in_a_row
+    }
+}
+
 /// Whether bytes come fast enough to be waited for.
 struct Pace {
     window: Duration,
@@ -460,6 +476,18 @@ mod tests {
         assert_eq!(begin(&beginning("a", None, -1)), Trouble::NotS3);
         let endless = begin(&beginning("a", None, i64::MAX));
         assert!(matches!(endless, Trouble::TooLong(_)), "{endless:?}");
+    }
+
+    #[test]
+    fn what_is_sent_again_is_no_progress() {
+        let mib = |count: usize| count * WORTH_WAITING_FOR;
+        let mut goes_on = Cuts::default();
+        let counts = [mib(1), mib(2), mib(2) + 1, mib(2) + 2, mib(4)];
+        assert_eq!(counts.map(|bytes| goes_on.after(bytes)), [1, 1, 2, 3, 1]);
+        let mut begins_anew = Cuts::default();
+        let counts = [mib(5), mib(3), mib(5), mib(3), mib(5), mib(3)];
+        let counts = counts.map(|bytes| begins_anew.after(bytes));
+        assert_eq!(counts, [1, 2, 3, 4, 5, CUTS + 1]);
     }
 
     #[test]
