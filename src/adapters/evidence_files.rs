@@ -121,9 +121,13 @@ impl FileSink for EvidenceFiles {
     }
 }
 
-/// An object must be none of the inputs, and lie in no table in parts that is one.
+/// An output must be an object and none of the inputs, and lie in no table in parts that is one.
 fn check_object(output: &Path, inputs: &[&Path]) -> Result<(), WriteError> {
     let address = S3Address::parse(output).map_err(|why| refused(output, why))?;
+    if !address.may_be_an_object() {
+        let why = "an object must be named: its key must not be empty or end with a slash";
+        return Err(refused(output, why.to_string()));
+    }
     for input in inputs {
         let Ok(read) = S3Address::parse(input) else {
             continue;
@@ -211,6 +215,10 @@ mod tests {
             refusal("s3://b/t/out.csv", "s3://b/t"),
             "cannot write s3://b/t/out.csv: it would lie in s3://b/t, which is an input"
         );
+        for folder in ["s3://b", "s3://b/", "s3://b/t2/"] {
+            let refusal = refusal(folder, "s3://b/in.csv");
+            assert!(refusal.contains("an object must be named"), "{refusal}");
+        }
         assert_eq!(
             refusal("s3://b/rows", "s3://b/rows"),
             "cannot write s3://b/rows: s3://b/rows is an input and would be overwritten"

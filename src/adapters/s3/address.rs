@@ -54,7 +54,7 @@ impl S3Address {
     }
 
     /// Whether it can be that of an object with content.
-    pub(super) fn may_be_an_object(&self) -> bool {
+    pub(in crate::adapters) fn may_be_an_object(&self) -> bool {
         !self.key.is_empty() && !self.key.ends_with('/')
     }
 
