@@ -19,7 +19,7 @@ use podium_api::convert::{
 use podium_api::evaluation::EvaluationStatus;
 use podium_api::schema::OpenObject;
 use podium_api::{ChampionPolicy, Evaluation};
-use podium_core::evaluation::{EvidenceFile, Follows, MOST_LOST, Place, Runs, Said};
+use podium_core::evaluation::{EvidenceFile, Follows, MOST_LOST, Place, Runs, Said, is_over};
 use podium_core::time::Timestamp;
 use podium_core::tuning::trial::{are_alike, refusal_words};
 
@@ -110,7 +110,7 @@ impl<P: Ports> Engine<P> {
             .as_ref()
             .map_or(u64::MAX, |settings| settings.missing_deadline_seconds);
         match runs.place() {
-            Place::Pauses(at) if now < at => return Ok(later(at)),
+            Place::Pauses(at) if !is_over(at, now) => return Ok(later(at)),
             Place::Pauses(_) => {
                 let next = runs.with_next_run();
                 let lack = missing_files(&evaluation.spec, &next, deadline);

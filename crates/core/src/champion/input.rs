@@ -4,6 +4,7 @@ use super::confirmation::Confirmation;
 use super::ledger::Ledger;
 use super::memory::Memory;
 use crate::comparison::{Measurement, Statistics, Verdict};
+use crate::evaluation::is_over;
 use crate::looks::{Sketch, Spending};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -252,7 +253,8 @@ impl WaitingFor {
     /// Whether they are to be looked for now.
     #[must_use]
     pub fn is_due(&self, now: Timestamp) -> bool {
-        self.next.is_some_and(|next| self.made || now >= next)
+        self.next
+            .is_some_and(|next| self.made || is_over(next, now))
     }
 }
 

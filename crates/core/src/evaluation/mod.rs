@@ -27,6 +27,16 @@ const FIRST_PAUSE_SECONDS: u64 = 10;
 /// Files are looked for again after this pause, then after twice as long each time.
 const FIRST_LOOK_SECONDS: u64 = 15;
 const LONGEST_PAUSE_SECONDS: u64 = 600;
+/// By so much the clocks of operators may differ that follow one another.
+const CLOCKS_DIFFER_SECONDS: u64 = 60;
+
+/// Whether a pause is over that was to end at this time. One that ends later than all pauses of this clock was begun before the clock went back,
+/// and nothing waits until the clock is there again.
+#[must_use]
+pub fn is_over(pause_ends: Timestamp, now: Timestamp) -> bool {
+    let latest = now.plus_seconds(LONGEST_PAUSE_SECONDS + CLOCKS_DIFFER_SECONDS);
+    pause_ends <= now || pause_ends > latest
+}
 
 /// When the run may begin that follows so many lost ones in a row, of which the last ended then: at once after the first one, and after a
 /// growing pause after each further one. `None` where they were too many.
@@ -161,7 +171,8 @@ impl Runs {
     }
 
     fn without(&self, files: &[EvidenceFile], deadline_seconds: u64, now: Timestamp) -> Follows {
-        let since = self.missing_since.unwrap_or(now);
+        // A time ahead of the clock is none of this clock.
+        let since = self.missing_since.map_or(now, |since| since.min(now));
         let deadline = since.plus_seconds(deadline_seconds);
         if now >= deadline {
             return Follows::GivenUp(since);

@@ -183,3 +183,34 @@ fn what_a_machine_loses_again_and_again_is_run_later_each_time_and_not_for_ever(
     let expected = [Some(0), Some(10), Some(20), Some(40), Some(80), None];
     assert_eq!(pauses, expected);
 }
+
+#[test]
+fn nothing_waits_for_a_clock_that_went_back() {
+    for (pause_ends, expected) in [
+        (START, true),
+        (START.plus_seconds(1), false),
+        (START.plus_seconds(LONGEST_PAUSE_SECONDS), false),
+        (START.plus_seconds(86_400), true),
+    ] {
+        assert_eq!(is_over(pause_ends, START), expected, "{pause_ends:?}");
+    }
+    let ahead = Runs {
+        begun: 1,
+        missing: vec![EvidenceFile::Champion],
+        missing_since: Some(START.plus_seconds(86_400)),
+        ..Runs::default()
+    };
+    let missing = Said::Missing(vec![EvidenceFile::Champion]);
+    let Follows::Again(waits) = ahead.follow(&missing, DEADLINE, START) else {
+        panic!("it is looked for again");
+    };
+    assert_eq!(waits.missing_since, Some(START));
+    // The pauses grow from there.
+    let follows = waits
+        .with_next_run()
+        .follow(&missing, DEADLINE, START.plus_seconds(15));
+    let Follows::Again(waits) = follows else {
+        panic!("{follows:?}");
+    };
+    assert_eq!(waits.place(), Place::Waits(START.plus_seconds(45)));
+}

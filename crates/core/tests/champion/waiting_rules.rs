@@ -80,6 +80,8 @@ fn files_that_are_missing_are_looked_for_at_their_time_and_at_once_when_they_wer
         (Some(later), false, false),
         (Some(now), false, true),
         (Some(later), true, true),
+        // The clock went back since.
+        (Some(world.now().plus_seconds(86_400)), false, true),
         // Somebody looks already.
         (None, true, false),
     ] {
