@@ -1,7 +1,7 @@
 //! The example that people meet first.
 
 use crate::project::{Finished, Project, skipped};
-use arrow::array::RecordBatch;
+use arrow_array::RecordBatch;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 use podium_workload::forest::Settings;
 use podium_workload::model_file::Model;

@@ -7,7 +7,7 @@ use crate::bed::operator::program;
 use crate::bed::{Bed, helm, kubectl, on_bed, run};
 use crate::figure;
 use crate::mlflow_registry::mlflow_registry;
-use arrow::array::RecordBatchReader as _;
+use arrow_array::RecordBatchReader as _;
 use kube::ResourceExt;
 use kube::api::ListParams;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;

@@ -1,7 +1,6 @@
 //! A namespace of a cluster whose objects are files, whose Jobs do what a test says, and whose clock a test moves.
 
 use crate::mlflow::{LOCATION, Mlflow};
-use kube::Resource;
 use podium_api::convert::World as WorldName;
 use podium_api::{ModelRegistry, ModelRegistrySpec, Trial, TuningJob, TuningJobSpec};
 use podium_core::problem::SpecProblem;

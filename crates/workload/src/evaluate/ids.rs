@@ -106,7 +106,7 @@ pub(super) fn join(old: &Ids, new: &Ids) -> Result<Vec<usize>, TableError> {
     }
 }
 
-fn texts(keys: &arrow::array::LargeStringArray) -> Vec<&str> {
+fn texts(keys: &arrow_array::LargeStringArray) -> Vec<&str> {
     keys.iter().flatten().collect()
 }
 

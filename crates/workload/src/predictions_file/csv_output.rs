@@ -2,8 +2,8 @@
 
 use super::{Scored, WriteError};
 use crate::table::{CellTypes, TableError, kind, text, unusable};
-use arrow::array::{Array, RecordBatch};
-use arrow::datatypes::DataType;
+use arrow_array::{Array, RecordBatch};
+use arrow_schema::DataType;
 use flate2::write::GzEncoder;
 use std::io::Write;
 

@@ -7,9 +7,9 @@ mod target;
 pub use target::{FileSink, OutputFormat, check_inputs};
 
 use super::table::{CellTypes, MadeBy, PartBatch, RowFile, TableError, unusable};
-use arrow::array::{Array, ArrayRef, BooleanArray, Float64Array, RecordBatch, new_null_array};
-use arrow::compute::filter_record_batch;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow_array::{Array, ArrayRef, BooleanArray, Float64Array, RecordBatch, new_null_array};
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use arrow_select::filter::filter_record_batch;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

@@ -2,8 +2,8 @@
 
 use super::{Scored, WriteError};
 use crate::table::{CellTypes, MadeBy, unusable};
-use arrow::array::RecordBatch;
-use arrow::datatypes::{Metadata, Schema};
+use arrow_array::RecordBatch;
+use arrow_schema::{Metadata, Schema};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
 use parquet::file::metadata::KeyValue;

@@ -4,9 +4,11 @@
 use super::score;
 use super::tests::write_model;
 use crate::table::{CellTypes, LocalFiles, RowFile};
-use arrow::array::*;
-use arrow::buffer::OffsetBuffer;
-use arrow::datatypes::*;
+use arrow_array::cast::AsArray;
+use arrow_array::types::*;
+use arrow_array::*;
+use arrow_buffer::OffsetBuffer;
+use arrow_schema::*;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{BrotliLevel, Compression, GzipLevel};
 use parquet::file::properties::{WriterProperties, WriterVersion};
@@ -204,7 +206,7 @@ fn read(path: &Path, cells: CellTypes) -> RecordBatch {
         .batches
         .map(|batch| batch.map(|b| b.rows).unwrap_or_else(|e| panic!("{e}")))
         .collect();
-    arrow::compute::concat_batches(&schema, &batches).unwrap()
+    arrow_select::concat::concat_batches(&schema, &batches).unwrap()
 }
 
 /// Equal in all bits: NaN is NaN.

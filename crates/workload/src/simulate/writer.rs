@@ -2,7 +2,7 @@
 
 use super::features::{Features, WINDOWS};
 use super::{DAY, Transaction};
-use arrow::array::{ArrayRef, Float32Array, Int32Array, RecordBatch, TimestampNanosecondArray};
+use arrow_array::{ArrayRef, Float32Array, Int32Array, RecordBatch, TimestampNanosecondArray};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;

@@ -3,8 +3,9 @@
 use super::content::{Text, damaged};
 use super::error::{TableError, unreadable, unusable};
 use super::inference::{Seen, typed};
-use arrow::array::{ArrayRef, RecordBatch, StringArray, StringBuilder};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow_array::builder::StringBuilder;
+use arrow_array::{ArrayRef, RecordBatch, StringArray};
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -291,7 +292,7 @@ impl CsvBatches<'_> {
                 typed(&cells, field.data_type())
             })
             .collect();
-        let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(rows));
+        let options = arrow_array::RecordBatchOptions::new().with_row_count(Some(rows));
         RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)
             .map(Some)
             .map_err(|error| unreadable(&self.rows.file.path, &error))

@@ -2,12 +2,12 @@
 
 use super::tests::Files;
 use super::*;
-use arrow::array::{
+use arrow_array::{
     ArrayRef, BooleanArray, Date64Array, Decimal128Array, Float16Array, Float64Array, Int64Array,
     ListArray, NullArray, RecordBatch, StringArray, StructArray, TimestampMillisecondArray,
 };
-use arrow::buffer::OffsetBuffer;
-use arrow::datatypes::{Field, Schema, TimeUnit};
+use arrow_buffer::OffsetBuffer;
+use arrow_schema::{Field, Schema, TimeUnit};
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::arrow::{ArrowWriter, encode_arrow_schema};
 use parquet::data_type::{Int32Type, Int96, Int96Type};

@@ -1,7 +1,7 @@
 //! The type of a CSV column, told from all of its cells. A cell without a character is a missing value.
 
-use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int64Array, StringArray, UInt64Array};
-use arrow::datatypes::DataType;
+use arrow_array::{ArrayRef, BooleanArray, Float64Array, Int64Array, StringArray, UInt64Array};
+use arrow_schema::DataType;
 use std::sync::Arc;
 
 /// What the cells of a column that were seen so far can be.

@@ -2,9 +2,12 @@
 
 use super::text::{kind, text};
 use super::{Column, Table, TableError};
-use arrow::array::{Array, ArrayRef, AsArray, LargeStringBuilder};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float64Type, Int64Type, UInt64Type};
+use arrow_array::builder::LargeStringBuilder;
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float64Type, Int64Type, UInt64Type};
+use arrow_array::{Array, ArrayRef};
+use arrow_cast::cast;
+use arrow_schema::DataType;
 
 /// A value per row that is not missing.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,7 +15,7 @@ pub enum Keys {
     /// Whole numbers of any type, floating-point ones among them.
     Integers(Vec<i128>),
     /// Texts, and times as texts.
-    Texts(arrow::array::LargeStringArray),
+    Texts(arrow_array::LargeStringArray),
 }
 
 impl Keys {
@@ -35,11 +38,11 @@ impl Keys {
 
     /// All keys as texts.
     #[must_use]
-    pub fn into_texts(self) -> arrow::array::LargeStringArray {
+    pub fn into_texts(self) -> arrow_array::LargeStringArray {
         match self {
             Self::Integers(values) => {
                 let texts = values.iter().map(ToString::to_string);
-                arrow::array::LargeStringArray::from_iter_values(texts)
+                arrow_array::LargeStringArray::from_iter_values(texts)
             }
             Self::Texts(values) => values,
         }
@@ -127,7 +130,7 @@ fn is_missing(chunk: &ArrayRef, place: usize) -> bool {
 /// Numbers without a fraction, or the place and the reason of the first that is none.
 fn whole_numbers(chunk: &ArrayRef) -> Result<Vec<i128>, (usize, String)> {
     let data_type = chunk.data_type();
-    let failed = |error: arrow::error::ArrowError| (0, error.to_string());
+    let failed = |error: arrow_schema::ArrowError| (0, error.to_string());
     match data_type {
         DataType::UInt64 => {
             let values = chunk.as_primitive::<UInt64Type>().values();

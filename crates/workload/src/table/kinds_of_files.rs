@@ -2,7 +2,7 @@
 
 use super::tests::{Files, write_parquet};
 use super::*;
-use arrow::array::{Float64Array, Int32Array, Int64Array};
+use arrow_array::{Float64Array, Int32Array, Int64Array};
 use std::fs;
 use std::io::Write;
 use std::sync::Arc;

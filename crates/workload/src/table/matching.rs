@@ -3,9 +3,11 @@
 use super::Column;
 use super::inference::boolean;
 use super::text::{EPOCH, instant, kind, text};
-use arrow::array::{Array, ArrayRef, AsArray};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float64Type};
+use arrow_array::cast::AsArray;
+use arrow_array::types::Float64Type;
+use arrow_array::{Array, ArrayRef};
+use arrow_cast::cast;
+use arrow_schema::DataType;
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
@@ -244,7 +246,7 @@ fn since_epoch(time: DateTime) -> i128 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow::array::{
+    use arrow_array::{
         BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array, Int64Array,
         StringArray, TimestampMicrosecondArray, UInt64Array,
     };
@@ -340,7 +342,7 @@ mod tests {
     #[test]
     fn missing_values_are_said_to_be_such() {
         let columns: [ArrayRef; 2] = [
-            Arc::new(arrow::array::NullArray::new(2)),
+            Arc::new(arrow_array::NullArray::new(2)),
             Arc::new(Int64Array::from(vec![None, None])),
         ];
         for values in columns {

@@ -36,9 +36,9 @@ pub use row_file::{CellTypes, RowFile};
 pub use source::{FileSource, LocalFiles};
 pub(super) use text::{kind, text};
 
-use arrow::array::{Array, ArrayRef};
-use arrow::compute::cast;
-use arrow::datatypes::DataType;
+use arrow_array::{Array, ArrayRef};
+use arrow_cast::cast;
+use arrow_schema::DataType;
 use std::path::{Path, PathBuf};
 
 /// Some columns of a file.
@@ -187,7 +187,7 @@ impl Table {
 }
 
 /// The values that the keys of a dictionary stand for.
-fn without_dictionary(values: &ArrayRef) -> Result<ArrayRef, arrow::error::ArrowError> {
+fn without_dictionary(values: &ArrayRef) -> Result<ArrayRef, arrow_schema::ArrowError> {
     match values.data_type() {
         DataType::Dictionary(_, of) => cast(values, of),
         _ => Ok(values.clone()),

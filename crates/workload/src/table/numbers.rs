@@ -3,9 +3,11 @@
 use super::inference::boolean;
 use super::text::{kind, text};
 use super::{Column, Table, TableError};
-use arrow::array::{Array, ArrayRef, AsArray};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float64Type};
+use arrow_array::cast::AsArray;
+use arrow_array::types::Float64Type;
+use arrow_array::{Array, ArrayRef};
+use arrow_cast::cast;
+use arrow_schema::DataType;
 
 /// What is said of a cell such as `0,5`.
 const COMMA: &str = "; decimals must be written with a point";
@@ -153,7 +155,7 @@ fn described(chunk: &ArrayRef, place: usize) -> String {
 }
 
 /// Numbers and truth values as the nearest floating-point numbers.
-fn of_numbers(chunk: &ArrayRef) -> Result<Vec<f64>, arrow::error::ArrowError> {
+fn of_numbers(chunk: &ArrayRef) -> Result<Vec<f64>, arrow_schema::ArrowError> {
     if matches!(
         chunk.data_type(),
         DataType::Decimal32(..)

@@ -3,8 +3,8 @@
 use super::error::{TableError, unreadable, unusable};
 use super::made_by::MadeBy;
 use super::stored_types;
-use arrow::array::RecordBatch;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow_array::RecordBatch;
+use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
@@ -232,10 +232,11 @@ fn times(unit: TimeUnit) -> DataType {
 
 /// The numbers that times of any unit are kept as.
 fn ticks(batch: &RecordBatch) -> Vec<Option<i64>> {
-    use arrow::array::{Array, ArrayRef, AsArray};
-    use arrow::datatypes::{
+    use arrow_array::cast::AsArray;
+    use arrow_array::types::{
         TimestampMicrosecondType, TimestampNanosecondType, TimestampSecondType,
     };
+    use arrow_array::{Array, ArrayRef};
     let column: &ArrayRef = batch.column(0);
     match column.data_type() {
         DataType::Timestamp(TimeUnit::Second, _) => column

@@ -7,8 +7,8 @@ use super::file_read::{FileBytes, FileRead, PartBytes};
 use super::inference::{Seen, typed};
 use super::parquet_file::ParquetFile;
 use super::parts::Partition;
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, StringArray};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions, StringArray};
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

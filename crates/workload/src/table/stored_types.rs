@@ -1,7 +1,7 @@
 //! The types that the columns of a Parquet file are read as. A file may hold a description of the types that its columns had in the program
 //! that wrote it. The reader follows it where it can, and in places where it fails later.
 
-use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema};
+use arrow_schema::{DataType, Field, FieldRef, Fields, Schema};
 use parquet::arrow::parquet_to_arrow_schema;
 use parquet::basic::{LogicalType, Type as PhysicalType};
 use parquet::errors::ParquetError;

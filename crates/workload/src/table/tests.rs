@@ -1,8 +1,10 @@
 //! Tests of reading files of rows.
 
 use super::*;
-use arrow::array::*;
-use arrow::datatypes::{Field, Int8Type, Int32Type, Schema, i256};
+use arrow_array::types::{Int8Type, Int32Type};
+use arrow_array::*;
+use arrow_buffer::i256;
+use arrow_schema::{Field, Schema};
 use std::fs;
 use std::sync::Arc;
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::table::tests::write_parquet;
-use arrow::array::*;
+use arrow_array::*;
 use std::sync::Arc;
 
 /// The rows with ids and customers of other types, as Parquet.
