@@ -5,13 +5,16 @@
 
 #![allow(dead_code)] // Each test binary uses a part.
 
+pub mod announcements;
 pub mod cuts;
+pub mod forests;
 pub mod gates;
 pub mod http_proxy;
 pub mod manifests;
 pub mod mlflow;
 pub mod mlflow_proxy;
 pub mod mlflow_way;
+pub mod object_store;
 pub mod operator;
 pub mod oracle;
 pub mod tls;
