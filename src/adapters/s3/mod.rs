@@ -4,6 +4,7 @@ mod address;
 mod answer;
 mod connection;
 mod listing;
+mod progress;
 mod reading;
 mod requests;
 mod writing;

@@ -3,6 +3,7 @@
 
 use super::address::S3Address;
 use super::answer::{StoreError, StoreErrorKind, Wanted};
+use super::progress::{CUTS, Cuts, PACE, Pace};
 use super::requests::Requests;
 use crate::adapters::whole_chain;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
@@ -10,16 +11,10 @@ use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::ChecksumMode;
 use podium_workload::table::{ObjectBytes, hex};
 use sha2::{Digest, Sha256};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// How often an object is begun that is replaced while it is read.
 pub(super) const BEGINNINGS: u32 = 3;
-/// How often in a row a read goes on that is cut before it brought [`WORTH_WAITING_FOR`].
-const CUTS: u32 = 5;
-/// Bytes after which a cut is the first one again.
-const WORTH_WAITING_FOR: usize = 1 << 20;
-/// Bytes that must come within [`Patience::window`](super::Patience::window).
-const PACE: usize = 1 << 16;
 
 impl Requests {
     /// The object that is there now.
@@ -300,55 +295,6 @@ fn first_byte(range: &str) -> Option<usize> {
     range.split_once('-')?.0.trim().parse().ok()
 }
 
-/// The cuts of a read that brought too little since the one before.
-#[derive(Default)]
-struct Cuts {
-    in_a_row: u32,
-    /// The most bytes that were there at a cut. A store without ranges sends all of them anew, and what it sends again is no progress.
-    most: usize,
-}
-
-impl Cuts {
-    /// How many there are in a row after one that left so many bytes.
-    fn after(&mut self, bytes: usize) -> u32 {
-        let brought = bytes.saturating_sub(self.most);
-        self.most = self.most.max(bytes);
-        self.in_a_row = if brought >= WORTH_WAITING_FOR {
-            1
-        } else {
-            self.in_a_row + 1
-        };
-        self.in_a_row
-    }
-}
-
-/// Whether bytes come fast enough to be waited for.
-struct Pace {
-    window: Duration,
-    since: Instant,
-    bytes: usize,
-}
-
-impl Pace {
-    fn new(window: Duration, now: Instant) -> Self {
-        Self {
-            window,
-            since: now,
-            bytes: 0,
-        }
-    }
-
-    fn holds(&mut self, came: usize, now: Instant) -> bool {
-        self.bytes += came;
-        if now.duration_since(self.since) < self.window {
-            return true;
-        }
-        let holds = self.bytes >= PACE;
-        *self = Self::new(self.window, now);
-        holds
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -358,6 +304,7 @@ mod tests {
     use std::net::TcpListener;
     use std::path::Path;
     use std::thread::JoinHandle;
+    use std::time::Duration;
 
     fn beginning<'a>(etag: &'a str, range: Option<&'a str>, length: i64) -> Beginning<'a> {
         Beginning {
@@ -476,30 +423,5 @@ mod tests {
         assert_eq!(begin(&beginning("a", None, -1)), Trouble::NotS3);
         let endless = begin(&beginning("a", None, i64::MAX));
         assert!(matches!(endless, Trouble::TooLong(_)), "{endless:?}");
-    }
-
-    #[test]
-    fn what_is_sent_again_is_no_progress() {
-        let mib = |count: usize| count * WORTH_WAITING_FOR;
-        let mut goes_on = Cuts::default();
-        let counts = [mib(1), mib(2), mib(2) + 1, mib(2) + 2, mib(4)];
-        assert_eq!(counts.map(|bytes| goes_on.after(bytes)), [1, 1, 2, 3, 1]);
-        let mut begins_anew = Cuts::default();
-        let counts = [mib(5), mib(3), mib(5), mib(3), mib(5), mib(3)];
-        let counts = counts.map(|bytes| begins_anew.after(bytes));
-        assert_eq!(counts, [1, 2, 3, 4, 5, CUTS + 1]);
-    }
-
-    #[test]
-    fn a_trickle_is_told_from_a_stream() {
-        let start = Instant::now();
-        let window = Duration::from_secs(30);
-        let at = |seconds| start + Duration::from_secs(seconds);
-        let mut pace = Pace::new(window, start);
-        assert!(pace.holds(1, at(29)));
-        assert!(!pace.holds(1, at(30)));
-        assert!(pace.holds(PACE, at(61)));
-        assert!(pace.holds(1, at(62)), "each window counts for itself");
-        assert!(!pace.holds(1, at(91)));
     }
 }
