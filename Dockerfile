@@ -2,7 +2,7 @@
 FROM rust:1-bookworm AS build
 WORKDIR /src
 COPY . .
-ENV RUSTFLAGS="-C target-feature=+crt-static"
+ENV RUSTFLAGS="-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs"
 RUN target="$(uname -m)-unknown-linux-gnu" \
  && cargo build --release --locked --target "$target" --bin podium \
  && install -D "target/$target/release/podium" /out/podium
