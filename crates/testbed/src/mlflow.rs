@@ -199,6 +199,8 @@ pub(crate) fn command(program: &Path, directory: &Path, port: u16, store: Option
         .env("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
         .env("MLFLOW_DISABLE_TELEMETRY", "true")
         .env("GIT_PYTHON_REFRESH", "quiet")
+        // What it imports is compiled by the first server only, which halves the time that all others take to start.
+        .env_remove("PYTHONDONTWRITEBYTECODE")
         .current_dir(directory);
     command
 }
