@@ -12,6 +12,7 @@ use podium_core::time::Timestamp;
 use podium_core::tuning;
 use podium_core::tuning::trial::{
     self, MetricsSources, Phase, Reason, Run, TrialAction, TrialInput, TrialPlan, TrialRecord,
+    tell_other_cause,
 };
 use std::sync::Arc;
 
@@ -247,7 +248,7 @@ impl<P: Ports> Engine<P> {
         let queued = Run::Queued {
             since: lost.map_or(free, |lost| lost.max(free)),
             reason,
-            why,
+            why: why.clone(),
         };
         let view = TrialView {
             trial: Arc::clone(trial),
@@ -257,6 +258,7 @@ impl<P: Ports> Engine<P> {
         };
         let debounce = self.write_policy.debounce_seconds;
         let mut plan = self.plan_trial(job, settings, view, debounce).await?;
+        tell_other_cause(&mut plan.record, reason, &why);
         let again = now.plus_seconds(REFUSED_AGAIN_SECONDS);
         plan.look_again_at = Some(plan.look_again_at.map_or(again, |at| at.min(again)));
         Ok(plan)

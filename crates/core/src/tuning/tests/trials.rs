@@ -329,3 +329,24 @@ fn the_conditions_follow_the_state_table() {
     stalled.push(("Stalled", True));
     assert_eq!(row(&failed), stalled);
 }
+
+#[test]
+fn a_refused_job_says_the_cause_that_holds_now() {
+    let quota = "jobs.batch \"forest-1-1\" is forbidden: exceeded quota: none, used: 4";
+    let taken = "the Job `forest-1-1` exists and belongs to something else";
+    let mut record = TrialRecord {
+        phase: trial::Phase::Queued,
+        reason: Some(trial::Reason::PodRefused),
+        message: quota.to_string(),
+        ..TrialRecord::default()
+    };
+    let refused = trial::Reason::PodRefused;
+    trial::tell_other_cause(&mut record, refused, &quota.replace('4', "5"));
+    assert_eq!(record.message, quota, "another count is no news");
+    trial::tell_other_cause(&mut record, refused, taken);
+    assert_eq!(record.message, taken);
+    // What was not told yet may be over in a moment.
+    record.phase = trial::Phase::Pending;
+    trial::tell_other_cause(&mut record, refused, quota);
+    assert_eq!(record.message, taken);
+}

@@ -352,6 +352,15 @@ fn queued(
     }
 }
 
+/// A run that waits for the same reason as before, though not for the same cause: what is said of a Job that cannot be created names no
+/// pod, so that other words are another cause.
+pub fn tell_other_cause(record: &mut TrialRecord, reason: Reason, why: &str) {
+    let waits = (record.phase, record.reason) == (Phase::Queued, Some(reason));
+    if waits && !are_alike(&record.message, why) {
+        record.message = why.to_string();
+    }
+}
+
 /// Whether two texts differ in their numbers at most, as the world's words for one cause do from look to look.
 #[must_use]
 pub fn are_alike(one: &str, other: &str) -> bool {
