@@ -6,13 +6,10 @@
 
 use super::answer::{RequestError, RequestErrorKind};
 use super::experiments::{self, is_deleted};
-use super::registry::{Tag, existing};
-use super::server::{Repeat, Server};
+use super::runs;
+use super::server::Server;
 use crate::ports::{PortError, RegisterWrite};
 use podium_core::champion::ledger::Register;
-use reqwest::Method;
-use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_json::json;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -29,31 +26,6 @@ pub(super) struct LedgerRuns {
     server: Arc<Server>,
     /// Ids of the runs, by model. A ledger never moves to another run.
     runs: Mutex<HashMap<String, String>>,
-}
-
-#[derive(Deserialize)]
-struct RunAnswer {
-    run: Run,
-}
-
-#[derive(Deserialize)]
-struct Run {
-    info: RunInfo,
-    #[serde(default)]
-    data: RunData,
-}
-
-#[derive(Deserialize)]
-struct RunInfo {
-    run_id: String,
-    #[serde(default)]
-    lifecycle_stage: String,
-}
-
-#[derive(Default, Deserialize)]
-struct RunData {
-    #[serde(default)]
-    params: Vec<Tag>,
 }
 
 impl LedgerRuns {
@@ -84,16 +56,7 @@ impl LedgerRuns {
             None => self.start(model).await?,
         };
         let body = json!({"run_id": run, "key": register.key, "value": register.text});
-        let written: Result<IgnoredAny, _> = self
-            .server
-            .write(
-                Method::POST,
-                "runs/log-parameter",
-                &body,
-                Repeat::Idempotent,
-            )
-            .await;
-        let Err(error) = written else {
+        let Err(error) = self.server.post("runs/log-parameter", &body).await else {
             return Ok(RegisterWrite::Holds);
         };
         // A lost race, a deleted run and a bad name are answered alike, so only what stands there tells.
@@ -110,24 +73,24 @@ impl LedgerRuns {
         model: &str,
         run: &str,
     ) -> Result<BTreeMap<String, String>, RequestError> {
-        let found: Result<RunAnswer, _> = self.server.get("runs/get", &[("run_id", run)]).await;
+        let found = runs::find(&self.server, run).await?;
         let gone = |what: &str, mend: String| {
             let message = format!(
                 "the run {run} that holds the ledger of `{model}` {what}; nothing is decided without it: {mend}"
             );
             RequestError::new(RequestErrorKind::Refused, message)
         };
-        let Some(found) = existing(found)? else {
+        let Some(found) = found else {
             // An older copy of the database may name another one.
             self.known().remove(model);
             let mend = "restore the database of MLflow, or delete the experiment that names it and start anew";
             return Err(gone("does not exist any more", mend.to_string()));
         };
-        if is_deleted(&found.run.info.lifecycle_stage) {
+        if is_deleted(&found.info.lifecycle_stage) {
             let mend = format!("mlflow runs restore --run-id {run}");
             return Err(gone("was deleted", mend));
         }
-        let params = found.run.data.params.into_iter();
+        let params = found.data.params.into_iter();
         Ok(params.map(|param| (param.key, param.value)).collect())
     }
 
@@ -179,11 +142,7 @@ impl LedgerRuns {
     /// Whoever lost needs no run of his own; one that stays harms nobody.
     async fn delete_superfluous(&self, run: &str) {
         let body = json!({"run_id": run});
-        let deleted: Result<IgnoredAny, _> = self
-            .server
-            .write(Method::POST, "runs/delete", &body, Repeat::Idempotent)
-            .await;
-        if let Err(error) = deleted {
+        if let Err(error) = self.server.post("runs/delete", &body).await {
             tracing::warn!(run, error = error.message, "a superfluous ledger stays");
         }
     }
@@ -196,11 +155,7 @@ impl LedgerRuns {
             "start_time": jiff::Timestamp::now().as_millisecond(),
             "tags": [{"key": NOTE_TAG, "value": NOTE}],
         });
-        let created: RunAnswer = self
-            .server
-            .write(Method::POST, "runs/create", &body, Repeat::Never)
-            .await?;
-        Ok(created.run.info.run_id)
+        runs::create(&self.server, &body).await
     }
 
     /// The id of the experiment that holds the runs of all ledgers; it is created where it does not exist.
@@ -215,11 +170,7 @@ impl LedgerRuns {
         let experiment = self.shared_experiment().await?;
         let body = json!({"experiment_id": experiment, "key": NOTE_TAG, "value": NOTE});
         let path = "experiments/set-experiment-tag";
-        let _: IgnoredAny = self
-            .server
-            .write(Method::POST, path, &body, Repeat::Idempotent)
-            .await?;
-        Ok(())
+        self.server.post(path, &body).await
     }
 
     /// Nobody asks for this model any more.

@@ -11,5 +11,6 @@ mod looks;
 mod model_list;
 mod preflight;
 pub mod registry;
+mod runs;
 pub mod server;
 pub mod tracking;

@@ -190,16 +190,8 @@ impl MlflowRegistry {
     }
 
     async fn create_model(&self, model: &str) -> Result<(), RequestError> {
-        let created: Result<IgnoredAny, _> = self
-            .server
-            .write(
-                Method::POST,
-                "registered-models/create",
-                &json!({"name": model}),
-                Repeat::Idempotent,
-            )
-            .await;
-        match created {
+        let body = json!({"name": model});
+        match self.server.post("registered-models/create", &body).await {
             Err(error) if error.kind != RequestErrorKind::Exists => Err(error),
             _ => Ok(()),
         }
@@ -369,10 +361,7 @@ impl ModelRegistry for MlflowRegistry {
         for (key, value) in &tags {
             let body = json!({"name": model, "version": version, "key": key, "value": value});
             let path = "model-versions/set-tag";
-            let _: IgnoredAny = self
-                .server
-                .write(Method::POST, path, &body, Repeat::Idempotent)
-                .await?;
+            self.server.post(path, &body).await?;
         }
         self.looks.tagged(model, version, &tags);
         Ok(())

@@ -201,6 +201,14 @@ impl Server {
         answer.judged(path, &self.hidden)
     }
 
+    /// Posts what is the same when it is sent again, and whose answer says nothing.
+    pub(super) async fn post(&self, path: &str, body: &Value) -> Result<(), RequestError> {
+        let written: Result<IgnoredAny, _> = self
+            .write(Method::POST, path, body, Repeat::Idempotent)
+            .await;
+        written.map(drop)
+    }
+
     /// The version of the server, which it tells as plain text.
     pub(super) async fn version(&self) -> Result<String, RequestError> {
         let url = self.url("version")?;

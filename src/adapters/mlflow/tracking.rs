@@ -5,7 +5,8 @@
 
 use super::answer::{RequestError, RequestErrorKind};
 use super::experiments::{self, is_deleted};
-use super::registry::{Tag, existing, quoted};
+use super::registry::{Tag, quoted};
+use super::runs::{self, Run};
 use super::server::{Repeat, Server};
 use crate::ports::{
     NewRun, OpenRun, OpenRuns, PortError, PortErrorKind, RunWrite, StartedRun, Tracking,
@@ -14,7 +15,6 @@ use podium_core::time::Timestamp;
 use podium_core::tuning::tracking::{RunContent, RunLog, RunMetric, RunStatus};
 use reqwest::Method;
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -35,50 +35,9 @@ pub struct MlflowTracking {
 }
 
 #[derive(Deserialize)]
-struct RunAnswer {
-    run: Run,
-}
-
-#[derive(Deserialize)]
 struct RunsAnswer {
     #[serde(default)]
     runs: Vec<Run>,
-}
-
-#[derive(Deserialize)]
-struct Run {
-    info: RunInfo,
-    #[serde(default)]
-    data: RunData,
-}
-
-#[derive(Deserialize)]
-struct RunInfo {
-    run_id: String,
-    #[serde(default)]
-    lifecycle_stage: String,
-    #[serde(default)]
-    start_time: Value,
-}
-
-/// Lists that are empty are left out of answers.
-#[derive(Default, Deserialize)]
-struct RunData {
-    #[serde(default)]
-    params: Vec<Tag>,
-    #[serde(default)]
-    metrics: Vec<Metric>,
-    #[serde(default)]
-    tags: Vec<Tag>,
-}
-
-#[derive(Deserialize)]
-struct Metric {
-    key: String,
-    #[serde(default)]
-    value: Value,
-    #[serde(default)]
-    timestamp: Value,
 }
 
 #[derive(Deserialize)]
@@ -92,14 +51,6 @@ impl MlflowTracking {
     #[must_use]
     pub fn new(server: Arc<Server>) -> Self {
         Self { server }
-    }
-
-    async fn write(&self, path: &str, body: &Value) -> Result<(), RequestError> {
-        let written: Result<IgnoredAny, _> = self
-            .server
-            .write(Method::POST, path, body, Repeat::Idempotent)
-            .await;
-        written.map(drop)
     }
 
     /// The run that was started under the key of `new`.
@@ -116,11 +67,11 @@ impl MlflowTracking {
         };
         for other in others {
             let body = json!({"run_id": other, "key": SUPERSEDED_TAG, "value": oldest});
-            self.write("runs/set-tag", &body).await?;
+            self.server.post("runs/set-tag", &body).await?;
             let now = jiff::Timestamp::now().as_millisecond();
             let status = RunStatus::Killed.as_str();
             let body = json!({"run_id": other, "status": status, "end_time": now});
-            self.write("runs/update", &body).await?;
+            self.server.post("runs/update", &body).await?;
         }
         Ok(Some(oldest.clone()))
     }
@@ -139,17 +90,11 @@ impl MlflowTracking {
             "start_time": new.start.0,
             "tags": pairs(&tags),
         });
-        // Once: a second one would be another run.
-        let created: RunAnswer = self
-            .server
-            .write(Method::POST, "runs/create", &body, Repeat::Never)
-            .await?;
-        Ok(created.run.info.run_id)
+        runs::create(&self.server, &body).await
     }
 
     async fn read(&self, run: &str) -> Result<Option<Run>, RequestError> {
-        let found: Result<RunAnswer, _> = self.server.get("runs/get", &[("run_id", run)]).await;
-        let found = existing(found)?.map(|found| found.run);
+        let found = runs::find(&self.server, run).await?;
         Ok(found.filter(|run| !is_deleted(&run.info.lifecycle_stage)))
     }
 
@@ -280,7 +225,7 @@ impl MlflowTracking {
             "params": pairs(&log.params),
             "tags": pairs(&log.tags),
         });
-        let written = self.write("runs/log-batch", &body).await;
+        let written = self.server.post("runs/log-batch", &body).await;
         self.outcome(run, written).await
     }
 }
@@ -293,7 +238,10 @@ impl Tracking for MlflowTracking {
         if found.tags.iter().all(|tag| tag.key != key) {
             let id = found.experiment_id.as_str();
             let body = json!({"experiment_id": id, "key": key, "value": value});
-            let written = self.write("experiments/set-experiment-tag", &body).await;
+            let written = self
+                .server
+                .post("experiments/set-experiment-tag", &body)
+                .await;
             written.map_err(of_tracking)?;
         }
         Ok(found.experiment_id)
@@ -362,7 +310,7 @@ impl Tracking for MlflowTracking {
         if let Some(end) = end {
             body["end_time"] = json!(end.0);
         }
-        let written = self.write("runs/update", &body).await;
+        let written = self.server.post("runs/update", &body).await;
         self.outcome(run, written).await
     }
 
