@@ -2,43 +2,15 @@
 
 use crate::bed::manifests::{approval, model_registry};
 use crate::bed::mlflow::Mlflow;
-use crate::bed::{Bed, helm, kubectl, on_bed};
+use crate::bed::{Bed, on_bed};
 use crate::ledger_of_model::make_model;
 use crate::mlflow_registry::mlflow_registry;
+use crate::of_chart::OfChart;
 use crate::people::Person;
 use crate::policies::{champion, operator_with, policy, until, waits_for_consent, with};
 use podium_api::champion_policy::PendingDecisionStatus;
 use podium_operator::ports::ModelRegistry as _;
 use serde_json::json;
-
-/// The chart's roles for people and its check of approvers in the namespace of a test, until this is dropped.
-struct OfChart(String);
-
-impl OfChart {
-    fn installed(bed: &Bed) -> Self {
-        let rendered = helm(&[
-            "template",
-            "podium",
-            "charts/podium",
-            "--namespace",
-            &bed.namespace,
-            "--set=aggregatedRoles.create=true,approvers.verify=true",
-            &format!("--set=fullnameOverride={}", bed.namespace),
-            "--show-only=templates/clusterrole.yaml",
-            "--show-only=templates/admissionpolicy.yaml",
-        ])
-        .unwrap();
-        kubectl(&["apply", "-f", "-"], Some(&rendered)).unwrap();
-        Self(rendered)
-    }
-}
-
-impl Drop for OfChart {
-    fn drop(&mut self) {
-        let delete = ["delete", "--ignore-not-found", "-f", "-"];
-        let _ = kubectl(&delete, Some(&self.0));
-    }
-}
 
 /// Somebody with the chart's roles `podium-approver`, and `podium-view` to see what is decided.
 async fn approver(bed: &Bed, name: &'static str) -> Person {
@@ -80,7 +52,11 @@ fn approvers(bed: &Bed) -> String {
 #[test]
 fn two_approvers_of_the_chart_consent_in_their_own_names_and_do_nothing_else() {
     on_bed("approvers", async |bed| {
-        let _chart = OfChart::installed(&bed);
+        let _chart = OfChart::installed(
+            &bed,
+            "aggregatedRoles.create=true,approvers.verify=true",
+            &["clusterrole", "admissionpolicy"],
+        );
         let (mlflow, model) = (Mlflow::of_testbed(), bed.namespace.clone());
         let registry = mlflow_registry(&mlflow.url);
         make_model(&registry, &model, 2, false).await;

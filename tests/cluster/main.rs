@@ -31,6 +31,7 @@ mod foreign;
 mod inputs;
 mod kinds;
 mod looks;
+mod of_chart;
 mod operations;
 mod outcomes;
 mod people;

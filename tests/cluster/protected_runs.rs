@@ -2,11 +2,12 @@
 //! and runs go on.
 
 use crate::bed::manifests::{HANG, REPORT, script_job, search};
-use crate::bed::{Bed, helm, kubectl, on_bed, phase};
+use crate::bed::{Bed, kubectl, on_bed, phase};
 use crate::evidence::{
     Scene, account, comparison, jobs_of, on_scene, pod, predictions, until_comparison, until_policy,
 };
 use crate::looks::{trial_message, until_trial};
+use crate::of_chart::OfChart;
 use crate::people::Person;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
@@ -35,34 +36,6 @@ const NO_OTHER_CONTROLLER: &str =
 const NO_OTHER_IMAGE: &str = "no container is added to a pod of a run, and none gets another image";
 const BY_NODES: &str = "what became of the containers of a run is said by nodes alone";
 const NO_EXEC: &str = "nobody runs anything in a pod, or attaches to one, where runs of Podium are";
-
-/// The chart's policies for runs in the namespace of a test, until this is dropped.
-struct OfChart(String);
-
-impl OfChart {
-    fn installed(bed: &Bed) -> Self {
-        let rendered = helm(&[
-            "template",
-            "podium",
-            "charts/podium",
-            "--namespace",
-            &bed.namespace,
-            "--set=runs.protect=true,runs.refuseExec=true,serviceAccount.name=podium",
-            &format!("--set=fullnameOverride={}", bed.namespace),
-            "--show-only=templates/runpolicy.yaml",
-        ])
-        .unwrap();
-        kubectl(&["apply", "-f", "-"], Some(&rendered)).unwrap();
-        Self(rendered)
-    }
-}
-
-impl Drop for OfChart {
-    fn drop(&mut self) {
-        let delete = ["delete", "--ignore-not-found", "-f", "-"];
-        let _ = kubectl(&delete, Some(&self.0));
-    }
-}
 
 /// A pod with these labels that runs a script.
 fn mk_pod(name: &str, labels: &Value, script: &str) -> Value {
@@ -354,7 +327,11 @@ fn with_the_policies_runs_end_by_their_own_pods_alone() {
         let attack = Attack::on(bed, evaluation, job).await;
         bed.apply(&mk_pod("older", &json!(attack.job.labels()), HANG));
 
-        let _chart = OfChart::installed(bed);
+        let _chart = OfChart::installed(
+            bed,
+            "runs.protect=true,runs.refuseExec=true,serviceAccount.name=podium",
+            &["runpolicy"],
+        );
         attack.until_refused().await;
         are_well_typed(bed).await;
         attack.creates_no_pod();
